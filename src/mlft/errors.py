@@ -1,0 +1,59 @@
+"""Errors of the package: one base class, each carrying its numbers as attributes."""
+
+from difflib import get_close_matches
+from typing import final
+
+
+class MlftError(Exception):
+    """Base of every named failure of the package; the command line prints it in one line and exits with 1."""
+
+
+@final
+class BudgetError(MlftError):
+    """A budget that buys nothing.
+
+    Attributes:
+        needed: the smallest budget that would do, in the unit of `given`.
+        given: the budget that was asked.
+    """
+
+    def __init__(self, message: str, *, needed: float, given: float) -> None:
+        super().__init__(message)
+        self.needed = needed
+        self.given = given
+
+
+@final
+class StoreError(MlftError):
+    """A sample store that cannot be opened, read or written; what was acknowledged before is still there."""
+
+
+@final
+class GenerationError(MlftError):
+    """Too many samples failed.
+
+    Attributes:
+        failed: samples that ended in a named failure.
+        attempted: samples tried.
+    """
+
+    def __init__(self, message: str, *, failed: int, attempted: int) -> None:
+        super().__init__(message)
+        self.failed = failed
+        self.attempted = attempted
+
+
+@final
+class ConfigError(MlftError, ValueError):
+    """A configuration that is not allowed: unknown name, value out of range, or not that of the run folder."""
+
+
+def unknown_name(kind: str, got: str, known: list[str]) -> ConfigError:
+    """Return the error for a name that is not known, naming the nearest known one and all the others.
+
+    >>> print(unknown_name("problem", "burger", ["burgers", "darcy"]))
+    unknown problem 'burger': did you mean 'burgers'? Known: burgers, darcy.
+    """
+    close = get_close_matches(got, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return ConfigError(f"unknown {kind} '{got}': {hint}Known: {', '.join(sorted(known))}.")
