@@ -29,3 +29,6 @@ def generator(request: pytest.FixtureRequest) -> torch.Generator:
     """A stream of the test's own: adding a test moves no other."""
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()
     return stream(0, "test", digest)
+
+
+torch.set_num_threads(1)  # small tensors; two threads wait for each other, and the more so with pytest -n

@@ -4,7 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class Problem(ABC):
         hierarchy: the grids, coarsest first.
         order: order of accuracy of the solver in h on smooth data.
         cost_exponent: γ, with the cost of a solve ∝ (points per side)^γ; it states the cost table.
+        has_reference: whether `reference` is there, to measure bias with.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Problem(ABC):
     hierarchy: Hierarchy
     order: float
     cost_exponent: float
+    has_reference: ClassVar[bool] = True
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
@@ -131,6 +133,7 @@ class FunctionProblem(Problem):
     order: float = 2.0
     equation: str = "(yours)"
     cost_table: tuple[float, ...] = ()
+    has_reference: ClassVar[bool] = False
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return `draw_function(n, generator)` as float64."""

@@ -1,0 +1,236 @@
+"""The command line: `mlft problems`, `mlft run`, `mlft compare`, `mlft report`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from mlft.errors import ConfigError, MlftError
+from mlft.experiment import Config, Progress, compare_config, configure, read_config, run_config
+from mlft.problems import PROBLEMS
+from mlft.report import write_report
+
+app = typer.Typer(
+    help="Turn a numerical solver and a budget of solver time into a trained surrogate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ProblemArgument = Annotated[
+    str | None, typer.Argument(help="a name that `mlft problems` lists, or module:attribute for your own")
+]
+BudgetOption = Annotated[
+    str | None, typer.Option(help="solver cost allowed: 100solves (prices of the cost table), 30s, 10min or 2h")
+]
+SeedOption = Annotated[int | None, typer.Option(help="root of every random stream; the first seed of a comparison")]
+OutOption = Annotated[Path, typer.Option(help="the run folder; a folder that holds a part of the run is continued")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="a TOML file with any of the options")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="an option of the problem, as in finest=256; again for more"),
+]
+TrainOption = Annotated[
+    list[str] | None,
+    typer.Option("--train", metavar="NAME=VALUE", help="an option of the training, as in steps=3000; again for more"),
+]
+NetworkOption = Annotated[
+    list[str] | None,
+    typer.Option("--network", metavar="NAME=VALUE", help="an option of the network, as in width=32; again for more"),
+]
+CostsOption = Annotated[
+    str | None, typer.Option(help="stated or measured; by default stated for solves, measured for time")
+]
+WorkersOption = Annotated[int | None, typer.Option(help="processes that solve; 0 solves in this one")]
+SchedulerOption = Annotated[str | None, typer.Option(help="a Dask scheduler that solves instead, tcp://host:port")]
+DeviceOption = Annotated[str | None, typer.Option(help="where the network runs, such as cpu or cuda")]
+TestOption = Annotated[int | None, typer.Option(help="fresh draws that measure the error; not charged")]
+TimeoutOption = Annotated[float | None, typer.Option(help="seconds allowed for one sample")]
+RetriesOption = Annotated[int | None, typer.Option(help="tries after a dead worker, a time-out or an exception")]
+FailureOption = Annotated[float | None, typer.Option(help="share of failed samples at which the run stops")]
+
+
+@app.command()
+def problems() -> None:
+    """List the problems that are shipped, with their equations, grids and options."""
+    table = Table("problem", "equation", "grids", "order", "cost ∝ n^", "options (--set)")
+    for name, kind in PROBLEMS.items():
+        problem = kind()
+        grids = ", ".join(map(str, problem.hierarchy))
+        options = ", ".join(f"{key}={value}" for key, value in problem.options.items())
+        table.add_row(name, problem.equation, grids, f"{problem.order:g}", f"{problem.cost_exponent:g}", options)
+    Console().print(table)
+
+
+@app.command()
+def run(
+    out: OutOption,
+    problem: ProblemArgument = None,
+    budget: BudgetOption = None,
+    seed: SeedOption = None,
+    strategy: Annotated[str | None, typer.Option(help="finetune, finest-only or single-level:<l>")] = None,
+    baselines: Annotated[str | None, typer.Option(help="rival strategies to train at equal cost, a,b,c")] = None,
+    config_file: ConfigOption = None,
+    set_: SetOption = None,
+    train: TrainOption = None,
+    network: NetworkOption = None,
+    costs: CostsOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    device: DeviceOption = None,
+    test: TestOption = None,
+    timeout: TimeoutOption = None,
+    retries: RetriesOption = None,
+    max_failure_rate: FailureOption = None,
+) -> None:
+    """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped."""
+    asked = _asked(
+        config_file,
+        problem=problem,
+        budget=budget,
+        seed=seed,
+        strategy=strategy,
+        baselines=_names(baselines),
+        options=_pairs(set_),
+        training=_pairs(train),
+        surrogate_options=_pairs(network),
+        costs=costs,
+        workers=workers,
+        scheduler=scheduler,
+        device=device,
+        test=test,
+        timeout=timeout,
+        retries=retries,
+        max_failure_rate=max_failure_rate,
+    )
+    with _Screen() as screen:
+        record = run_config(asked, out, report=screen.tell)
+    print(record)
+    print(f"report: {write_report(out)}")
+
+
+@app.command()
+def compare(
+    out: OutOption,
+    problem: ProblemArgument = None,
+    budget: BudgetOption = None,
+    strategies: Annotated[str, typer.Option(help="a,b,c")] = "finetune,finest-only",
+    seeds: Annotated[int, typer.Option(min=1, help="how many seeds")] = 5,
+    seed: SeedOption = None,
+    config_file: ConfigOption = None,
+    set_: SetOption = None,
+    train: TrainOption = None,
+    network: NetworkOption = None,
+    costs: CostsOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    device: DeviceOption = None,
+    test: TestOption = None,
+    jobs: Annotated[int, typer.Option(min=1, help="runs at a time")] = 1,
+) -> None:
+    """Compare strategies at equal cost and equal training effort, over several seeds."""
+    asked = _asked(
+        config_file,
+        problem=problem,
+        budget=budget,
+        seed=seed,
+        options=_pairs(set_),
+        training=_pairs(train),
+        surrogate_options=_pairs(network),
+        costs=costs,
+        workers=workers,
+        scheduler=scheduler,
+        device=device,
+        test=test,
+    )
+    with _Screen() as screen:
+        rows = compare_config(
+            asked, out, strategies=_names(strategies) or (), seeds=seeds, jobs=jobs, report=screen.tell
+        )
+    for row in rows:
+        print(
+            "  ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{value}" for name, value in row.items())
+        )
+    print(f"report: {write_report(out)}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="a folder that `run` or `compare` wrote")]) -> None:
+    """Write report.html again, from what a run or a comparison left."""
+    print(f"report: {write_report(folder)}")
+
+
+def main() -> None:
+    """Run the command line: exit code 0 when done, 1 for a named failure, 2 for wrong usage."""
+    try:
+        app()
+    except MlftError as error:
+        print(f"mlft: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except KeyboardInterrupt:
+        print("mlft: stopped; what is solved is kept, and the same command continues", file=sys.stderr)
+        sys.exit(1)
+
+
+def _asked(file: Path | None, **options: Any) -> Config:
+    """Return the configuration of a file, overridden by the options that were given."""
+    values = read_config(file) if file is not None else {}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            value = values.get(name, {}) | value
+        if value is not None and value != {}:
+            values[name] = value
+    for name in ("problem", "budget"):
+        if name not in values:
+            where = "as the first argument" if name == "problem" else "with --budget 100solves"
+            raise ConfigError(f"a {name} is needed: give it {where}, or in a file with --config")
+    return configure(values)
+
+
+def _pairs(words: list[str] | None) -> dict[str, Any]:
+    for word in words or []:
+        if "=" not in word:
+            raise ConfigError(f"an option is given as NAME=VALUE, got '{word}'")
+    return {name: _value(text) for name, text in (word.split("=", 1) for word in words or [])}
+
+
+def _value(text: str) -> Any:
+    """Return a number or truth value where the text is one, else the text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+class _Screen:
+    """Progress bars on standard error, a bar for each thing that is being done."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self._bars = Bars(*columns, TextColumn("{task.fields[note]}"), console=console)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "_Screen":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def tell(self, progress: Progress) -> None:
+        """Show how far something is."""
+        name = f"{progress.phase} {progress.label}"
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=progress.total, note=progress.note)
+        self._bars.update(self._tasks[name], completed=progress.done, total=progress.total, note=progress.note)

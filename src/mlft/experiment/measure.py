@@ -1,0 +1,76 @@
+"""Measured errors: the surrogate on fresh draws, the grids against a reference, and baselines that cost nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from mlft.grids import Grid, prolong, relative_error
+from mlft.store import Samples
+
+Array = np.ndarray
+
+
+def on_finest(samples: Samples, finest: Grid, inputs: Float[Array, "n c *grid"]) -> Samples:
+    """Return samples with their solutions prolonged to the finest grid, beside the inputs on the finest grid."""
+    return Samples(samples.level, samples.indices, inputs, prolong(samples.solutions, to=finest))
+
+
+def summary(errors: Float[Array, " n"]) -> dict[str, float]:
+    """Return mean, median and 90% quantile of the errors, and the 95% interval of the mean (normal).
+
+    >>> summary(np.array([0.1, 0.2, 0.3]))["median"]
+    0.2
+    """
+    half = 1.96 * float(np.std(errors, ddof=1)) / len(errors) ** 0.5 if len(errors) > 1 else float("nan")
+    mean = float(np.mean(errors))
+    return {
+        "mean": mean,
+        "median": float(np.median(errors)),
+        "q90": float(np.quantile(errors, 0.9)),
+        "mean_lower": mean - half,
+        "mean_upper": mean + half,
+    }
+
+
+def free_baselines(train: Sequence[Samples], test: Samples, grid: Grid) -> dict[str, float]:
+    """Return mean relative L2 errors of predictors that need no training, from the same samples.
+
+    * "mean solution": the mean of the finest level's labels;
+    * "nearest neighbour": the finest-level label of the nearest training input;
+    * "kernel ridge": regression with the kernel exp(−‖a − b‖²/(2 s²)), s the median distance, ridge 1e-6, on the
+      coarsest level's labels and then on the residual of each finer one: multi-level regression without a network.
+    """
+    finest = train[-1]
+    guesses = {
+        "mean solution": np.broadcast_to(finest.solutions.mean(axis=0), test.solutions.shape),
+        "nearest neighbour": finest.solutions[_distances(test.inputs, finest.inputs).argmin(axis=1)],
+        "kernel ridge": _multilevel_ridge(train, test.inputs),
+    }
+    return {name: float(relative_error(guess, test.solutions, grid).mean()) for name, guess in guesses.items()}
+
+
+def _multilevel_ridge(train: Sequence[Samples], inputs: Array, *, most: int = 2000) -> Array:
+    """Return Σ_l of the regressions of u_l − (sum so far) on the first `most` samples of each level."""
+    fits: list[tuple[Array, Array]] = []
+    scale = float(np.median(_distances(train[0].inputs[:200], train[0].inputs[:200]))) or 1.0
+
+    def total(x: Array) -> Array:
+        return np.asarray(sum(_kernel(x, known, scale) @ weights for known, weights in fits))
+
+    for samples in train:
+        x, y = samples.inputs[:most], samples.solutions[:most].reshape(len(samples.inputs[:most]), -1)
+        residual = y - total(x) if fits else y
+        matrix = _kernel(x, x, scale)
+        fits.append((x, np.linalg.solve(matrix + 1e-6 * np.eye(len(x)), residual)))
+    return total(inputs).reshape(len(inputs), *train[-1].solutions.shape[1:])
+
+
+def _kernel(a: Array, b: Array, scale: float) -> Array:
+    return np.asarray(np.exp(-(_distances(a, b) ** 2) / (2 * scale**2)))
+
+
+def _distances(a: Array, b: Array) -> Array:
+    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))

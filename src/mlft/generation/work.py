@@ -1,0 +1,151 @@
+"""What a worker does: draw, evaluate, solve, and give every sample a named status."""
+
+import itertools
+import os
+import pickle
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mlft.grids import Grid
+from mlft.problems import Problem, Solved
+from mlft.problems.base import NOT_FINITE, OK
+from mlft.seeds import generator
+from mlft.store import Batch
+from mlft.store.files import decode, encode
+
+Array = np.ndarray
+WRONG_SHAPE = "wrong-shape"
+RAISED = "raised-"
+_parcels = itertools.count()
+
+
+def solve_batch(problem: Problem, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> Batch:
+    """Return some samples of a stream on a level, each solved or failed by name.
+
+    Sample i is drawn from its own stream (seed, stream, i), so it is the same on every level, in every batch, on
+    every worker. Its seconds are the wall time of draw, evaluation and solve, divided evenly over the batch.
+
+    Beside the problem's own failures: "not-finite", "wrong-shape" (arrays, statuses or scalars of another shape than
+    the level's), and "raised-<exception>"; after an exception the batch is solved sample by sample, so that only the
+    culprit fails.
+    """
+    started = time.perf_counter()
+    try:
+        inputs, solved, solutions = _solve(
+            problem, problem.hierarchy[level], [generator(seed, stream, i) for i in indices]
+        )
+    except Exception as error:  # whatever a solver raises is a failure of its samples, and has a name
+        if len(indices) > 1:
+            return join([solve_batch(problem, level, stream=stream, seed=seed, indices=[i]) for i in indices])
+        name, seconds = RAISED + type(error).__name__, time.perf_counter() - started
+        return failure(stream, level, indices, status=name, seconds=seconds, note=one_line(error))
+    seconds = (time.perf_counter() - started) / len(indices)
+    wrong = _wrong_shape(inputs, solved, solutions, problem.hierarchy[level])
+    if wrong:
+        return failure(stream, level, indices, status=WRONG_SHAPE, seconds=seconds, note=wrong)
+    status = _statuses(solved, solutions)
+    keep = [p for p, name in enumerate(status) if name == OK]
+    return Batch(
+        stream=stream,
+        level=level,
+        indices=tuple(indices),
+        status=status,
+        inputs=inputs[keep],
+        solutions=solutions[keep],
+        seconds=(seconds,) * len(indices),
+        scalars={name: np.asarray(values, dtype=np.float64)[keep] for name, values in solved.scalars.items()},
+    )
+
+
+def solve_packed(packed: bytes, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> Batch:
+    """Return `solve_batch` of a pickled problem, unpickled once a worker, so that what it caches stays."""
+    return solve_batch(_unpacked(packed), level, stream=stream, seed=seed, indices=indices)
+
+
+def solve_to_file(packed: bytes, folder: str, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> str:
+    """Write `solve_packed` to a new file in a folder, and return its path.
+
+    The pipe of a process pool carries the path alone: a worker killed in the middle of a long message would leave the
+    reader waiting for its end for ever.
+    """
+    batch = solve_packed(packed, level, stream=stream, seed=seed, indices=indices)
+    path = Path(folder) / f"{os.getpid()}-{next(_parcels)}"
+    path.write_bytes(encode(batch))
+    return str(path)
+
+
+def collect(result: Batch | str) -> Batch:
+    """Return the batch that a worker made, and remove the file it came in."""
+    if isinstance(result, Batch):
+        return result
+    path = Path(result)
+    batch = decode(path.read_bytes())
+    path.unlink()
+    return batch
+
+
+def failure(stream: str, level: int, indices: Sequence[int], *, status: str, seconds: float, note: str = "") -> Batch:
+    """Return a batch of samples that all failed by one name; `seconds` each."""
+    n, none = len(indices), np.empty((0, 0, 0))
+    return Batch(stream, level, tuple(indices), (status,) * n, none, none, (seconds,) * n, notes=(note,) * n)
+
+
+def join(parts: Sequence[Batch]) -> Batch:
+    """Return the samples of several batches of one stream and level as one batch."""
+    full = [part for part in parts if len(part.inputs)] or list(parts[:1])
+    return Batch(
+        stream=parts[0].stream,
+        level=parts[0].level,
+        indices=tuple(index for part in parts for index in part.indices),
+        status=tuple(name for part in parts for name in part.status),
+        inputs=np.concatenate([part.inputs for part in full]),
+        solutions=np.concatenate([part.solutions for part in full]),
+        seconds=tuple(seconds for part in parts for seconds in part.seconds),
+        attempts=tuple(attempts for part in parts for attempts in part.attempts),
+        scalars={name: np.concatenate([part.scalars[name] for part in full]) for name in full[0].scalars},
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's type and message in one line of at most 200 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+@lru_cache(maxsize=4)
+def _unpacked(packed: bytes) -> Problem:
+    problem: Problem = pickle.loads(packed)
+    return problem
+
+
+def _solve(problem: Problem, grid: Grid, streams: Sequence[torch.Generator]) -> tuple[Array, Solved, Array]:
+    draws = np.concatenate([problem.draw(1, stream) for stream in streams])
+    inputs = np.asarray(problem.evaluate(draws, grid), dtype=np.float64)
+    solved = problem.solve(inputs, grid)
+    if np.iscomplexobj(solved.solutions):
+        raise TypeError("the solutions are complex: give the real and the imaginary part as two channels")
+    return inputs, solved, np.asarray(solved.solutions, dtype=np.float64)
+
+
+def _wrong_shape(inputs: Array, solved: Solved, solutions: Array, grid: Grid) -> str:
+    """Return what is wrong with the shapes, in one line, or nothing."""
+    n = len(inputs)
+    for name, field in (("inputs", inputs), ("solutions", solutions)):
+        if field.ndim != 2 + grid.dimension or len(field) != n or field.shape[2:] != grid.shape:
+            wanted = ", ".join(map(str, (n, "channels", *grid.shape)))
+            return f"{name} on {grid} have shape ({wanted}), got {field.shape}"
+    shapes = {name: np.shape(values) for name, values in solved.scalars.items()}
+    if len(solved.status) != n or any(shape != (n,) for shape in shapes.values()):
+        return f"{n} samples have {n} statuses and scalars, got {len(solved.status)} and {shapes}"
+    return ""
+
+
+def _statuses(solved: Solved, solutions: Array) -> tuple[str, ...]:
+    finite = np.isfinite(solutions.reshape(len(solutions), -1)).all(axis=1)
+    pairs = zip(solved.status, finite, strict=True)
+    return tuple(NOT_FINITE if name == OK and not good else name for name, good in pairs)

@@ -1,0 +1,52 @@
+"""The report of a run or a comparison: one HTML file that needs nothing else, its figures and its numbers."""
+
+import os
+from pathlib import Path
+
+from mlft.errors import MlftError
+from mlft.experiment.record import RECORD, read_facts
+from mlft.report.compare import COMPARISON, compare_report
+from mlft.report.metrics import metrics_csv
+from mlft.report.run import run_report
+
+__all__ = ["write_report"]
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` and `figures/` of a run (with `metrics.csv`) or a comparison, and return the page's path.
+
+    The page is one file: styles and figures are inside, and nothing is loaded from anywhere. The same folder gives
+    the same bytes. Every file is written whole or not at all, the page last.
+
+    Raises:
+        MlftError: if the folder holds neither a finished run nor a comparison, if a part of it is missing or damaged,
+            or if it cannot be written.
+    """
+    run, comparison = (folder / RECORD).is_file(), (folder / COMPARISON).is_file()
+    if not run and not comparison:
+        raise MlftError(
+            f"{folder} holds neither a finished run ({RECORD}) nor a comparison ({COMPARISON}); "
+            "give a folder that `mlft run` or `mlft compare` has written"
+        )
+    try:
+        page, figures = run_report(folder) if run else compare_report(folder)
+        files = {f"figures/{name}.svg": text for name, text in figures.items()}
+        files |= {"metrics.csv": metrics_csv(read_facts(folder))} if run else {}
+    except KeyError as error:
+        raise MlftError(f"the record of {folder} has no {error}: was it written by another version of mlft?") from None
+    for name, text in (files | {"report.html": page}).items():
+        _write(folder / name, text)
+    return folder / "report.html"
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, file)
+    except OSError as error:
+        raise MlftError(f"the report {file} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,46 @@
+"""The main numbers of a run as a tidy table: metric, level, value."""
+
+import csv
+import io
+from typing import Any
+
+Facts = dict[str, Any]
+
+
+def metrics_csv(facts: Facts) -> str:
+    """Return the main numbers of a run as CSV: `metric,level,value`, at full precision, empty where missing.
+
+    The level is empty for what belongs to the whole run. A baseline's row is named `baseline_error:<name>`; a kept
+    stage has `stage_kept` 1 and a rejected one 0.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("metric", "level", "value"))
+    writer.writerows((name, level, "" if value is None else value) for name, level, value in _rows(facts))
+    return text.getvalue()
+
+
+def _rows(facts: Facts) -> list[tuple[str, int | str, Any]]:
+    predicted = facts["plan"]["predicted_error"] or {}
+    rows: list[tuple[str, int | str, Any]] = [
+        *[(f"relative_l2_{name}", "", value) for name, value in facts["error"]["relative_l2"].items()],
+        ("test_draws", "", facts["error"]["samples"]),
+        *[(f"predicted_error_{name}", "", value) for name, value in predicted.items()],
+        *[(f"{part}_{unit}", "", facts["budget"][part][unit]) for part in _PARTS for unit in ("solves", "seconds")],
+        *[(f"{name}_wall_seconds", "", value) for name, value in facts["seconds"].items()],
+        *[(f"baseline_error:{row['name']}", "", row["error"]) for row in facts["baselines"]],
+        ("surrogate_parameters", "", facts["surrogate"]["parameters"]),
+    ]
+    for row in facts["levels"]:
+        rows += [
+            (name, row["level"], row[name]) for name in ("cost_solves", "cost_seconds", "samples", "failed", "bias")
+        ]
+    for stage in facts["stages"]:
+        told = {"error_before": stage["error_before"], "error_after": stage["error_after"]}
+        told |= {"kept": int(stage["kept"]), "blend": stage["blend"], "steps": stage["steps"]}
+        rows += [(f"stage_{name}", stage["level"], value) for name, value in told.items()]
+    return rows
+
+
+_OF_LEVEL = ("cost_solves", "cost_seconds", "samples", "failed", "bias")
+_PARTS = ("spent", "pilot", "failed")

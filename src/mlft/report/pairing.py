@@ -1,0 +1,114 @@
+"""Statistics over seeds: means with Student's t, and ratios paired by seed."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from scipy.stats import t as student
+
+FINEST = "finest-only"
+
+
+@final
+@dataclass(frozen=True)
+class Middle:
+    """A mean with its 95% interval; NaN where there is nothing to say."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+@final
+@dataclass(frozen=True)
+class Standing:
+    """How a strategy did over the seeds.
+
+    Attributes:
+        strategy: its name.
+        errors: relative L2 error by seed, the finite ones.
+        seeds: how many seeds were run, failed ones included.
+        ratios: its error divided by that of finest-only, by seed.
+        to_single: its geometric mean ratio to the best single level.
+        best_single: whether it is the single level with the smallest mean error.
+    """
+
+    strategy: str
+    errors: Mapping[int, float]
+    seeds: int
+    ratios: Mapping[int, float]
+    to_single: Middle
+    best_single: bool
+
+    @property
+    def mean(self) -> Middle:
+        """Mean error over the seeds, with Student's t interval."""
+        return arithmetic(list(self.errors.values()))
+
+    @property
+    def to_finest(self) -> Middle:
+        """Geometric mean of the ratios to finest-only."""
+        return geometric(list(self.ratios.values()))
+
+
+def standings(errors: Mapping[str, Mapping[int, float]]) -> list[Standing]:
+    """Return how each strategy did, from its error by seed (NaN for a run without a finite error).
+
+    The best single level is the one of "finest-only" and "single-level:<l>" with the smallest mean error: chosen with
+    hindsight, it is the hardest rival.
+    """
+    finite = {name: {seed: e for seed, e in found.items() if math.isfinite(e)} for name, found in errors.items()}
+    singles = [name for name, found in finite.items() if found and single_level(name)]
+    best = min(singles, key=lambda name: arithmetic(list(finite[name].values())).value, default=None)
+    base, rival = finite.get(FINEST, {}), finite[best] if best else {}
+    return [
+        Standing(
+            name,
+            finite[name],
+            len(found),
+            ratios(finite[name], base),
+            geometric(list(ratios(finite[name], rival).values())),
+            name == best,
+        )
+        for name, found in errors.items()
+    ]
+
+
+def single_level(strategy: str) -> bool:
+    """Return whether a strategy spends everything on one level."""
+    return strategy == FINEST or strategy.startswith("single-level")
+
+
+def ratios(errors: Mapping[int, float], base: Mapping[int, float]) -> dict[int, float]:
+    """Return errors / base for the seeds that both have.
+
+    >>> ratios({0: 0.1, 1: 0.2}, {1: 0.4, 2: 0.4})
+    {1: 0.5}
+    """
+    return {seed: e / base[seed] for seed, e in errors.items() if base.get(seed, 0.0) > 0}
+
+
+def arithmetic(values: Sequence[float]) -> Middle:
+    """Return the mean of n values and its 95% interval, mean ± t(0.975; n − 1) s / √n; no interval for one value.
+
+    Source: Student (1908), Biometrika 6, 1.
+    """
+    n = len(values)
+    if not n:
+        return Middle(math.nan, math.nan, math.nan)
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Middle(mean, math.nan, math.nan)
+    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
+    half = float(student.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+    return Middle(mean, mean - half, mean + half)
+
+
+def geometric(values: Sequence[float]) -> Middle:
+    """Return the geometric mean of positive values and its 95% interval: `arithmetic` of the logarithms, exponentiated.
+
+    A value that is not positive has no logarithm and is left out.
+    """
+    logs = arithmetic([math.log(v) for v in values if v > 0])
+    return Middle(math.exp(logs.value), math.exp(logs.lower), math.exp(logs.upper))

@@ -1,0 +1,103 @@
+"""A saved surrogate on disk: a folder with the weights, how to rebuild the network, and a card for people.
+
+```
+model.safetensors   the weights, the normalisers' numbers among them
+config.json         network, options, channels, grid, and the SHA-256 of model.safetensors
+README.md           the card
+```
+
+The folder is valid at every moment. New weights are first written under their hash as a name; renaming `config.json`
+into place commits them; only then do they take the name `model.safetensors`. A reader takes the file whose hash the
+configuration states, under either name.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, final
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from mlft.errors import MlftError
+
+FORMAT = "mlft-surrogate-1"
+
+_WEIGHTS = "model.safetensors"
+_CONFIG = "config.json"
+
+
+@final
+class BundleError(MlftError):
+    """A folder that holds no surrogate, a damaged one, or one that does not fit the network it is loaded into."""
+
+
+def write_bundle(folder: Path, tensors: dict[str, Tensor], config: dict[str, Any], *, card: str) -> None:
+    """Write a surrogate's weights, configuration and card; interrupted, it leaves the old bundle or the new one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    digest = hashlib.sha256(weights).hexdigest()
+    staged = _staged(folder, digest)
+    write_file(staged, weights)
+    described = {"format": FORMAT, **config, "sha256": digest}
+    write_file(folder / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
+    os.replace(staged, folder / _WEIGHTS)
+    write_file(folder / "README.md", card.encode())
+    for leftover in folder.glob(_staged(folder, "?" * len(digest)).name):
+        leftover.unlink()
+
+
+def read_bundle(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the weights and the configuration of a saved surrogate.
+
+    Raises:
+        BundleError: for a missing or damaged file, or a format that this version does not read.
+    """
+    config = _read_config(folder)
+    digest = str(config.get("sha256"))
+    found = [path for path in (folder / _WEIGHTS, _staged(folder, digest)) if path.is_file()]
+    if not found:
+        raise BundleError(f"{folder} holds no weights: there is no {_WEIGHTS}")
+    for path in found:
+        weights = path.read_bytes()
+        if hashlib.sha256(weights).hexdigest() == digest:
+            return safetensors.torch.load(weights), config
+    raise BundleError(
+        f"{found[0]} is damaged, or not the file that {_CONFIG} belongs to: its SHA-256 should be {digest}. "
+        "Restore the folder from a copy or save the surrogate again"
+    )
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that its name holds the old content or the new one, never a part of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _staged(folder: Path, digest: str) -> Path:
+    return folder / f"{digest}.safetensors"
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise BundleError(f"{folder} holds no surrogate: there is no {_CONFIG}")
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        got = config.get("format") if isinstance(config, dict) else None
+        raise BundleError(f"{path} is written in the format {got!r}; this version reads {FORMAT!r}")
+    return config

@@ -1,0 +1,126 @@
+"""The Fourier neural operator in one and two dimensions."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from mlft.grids import Grid
+from mlft.surrogates.network import Network
+from mlft.surrogates.spectral import SpectralLayer, transform
+
+_PERIODIC = (1, 1)
+_BOUNDED = (5, 4)
+
+
+@final
+class FNO(Network):
+    """A Fourier neural operator: lift the channels pointwise, convolve `depth` times, project pointwise.
+
+    v₀ = lift(u), v_{i+1} = layer_i(gelu(v_i)) (no gelu before the first), output = project(v_depth); `lift` and
+    `project` are two pointwise linear maps with a gelu between them, the layers are `SpectralLayer`s.
+
+    On a periodic box the network commutes with shifts and is told no coordinates. On a bounded box it is given the
+    coordinates (j + ½)/points of each axis as further channels, and the period of its waves is 5/4 of the box: each
+    layer continues its field by zero over a quarter of the box, so that opposite boundaries do not touch.
+
+    The same weights take any grid with at least 2·modes points on each axis, and give the same function there as far
+    as the grid carries the waves of the inputs and those that gelu adds.
+
+    Args:
+        channels: channels of the inputs and of the outputs.
+        modes: waves kept on each axis, |k| < modes; one or two axes.
+        generator: the stream that the initial weights are drawn from.
+        width: channels inside.
+        depth: spectral layers.
+        periodic: whether every axis is periodic.
+
+    Raises:
+        ValueError: for a number that is not positive, or more than two axes.
+
+    Source: Li et al. 2020, arXiv 2010.08895. Continuation by zero: there as padding; here without padded points.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        modes: Sequence[int],
+        *,
+        generator: torch.Generator,
+        width: int = 32,
+        depth: int = 4,
+        periodic: bool = True,
+    ) -> None:
+        super().__init__(channels, generator=generator)
+        modes = tuple(modes)
+        if len(modes) not in (1, 2) or min(*channels, *modes, width, depth) < 1:
+            raise ValueError(
+                "an FNO has one or two axes and needs positive numbers throughout, "
+                f"got {channels=}, {modes=}, {width=}, {depth=}"
+            )
+        self.options = {"modes": list(modes), "width": width, "depth": depth, "periodic": periodic}
+        self.channels, self.modes, self.periodic = channels, modes, periodic
+        lifted = channels[0] + (0 if periodic else len(modes))
+        self.lift = _Pointwise((lifted, width, width), generator=generator)
+        self.layers = nn.ModuleList(SpectralLayer(width, modes, generator=generator) for _ in range(depth))
+        self.project = _Pointwise((width, width, channels[1]), generator=generator)
+
+    @staticmethod
+    def defaults(grid: Grid) -> dict[str, Any]:
+        """Return 24 modes and width 32 in one dimension, 12 modes and width 24 in two, fewer modes on small grids."""
+        modes, width = ((24,), 32) if grid.dimension == 1 else ((12, 12), 24)
+        fitting = [min(m, n // 2) for m, n in zip(modes, grid.shape, strict=True)]
+        return {"modes": fitting, "width": width, "depth": 4, "periodic": grid.periodic}
+
+    def forward(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
+        """Return the outputs on the grid of the inputs.
+
+        Raises:
+            ValueError: for a wrong number of axes or channels, or fewer than 2·modes points on an axis.
+        """
+        dimension = len(self.modes)
+        if inputs.ndim != dimension + 2 or inputs.shape[1] != self.channels[0]:
+            raise ValueError(
+                f"this FNO takes inputs of {self.channels[0]} channels on {dimension} axes, "
+                f"(samples, {self.channels[0]}, *grid); got shape {tuple(inputs.shape)}"
+            )
+        field = inputs.permute(*range(2, inputs.ndim), 0, 1)
+        period = _PERIODIC if self.periodic else _BOUNDED
+        axes = tuple(transform(field, axis, modes=modes, period=period) for axis, modes in enumerate(self.modes))
+        field = self.lift(field if self.periodic else _with_coordinates(field))
+        for i, layer in enumerate(self.layers):
+            field = layer(gelu(field) if i else field, axes)
+        field = self.project(gelu(field))
+        return field.permute(dimension, dimension + 1, *range(dimension)).contiguous()
+
+
+@final
+class _Pointwise(nn.Module):
+    """Two linear maps of the channels with a gelu between them."""
+
+    def __init__(self, widths: tuple[int, int, int], *, generator: torch.Generator) -> None:
+        super().__init__()
+        first, hidden, last = widths
+        self.first = nn.Parameter(torch.randn(first, hidden, generator=generator) * first**-0.5)
+        self.first_bias = nn.Parameter(torch.zeros(hidden))
+        self.last = nn.Parameter(torch.randn(hidden, last, generator=generator) * hidden**-0.5)
+        self.last_bias = nn.Parameter(torch.zeros(last))
+
+    def forward(self, field: Float[Tensor, "*grid n c"]) -> Float[Tensor, "*grid n d"]:
+        hidden = gelu(torch.addmm(self.first_bias, field.flatten(0, -2), self.first))
+        return torch.addmm(self.last_bias, hidden, self.last).view(*field.shape[:-1], len(self.last_bias))
+
+
+def _with_coordinates(field: Float[Tensor, "*grid n c"]) -> Float[Tensor, "*grid n d"]:
+    """Return the field with the coordinate of each axis, in [0, 1], as further channels."""
+    channels = [field]
+    for axis in range(field.ndim - 2):
+        points = field.shape[axis]
+        coordinate = (torch.arange(points, device=field.device).to(field.dtype) + 0.5) / points
+        shape = [1] * field.ndim
+        shape[axis] = points
+        channels.append(coordinate.view(shape).expand(*field.shape[:-1], 1))
+    return torch.cat(channels, dim=-1)

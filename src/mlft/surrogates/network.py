@@ -1,0 +1,30 @@
+"""What a network of the registry must offer, so that a saved surrogate can be rebuilt."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlft.grids import Grid
+
+
+class Network(nn.Module, ABC):
+    """A network (samples, channels_in, *grid) → (samples, channels_out, *grid) that knows how it was made.
+
+    A network of your own need not be one: any `nn.Module` with these shapes can stand in a `Surrogate`.
+
+    Attributes:
+        options: the keyword arguments that it was built with, as plain values.
+    """
+
+    options: dict[str, Any]
+
+    @abstractmethod
+    def __init__(self, channels: tuple[int, int], *, generator: torch.Generator, **options: Any) -> None:
+        super().__init__()
+
+    @staticmethod
+    @abstractmethod
+    def defaults(grid: Grid) -> dict[str, Any]:
+        """Return every option with a value that suits a grid, for hundreds to thousands of samples."""

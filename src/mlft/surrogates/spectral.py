@@ -1,0 +1,138 @@
+"""Truncated real Fourier transforms written as matrix products, and the layer made of them.
+
+Inside a network a field is stored points first, `(*grid, samples, channels)`: then the transform along an axis, its
+inverse, the mixing of the channels wave by wave and the pointwise maps are all plain matrix products, without a
+transposition. On a CPU that is faster than FFTs for the few waves that are kept, and it can be exported to ONNX.
+"""
+
+import math
+from typing import NamedTuple, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Axis(NamedTuple):
+    """The transform along one axis and its inverse.
+
+    Attributes:
+        analyse: field to coefficients, (2·modes, points).
+        synthesise: coefficients to field, (points, 2·modes).
+    """
+
+    analyse: Tensor
+    synthesise: Tensor
+
+
+def transform(field: Float[Tensor, "*grid n c"], axis: int, *, modes: int, period: tuple[int, int]) -> Axis:
+    """Return the transform of one axis of a field for the waves k = 0, …, modes − 1.
+
+    With x_j = (j + ½)/points in [0, 1] and θ_k = 2πk x/P, `analyse` holds the rows cos(θ_k)/points and
+    sin(θ_k)/points, alternating; `synthesise` the columns cos(θ_k) and sin(θ_k), those of k > 0 doubled on the last
+    axis, where the waves −k are left out because they are conjugate. For P = 1 the two are the rfft and the irfft,
+    truncated (they count from x_0 = 0; the shift cancels). For P > 1 a field on [0, 1] is continued by zero to
+    [0, P), without points there: convolutions do not join one boundary to the other.
+
+    Args:
+        field: any field of the grid, dtype and device wanted.
+        axis: 0 or 1.
+        modes: waves kept, the constant included.
+        period: P as a fraction (numerator, denominator): k·x_j is reduced to one turn in whole numbers, exactly.
+
+    Raises:
+        ValueError: for fewer than 2·modes points, where the waves could not be told apart.
+    """
+    points = field.shape[axis]
+    if points < 2 * modes:
+        raise ValueError(
+            f"{modes} modes need at least {2 * modes} points on their axis, got {points}: "
+            "take fewer modes or a finer grid"
+        )
+    numerator, denominator = period
+    half_turn = numerator * points
+    odd = 2 * torch.arange(points, device=field.device) + 1
+    turns = torch.arange(modes, device=field.device)[:, None] * odd * denominator
+    whole_turn = torch.full_like(odd[:1], 2 * half_turn)  # a tensor: ONNX has no remainder by a symbolic size
+    turns = torch.remainder(turns + half_turn, whole_turn) - half_turn
+    angles = turns.to(field.dtype) / half_turn * math.pi
+    waves = torch.stack([angles.cos(), angles.sin()], dim=1).flatten(0, 1)
+    doubled = torch.cat([waves[:2], 2 * waves[2:]]) if axis == field.ndim - 3 else waves
+    return Axis(waves / points, doubled.t())
+
+
+@final
+class SpectralLayer(nn.Module):
+    """A convolution with a band-limited kernel, plus a pointwise linear map, plus a bias.
+
+    y(x) = b + W u(x) + Σ_k Re(R_k û_k e^{iθ_k(x)}), with û_k the Fourier coefficients of u, R_k one complex matrix a
+    wave, and the sum over the waves of `transform`. Linear in u and, where P = 1, commuting with shifts.
+
+    Source: Li et al. 2020, "Fourier neural operator for parametric partial differential equations",
+    arXiv 2010.08895, eq. 5.
+    """
+
+    def __init__(self, width: int, modes: tuple[int, ...], *, generator: torch.Generator) -> None:
+        super().__init__()
+        waves = modes[0] if len(modes) == 1 else (2 * modes[0] - 1) * modes[1]
+        self.weight = nn.Parameter(torch.randn(waves, width, 2 * width, generator=generator) * (2 * width) ** -0.5)
+        self.skip = nn.Parameter(torch.randn(width, width, generator=generator) * width**-0.5)
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, field: Float[Tensor, "*grid n c"], axes: tuple[Axis, ...]) -> Float[Tensor, "*grid n c"]:
+        """Return the layer's output; the transforms `axes` are shared by all layers of a network."""
+        spectrum = mix(analyse(field, axes), self.weight)
+        # The bias goes to the constant wave: a spectrum is much smaller than a field.
+        spectrum = torch.cat([spectrum[:1] + self.bias, spectrum[1:]])
+        local = field.flatten(0, -2) @ self.skip
+        return synthesise(spectrum, axes, onto=local.view(field.shape))
+
+
+def analyse(field: Float[Tensor, "*grid n c"], axes: tuple[Axis, ...]) -> Float[Tensor, "k 2 n c"]:
+    """Return the coefficients û = cosine part − i·sine part of every wave, as pairs (cosine part, sine part).
+
+    In two dimensions the waves are k₁ = 0, 1, …, then −1, −2, …, each with k₂ = 0, 1, ….
+    """
+    n, c = field.shape[-2:]
+    first = axes[0].analyse @ field.flatten(1)
+    rows = len(axes[0].analyse)
+    if len(axes) == 1:
+        return first.view(rows // 2, 2, n, c)
+    both = torch.bmm(axes[1].analyse.expand(rows, -1, -1), first.view(rows, field.shape[1], n * c))
+    cos, sin = both.view(rows // 2, 2, len(axes[1].analyse) // 2, 2, n, c).unbind(1)
+    turned = _turn(sin, dim=2)
+    return torch.cat([cos - turned, (cos + turned)[1:]]).flatten(0, 1)
+
+
+def mix(spectrum: Float[Tensor, "k 2 n c"], weight: Float[Tensor, "k c two_d"]) -> Float[Tensor, "k 2 n d"]:
+    """Return R_k û_k for every wave; `weight` holds the real parts of R_k, then the imaginary parts, side by side."""
+    waves, _, n, c = spectrum.shape
+    products = torch.bmm(spectrum.reshape(waves, 2 * n, c), weight).view(waves, 2, n, 2, weight.shape[-1] // 2)
+    real, imaginary = products.unbind(3)
+    return real + _turn(imaginary, dim=1)
+
+
+def synthesise(
+    spectrum: Float[Tensor, "k 2 n c"], axes: tuple[Axis, ...], *, onto: Float[Tensor, "*grid n c"]
+) -> Float[Tensor, "*grid n c"]:
+    """Return `onto` plus the field whose coefficients are `spectrum`."""
+    lines = spectrum if len(axes) == 1 else _synthesise_last(spectrum, axes)
+    inverse = axes[0].synthesise
+    return torch.addmm(onto.flatten(1), inverse, lines.reshape(inverse.shape[1], onto[0].numel())).view(onto.shape)
+
+
+def _synthesise_last(spectrum: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+    """Return the coefficients along the first axis at every point of the last, (2·modes, points, samples·channels)."""
+    n, c = spectrum.shape[-2:]
+    rows, columns = (axis.synthesise.shape[1] for axis in axes)
+    waves = spectrum.view(rows - 1, columns // 2, 2, n, c)
+    plus = waves[: rows // 2]
+    minus = torch.cat([torch.zeros_like(plus[:1]), waves[rows // 2 :]])
+    both = torch.stack([plus + minus, _turn(plus - minus, dim=2)], dim=1).view(rows, columns, n * c)
+    return torch.bmm(axes[1].synthesise.expand(rows, -1, -1), both)
+
+
+def _turn(pairs: Tensor, *, dim: int) -> Tensor:
+    """Return (s, −c) for the pairs (c, s): c − is multiplied by i."""
+    cosine, sine = pairs.unbind(dim)
+    return torch.stack([sine, -cosine], dim)

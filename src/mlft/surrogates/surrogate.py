@@ -1,0 +1,232 @@
+"""A network between two normalisers, in physical units: predicts, is saved and is loaded."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mlft.errors import ConfigError, unknown_name
+from mlft.grids import Grid
+from mlft.surrogates.bundle import BundleError, read_bundle, write_bundle
+from mlft.surrogates.network import Network
+from mlft.surrogates.normaliser import Normaliser
+
+Array = np.ndarray
+
+_POINTS_AT_ONCE = 2**15
+
+
+@final
+class Surrogate(nn.Module):
+    """The solution map learned: decode(network(encode(inputs))), in physical units.
+
+    The network may be one of the registry or any `nn.Module` of your own that maps (samples, channels_in, *grid) to
+    (samples, channels_out, *grid).
+
+    Attributes:
+        network: the network; it computes in the dtype of its parameters.
+        input_normaliser: shift and scale of the inputs; the identity until fitted.
+        output_normaliser: shift and scale of the outputs.
+        channels: channels of the inputs and of the outputs.
+        grid: the grid that the surrogate lives on.
+    """
+
+    def __init__(self, network: nn.Module, channels: tuple[int, int], grid: Grid) -> None:
+        super().__init__()
+        self.network = network
+        self.input_normaliser = Normaliser(channels[0])
+        self.output_normaliser = Normaliser(channels[1])
+        self.channels = channels
+        self.grid = grid
+
+    def fit_normalisers(self, inputs: Float[Array, "n _c *grid"], outputs: Float[Array, "n _d *grid"]) -> None:
+        """Fit both normalisers to samples; see `Normaliser.fit`."""
+        self.input_normaliser.fit(inputs)
+        self.output_normaliser.fit(outputs)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that the network computes in: that of its first parameter, float32 if it has none."""
+        return next((p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32)
+
+    def forward(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
+        """Return the outputs in the dtype of the inputs; differentiable.
+
+        Inputs are scaled in the precision of the normalisers, and only then brought to the network's dtype.
+
+        Raises:
+            ValueError: for a wrong number of channels, or a network that returns another grid.
+        """
+        scaled = self.network(self.input_normaliser.encode(inputs).to(self.dtype))
+        if scaled.shape[2:] != inputs.shape[2:]:
+            raise ValueError(f"the network made shape {tuple(scaled.shape)} of inputs {tuple(inputs.shape)}")
+        return self.output_normaliser.decode(scaled).to(inputs.dtype)
+
+    def predict(self, inputs: Float[Array, "_n _c *_grid"]) -> Float[Array, "_n _d *_grid"]:
+        """Return the outputs for inputs on the surrogate's grid, in float64, some samples at a time.
+
+        Runs on the device of the weights, in evaluation mode, without gradients.
+
+        Raises:
+            ValueError: for a wrong shape, or inputs that are not finite.
+        """
+        self._check(inputs)
+        rows = max(1, _POINTS_AT_ONCE // int(np.prod(self.grid.shape)))
+        outputs = np.empty((len(inputs), self.channels[1], *self.grid.shape))
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            for start in range(0, len(inputs), rows):
+                outputs[start : start + rows] = self._predict(inputs[start : start + rows])
+        finally:
+            for module, training in modes:
+                module.training = training
+        return outputs
+
+    def save(self, folder: Path | str, *, card: str = "") -> None:
+        """Write the surrogate into a folder: model.safetensors, config.json and README.md.
+
+        An interrupted save leaves the old surrogate or the new one, never a mixture. No pickle.
+
+        Args:
+            folder: made if it is not there.
+            card: the text of README.md; a short one by default.
+        """
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.state_dict().items()}
+        registered = isinstance(self.network, Network)
+        config = {
+            "network": _name(self.network),
+            "options": self.network.options if registered else {},
+            "channels": list(self.channels),
+            "grid": dataclasses.asdict(self.grid),
+        }
+        write_bundle(Path(folder), tensors, config, card=card or _card(config))
+
+    def _check(self, inputs: Array) -> None:
+        expected = (self.channels[0], *self.grid.shape)
+        if inputs.shape[1:] != expected:
+            wanted = ", ".join(map(str, expected))
+            raise ValueError(f"this surrogate takes inputs of shape (samples, {wanted}), got {inputs.shape}")
+        finite = np.isfinite(inputs.reshape(len(inputs), int(np.prod(expected)))).all(axis=1)
+        if not finite.all():
+            bad = np.flatnonzero(~finite)
+            raise ValueError(f"inputs must be finite; {len(bad)} of {len(inputs)} are not, first sample {bad[0]}")
+
+    @torch.no_grad()
+    def _predict(self, inputs: Array) -> Array:
+        like = self.input_normaliser.shift
+        outputs = self(torch.tensor(inputs, dtype=like.dtype, device=like.device))
+        return outputs.cpu().numpy()
+
+
+def build(
+    name: str,
+    channels: tuple[int, int],
+    grid: Grid,
+    *,
+    generator: torch.Generator,
+    options: dict[str, Any] | None = None,
+) -> Surrogate:
+    """Return an untrained surrogate with a network of the registry, its normalisers not fitted yet.
+
+    Args:
+        name: the network's name in `SURROGATES`.
+        channels: channels of the inputs and of the outputs.
+        grid: the grid it will live on; it also chooses the options that are not given.
+        generator: the stream that the initial weights are drawn from.
+        options: options of the network that replace `Network.defaults(grid)`.
+
+    Raises:
+        ConfigError: for a name or an option that is not known.
+        ValueError: for options that the network or the grid does not allow.
+    """
+    network = _network(name, channels, grid, generator=generator, options=options or {})
+    with torch.no_grad():
+        network(torch.zeros(1, channels[0], *grid.shape))  # refuses what does not fit the grid now, not in training
+    return Surrogate(network, channels, grid)
+
+
+def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
+    """Return the surrogate saved in a folder, on the CPU and in evaluation mode.
+
+    On the machine that saved it, it predicts the same bits.
+
+    Args:
+        folder: where `Surrogate.save` wrote.
+        network: for a network of your own, an instance of the same shapes, whose weights will be replaced.
+
+    Raises:
+        BundleError: for a missing or damaged file, or weights that do not fit the network.
+        ConfigError: for a network that is not in the registry, where none is given.
+    """
+    tensors, config = read_bundle(Path(folder))
+    try:
+        grid = _grid(config["grid"])
+        inputs, outputs = config["channels"]
+        name, options = config["network"], config["options"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the config.json in {folder} is damaged: {error!r}") from error
+    channels = (inputs, outputs)
+    if network is None:
+        network = _network(name, channels, grid, generator=torch.Generator(), options=options)
+    surrogate = Surrogate(network, channels, grid)
+    _fill(surrogate, tensors)
+    return surrogate.eval()
+
+
+def _network(
+    name: str, channels: tuple[int, int], grid: Grid, *, generator: torch.Generator, options: dict[str, Any]
+) -> Network:
+    registry = _registry()
+    if name not in registry:
+        error = unknown_name("network", name, list(registry))
+        raise ConfigError(f"{error} A saved network of your own needs load(folder, network).")
+    known = registry[name].defaults(grid)
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {name}", option, list(known))
+    return registry[name](channels, generator=generator, **{**known, **options})
+
+
+def _grid(config: dict[str, Any]) -> Grid:
+    return Grid(tuple(config["cells"]), tuple(config["lengths"]), config["centring"], config["periodic"])
+
+
+def _fill(surrogate: Surrogate, tensors: dict[str, Tensor]) -> None:
+    """Replace the weights, dtypes included; tied weights stay tied."""
+    state = surrogate.state_dict(keep_vars=True)
+    saved = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wrong = [name for name in sorted(saved | wanted) if saved.get(name) != wanted.get(name)]
+    if wrong:
+        first = wrong[0]
+        raise BundleError(
+            f"the saved weights do not fit the network: {len(wrong)} differ, first {first!r}, saved with shape "
+            f"{saved.get(first, 'none')}, in the network {wanted.get(first, 'none')}"
+        )
+    for name, tensor in state.items():
+        tensor.data = tensors[name]
+
+
+def _registry() -> dict[str, type[Network]]:
+    from mlft.surrogates import SURROGATES  # here, because the registry's module imports this one
+
+    return SURROGATES
+
+
+def _name(network: nn.Module) -> str:
+    names = [name for name, cls in _registry().items() if type(network) is cls]
+    return names[0] if names else f"{type(network).__module__}.{type(network).__qualname__}"
+
+
+def _card(config: dict[str, Any]) -> str:
+    inputs, outputs = config["channels"]
+    cells = "x".join(map(str, config["grid"]["cells"]))
+    return (
+        f"# Surrogate\n\nA `{config['network']}` network from {inputs} to {outputs} channels on {cells} cells, made by "
+        f"mlft.\nLoad it with `mlft.surrogates.load(folder)`; options: `{config['options']}`.\n"
+    )

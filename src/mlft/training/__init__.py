@@ -1,0 +1,7 @@
+"""Strategies that turn samples of several levels into a fitted surrogate."""
+
+from mlft.training.guard import Verdict, guard
+from mlft.training.settings import Training
+from mlft.training.strategies import STRATEGIES, Fitted, StageLog, finetune, one_level, strategy
+
+__all__ = ["STRATEGIES", "Fitted", "StageLog", "Training", "Verdict", "finetune", "guard", "one_level", "strategy"]

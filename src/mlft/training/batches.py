@@ -1,0 +1,21 @@
+"""Which samples an optimizer step sees: a pure function of the step, so that a resumed training sees the same."""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from mlft.seeds import generator
+
+
+def batch_indices(n: int, size: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " b"]:
+    """Return the rows of batch number `step`: every epoch is a fresh permutation cut into equal batches.
+
+    The last rows of a permutation that do not fill a batch are left out of that epoch; with n <= size, all rows.
+
+    >>> sorted(batch_indices(3, 8, 0, seed=0, stream="level-0").tolist())
+    [0, 1, 2]
+    """
+    size = min(n, size)
+    epoch, position = divmod(step, n // size)
+    order = torch.randperm(n, generator=generator(seed, "batches", stream, epoch))
+    return order[position * size : (position + 1) * size]

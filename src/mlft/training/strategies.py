@@ -1,0 +1,165 @@
+"""Multi-level fine-tuning, and its rivals that use a single level: one interface."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+
+from mlft.errors import unknown_name
+from mlft.store import Samples
+from mlft.surrogates import Surrogate
+from mlft.training.guard import Verdict, guard
+from mlft.training.settings import Training
+from mlft.training.stage import Pairs, Stage, snapshot, train
+
+Progress = Callable[[int, float], None]
+
+
+@final
+@dataclass(frozen=True)
+class StageLog:
+    """One stage in the record.
+
+    Attributes:
+        level: the level whose samples it learned from.
+        samples: how many it trained on.
+        held_out: how many guarded it.
+        steps: optimizer steps.
+        verdict: what the guard decided.
+        checks: (step, held-out error) along the way.
+    """
+
+    level: int
+    samples: int
+    held_out: int
+    steps: int
+    verdict: Verdict
+    checks: tuple[tuple[int, float], ...]
+
+
+@final
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted surrogate and what happened stage by stage."""
+
+    surrogate: Surrogate
+    stages: tuple[StageLog, ...]
+
+
+def finetune(
+    surrogate: Surrogate,
+    samples: Sequence[Samples],
+    settings: Training,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Train on the coarsest level's samples, then from those weights on the next level's, up to the finest, guarded.
+
+    The normalisers are fitted to the first stage and then fixed. Draws whose index is a multiple of
+    `settings.held_out` are never trained on, on any level; they guard the stages.
+
+    Args:
+        surrogate: trained in place.
+        samples: one batch a level, coarse to fine, fields already on the finest grid.
+        settings: steps, rates, held-out share.
+        seed: names the streams that shuffle the batches.
+        folder: where checkpoints go; continuing from them gives the same bits as never stopping.
+        progress: called with (level, last held-out error) after every step.
+
+    Raises:
+        ValueError: no samples to train on, or levels that do not increase.
+
+    Source: Li, Fan, Ying (2021), arXiv 2102.07169, algorithm 2.2; the guard is described in `docs/method.md`.
+    """
+    stages = _stages(surrogate, samples, settings)
+    surrogate.fit_normalisers(*_trained_on(samples[0], settings))
+    logs = []
+    for stage in stages:
+        before = snapshot(surrogate)
+        file = None if folder is None else folder / f"stage-{stage.level}.safetensors"
+        trace = train(surrogate, stage, settings, seed=seed, file=file, progress=progress)
+        verdict = guard(surrogate, before, trace.weights, stage.held_out)
+        counts = len(stage.train), len(stage.held_out), stage.steps
+        logs.append(StageLog(stage.level, *counts, verdict, trace.checks))
+    return Fitted(surrogate, tuple(logs))
+
+
+def one_level(
+    surrogate: Surrogate,
+    samples: Sequence[Samples],
+    settings: Training,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Train on the samples of a single level with all the steps: the rival at equal cost.
+
+    Raises:
+        ValueError: if samples of more than one level are given, or none.
+    """
+    if len(samples) != 1:
+        raise ValueError(f"this strategy trains on one level, got samples of levels {[s.level for s in samples]}")
+    return finetune(surrogate, samples, settings, seed=seed, folder=folder, progress=progress)
+
+
+STRATEGIES = {"finetune": finetune, "finest-only": one_level, "single-level": one_level}
+"""The ways of spending a budget; `single-level` takes a level, as in `single-level:0`."""
+
+
+def strategy(name: str) -> Callable[..., Fitted]:
+    """Return the training function of a named strategy; all have the arguments of `finetune`.
+
+    Raises:
+        ConfigError: for an unknown strategy.
+    """
+    word = name.partition(":")[0]
+    if word not in STRATEGIES:
+        raise unknown_name("strategy", name, ["finetune", "finest-only", "single-level:<l>"])
+    return STRATEGIES[word]
+
+
+def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training) -> list[Stage]:
+    levels = [s.level for s in samples]
+    if not levels or levels != sorted(set(levels)):
+        raise ValueError(f"samples of increasing levels are needed, got levels {levels}")
+    usable = [s for s in samples if _learned(s, settings).any()]
+    if not usable or usable[0] is not samples[0]:
+        raise ValueError(
+            f"level {levels[0]} has {len(samples[0].indices)} samples, and one in {settings.held_out} is held out: "
+            "at least one must be left to train on; give a larger budget"
+        )
+    steps = settings.shares(len(usable))
+    stages = []
+    for i, (s, count) in enumerate(zip(usable, steps, strict=True)):
+        learned = _learned(s, settings)
+        previous = usable[i - 1] if i else s
+        replayed = _learned(previous, settings) & ~np.isin(previous.indices, s.indices)
+        rate = settings.rate * (settings.finetune_rate if i else 1.0)
+        parts = _pairs(surrogate, s, learned), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~learned)
+        stages.append(Stage(s.level, *parts, count, rate))
+    return stages
+
+
+def _learned(samples: Samples, settings: Training) -> np.ndarray:
+    """Return which rows are trained on; the others are held out, the same draws on every level."""
+    return np.asarray(samples.indices) % settings.held_out != 0
+
+
+def _trained_on(samples: Samples, settings: Training) -> tuple[np.ndarray, np.ndarray]:
+    rows = _learned(samples, settings)
+    return samples.inputs[rows], samples.solutions[rows]
+
+
+def _pairs(surrogate: Surrogate, samples: Samples, rows: np.ndarray) -> Pairs:
+    like = next(surrogate.parameters())
+    fields = (
+        torch.as_tensor(field[rows], dtype=like.dtype, device=like.device)
+        for field in (samples.inputs, samples.solutions)
+    )
+    return Pairs(*fields)

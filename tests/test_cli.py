@@ -1,0 +1,102 @@
+import csv
+import sys
+
+import pytest
+
+import mlft
+from mlft.cli import main
+from small import SMALL
+
+OPTIONS = [
+    *("--train", "steps=24", "--train", "batch=4", "--train", "checks=3"),
+    *("--network", "modes=[3]", "--network", "width=5", "--network", "depth=2"),
+    *("--workers", "0", "--test", "7"),
+]
+
+
+@pytest.fixture
+def mlft_command(monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["mlft", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+            raise SystemExit(0)
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return call
+
+
+def test_problems_lists_every_problem_with_its_equation(mlft_command):
+    code, out, _ = mlft_command("problems")
+    assert code == 0 and all(name in out for name in mlft.PROBLEMS)
+
+
+def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_path, mlft_command):
+    code, out, err = mlft_command("run", "small:problem", "--budget", "24solves", "--out", tmp_path / "a", *OPTIONS)
+    assert code == 0, err
+    assert "relative L2 error" in out and "128/32/8 samples" in out
+    page = (tmp_path / "a" / "report.html").read_bytes()
+    code, out, _ = mlft_command("report", tmp_path / "a")
+    assert code == 0 and (tmp_path / "a" / "report.html").read_bytes() == page
+
+
+def test_a_file_does_what_the_options_do(tmp_path, mlft_command):
+    file = tmp_path / "run.toml"
+    head = 'problem = "small:problem"\nbudget = "24solves"\nworkers = 0\ntest = 7\n'
+    training = "[training]\nsteps = 24\nbatch = 4\nchecks = 3\n"
+    file.write_text(head + training + "[surrogate_options]\nmodes = [3]\nwidth = 5\ndepth = 2\n")
+    assert mlft_command("run", "--config", file, "--out", tmp_path / "a")[0] == 0
+    assert mlft_command("run", "small:problem", "--budget", "24solves", "--out", tmp_path / "b", *OPTIONS)[0] == 0
+    records = [mlft.experiment.read_facts(tmp_path / name) for name in "ab"]
+    assert records[0]["error"] == records[1]["error"]
+
+
+def test_a_comparison_writes_its_table_and_report(tmp_path, mlft_command):
+    words = ("compare", "small:problem", "--budget", "24solves", "--seeds", "2", "--seed", "5", "--out", tmp_path / "c")
+    code, out, err = mlft_command(*words, "--strategies", "finetune,single-level:0", *OPTIONS)
+    assert code == 0, err
+    with (tmp_path / "c" / "compare.csv").open() as stream:
+        assert [row["seed"] for row in csv.DictReader(stream)] == ["5", "5", "6", "6"]
+    assert (tmp_path / "c" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("run", "burger", "--budget", "9solves"), 2, "did you mean 'burgers'"),
+        (("run", "burgers", "--budget", "9solves", "--set", "cell=64"), 2, "did you mean 'cells'"),
+        (("run", "burgers", "--budget", "9solves", "--train", "step=64"), 2, "did you mean 'steps'"),
+        (("run", "burgers", "--budget", "9solves", "--set", "cells"), 2, "NAME=VALUE"),
+        (("run", "burgers", "--budget", "-1s"), 2, "positive and finite"),
+        (("run", "burgers"), 2, "budget is needed"),
+        (("run", "--budget", "9solves"), 2, "problem is needed"),
+        (("run", "burgers", "--buget", "9solves"), 2, "--budget"),
+        (("run", "burgers", "--budget", "0.1solves"), 1, "give at least"),
+        (("run", "burgers", "--budget", "9solves", "--strategy", "finetuning"), 2, "did you mean 'finetune'"),
+        (("run", "burgers", "--budget", "9solves", "--strategy", "single-level:9"), 2, "levels 0 to"),
+        (("compare", "burgers", "--budget", "9solves", "--strategies", "x"), 2, "unknown strategy"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_what_to_do(tmp_path, mlft_command, words, code, message):
+    got, _, err = mlft_command(*words, "--out", tmp_path / "x", *(["--workers", "0"] if "compare" not in words else []))
+    assert got == code and message in " ".join(err.split())
+
+
+def test_a_failure_is_one_line_and_exit_code_one(tmp_path, mlft_command):
+    code, _, err = mlft_command("run", "small:hopeless", "--budget", "24solves", "--out", tmp_path / "x", *OPTIONS)
+    assert code == 1 and "not-finite" in err.splitlines()[-1]
+    code, _, err = mlft_command("report", tmp_path)
+    assert code == 1 and err.startswith("mlft: ") and len(err.splitlines()) == 1
+
+
+def test_a_run_folder_that_cannot_be_written_is_one_line(tmp_path, mlft_command):
+    (tmp_path / "file").write_text("")
+    code, _, err = mlft_command(
+        "run", "small:problem", "--budget", "24solves", "--out", tmp_path / "file" / "x", *OPTIONS
+    )
+    assert code == 1 and "cannot be written" in err
+
+
+def test_small_options_say_the_same_as_the_command_line():
+    assert SMALL["training"] == {"steps": 24, "batch": 4, "checks": 3} and SMALL["workers"] == 0

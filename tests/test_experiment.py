@@ -1,0 +1,316 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import mlft
+from mlft.errors import BudgetError, ConfigError, GenerationError, MlftError
+from mlft.experiment import Config, budget, compare_config, configure, run_config
+from mlft.experiment.config import read_config, write_config
+from mlft.experiment.measure import free_baselines, summary
+from mlft.experiment.record import read_facts
+from mlft.store import Samples, SampleStore
+from small import SMALL, failing, hopeless, problem
+
+BUDGET = "24solves"
+
+
+def small_run(folder, **options):
+    return mlft.run(options.pop("problem", problem), out=folder, **{"budget": BUDGET, **SMALL, **options})
+
+
+def weights(record):
+    return {name: p.detach() for name, p in record.surrogate.named_parameters()}
+
+
+def same_outcome(left, right):
+    a, b = weights(left), weights(right)
+    return left.error == right.error and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_the_record_that_was_agreed_on(tmp_path):
+    record = small_run(tmp_path, seed=4)
+    told = json.loads((tmp_path / "record.json").read_text())
+    assert (told["problem"], told["seed"], told["strategy"]) == ("small", 4, "finetune")
+    assert told["version"] == mlft.__version__
+    assert told["budget"]["asked"] == BUDGET and told["budget"]["unit"] == "solves"
+    assert told["plan"]["samples"] == [128, 32, 8] and told["plan"]["predicted_error"] is None
+    assert told["budget"]["spent"]["solves"] == pytest.approx(24.0) and told["budget"]["spent"]["seconds"] > 0
+    assert told["budget"]["pilot"] == told["budget"]["failed"] == {"seconds": 0.0, "solves": 0.0}
+    assert [row["samples"] for row in told["levels"]] == [128, 32, 8]
+    assert [row["grid"] for row in told["levels"]] == ["7", "14", "28"]
+    bias = [row["bias"] for row in told["levels"]]
+    assert bias[0] > bias[1] > 0 and bias[2] is None  # no reference of its own: the finest is the measure
+    assert [row["level"] for row in told["stages"]] == [0, 1, 2]
+    for row in told["stages"]:
+        assert not row["kept"] or row["error_after"] <= row["error_before"]
+    assert told["error"]["samples"] == 7
+    assert told["error"]["relative_l2"]["mean"] == pytest.approx(record.error)
+    assert set(told["seconds"]) == {"solve", "train", "plan"}
+    assert {row["name"] for row in told["baselines"]} == {"mean solution", "nearest neighbour", "kernel ridge"}
+
+
+def test_the_surrogate_of_a_record_predicts_and_comes_back_from_the_disk(tmp_path):
+    record = small_run(tmp_path)
+    inputs = problem.evaluate(np.array([[0.3, 0.1, 0.2], [1.0, 0.0, -1.0]]), problem.finest)
+    fields = record.surrogate.predict(inputs)
+    assert fields.shape == (2, 1, 28) and fields.dtype == np.float64
+    np.testing.assert_array_equal(mlft.load(tmp_path / "surrogate").predict(inputs), fields)
+
+
+def test_the_error_is_that_of_fresh_draws_of_the_finest_grid(tmp_path):
+    record = small_run(tmp_path)
+    identity = {"problem": "small", "options": problem.options, "seed": 0}
+    with SampleStore.open(tmp_path, identity) as store:
+        train, test = store.read("train", 2, 8), store.read("test", 2, 7)
+    assert not any(np.array_equal(a, b) for a in train.inputs for b in test.inputs)
+    difference = record.surrogate.predict(test.inputs) - test.solutions
+    errors = np.linalg.norm(difference[:, 0], axis=1) / np.linalg.norm(test.solutions[:, 0], axis=1)
+    assert record.error == pytest.approx(errors.mean(), rel=1e-12)
+
+
+def test_a_finished_run_is_read_and_not_run_again(tmp_path, monkeypatch):
+    first = small_run(tmp_path)
+    monkeypatch.setattr("mlft.experiment.loop._run", lambda *_: pytest.fail("ran again"))
+    assert same_outcome(small_run(tmp_path), first)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5, 9, 20, 28])
+def test_a_run_that_was_stopped_anywhere_continues_to_the_same_outcome(tmp_path, stop):
+    whole = small_run(tmp_path / "whole")
+    steps = iter(range(10**6))
+
+    def interrupt(progress):
+        if next(steps) == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        small_run(tmp_path / "stopped", report=interrupt)
+    assert not (tmp_path / "stopped" / "record.json").exists()
+    assert same_outcome(small_run(tmp_path / "stopped"), whole)
+
+
+def test_two_workers_give_the_bits_of_none(tmp_path):
+    assert same_outcome(small_run(tmp_path / "two", workers=2), small_run(tmp_path / "none"))
+
+
+def test_a_budget_in_time_is_priced_by_a_pilot_that_is_charged_and_frozen(tmp_path):
+    record = small_run(tmp_path, budget="20s", pilot=3, training={"steps": 4}, strategy="single-level:0", seed=1)
+    told = record.facts
+    assert told["budget"]["unit"] == "seconds"
+    assert told["plan"]["cost"] <= 20
+    assert told["budget"]["pilot"]["solves"] == pytest.approx(3 * (1 + told["levels"][0]["cost_solves"]))
+    assert told["levels"][2]["samples"] == 3  # the pilot's, which single-level:0 does not train on
+
+
+def test_measured_prices_and_a_budget_in_solves_can_be_combined(tmp_path):
+    told = small_run(tmp_path, budget="90solves", costs="measured", training={"steps": 4}).facts
+    assert told["plan"]["unit"] == "solves" and told["plan"]["costs"][-1] == pytest.approx(1.0)
+    assert told["plan"]["cost"] <= 90 and min(told["plan"]["samples"]) >= 2
+
+
+def test_failed_samples_are_charged_named_and_not_trained_on(tmp_path):
+    told = small_run(tmp_path, problem=failing, max_failure_rate=0.5).facts
+    failed = sum(row["failed"] for row in told["levels"])
+    assert failed > 3 and told["budget"]["spent"]["solves"] == pytest.approx(24.0)
+    assert told["budget"]["failed"]["solves"] > 0
+    assert {row["status"] for row in told["failures"]} == {"not-finite"}
+    assert sum(row["samples"] for row in told["failures"]) == failed
+    first = told["stages"][0]
+    assert first["samples"] + first["held_out"] == told["levels"][0]["samples"] == 128 - told["levels"][0]["failed"]
+
+
+def test_a_solver_that_fails_too_often_stops_the_run_by_name(tmp_path):
+    with pytest.raises(GenerationError, match="not-finite"):
+        small_run(tmp_path, problem=hopeless)
+
+
+def test_baselines_are_trained_at_equal_cost_beside_the_run(tmp_path):
+    told = small_run(tmp_path, baselines=("finest-only",)).facts
+    rival = next(row for row in told["baselines"] if row["kind"] == "trained")
+    assert rival["samples"] == [0, 0, 24] and rival["spent_solves"] == pytest.approx(24.0)
+    alone = small_run(tmp_path / "alone", strategy="finest-only")
+    assert rival["error"] == pytest.approx(alone.error, rel=1e-12)
+
+
+def test_a_network_of_the_user_takes_the_place_of_the_named_one(tmp_path):
+    def network():
+        torch_generator = torch.Generator().manual_seed(0)
+        layer = torch.nn.Conv1d(1, 1, 3, padding=1)
+        with torch.no_grad():
+            layer.weight.copy_(torch.randn(1, 1, 3, generator=torch_generator))
+            layer.bias.zero_()
+        return layer
+
+    one, other = (small_run(tmp_path / name, network=network()) for name in "ab")
+    assert same_outcome(one, other) and one.facts["surrogate"]["parameters"] == 4
+    again = small_run(tmp_path / "a", network=network())
+    assert same_outcome(again, one)
+
+
+def test_a_folder_of_another_configuration_is_refused_naming_the_first_difference(tmp_path):
+    small_run(tmp_path)
+    with pytest.raises(ConfigError, match="seed is 0 there and 1 here"):
+        small_run(tmp_path, seed=1)
+    with pytest.raises(ConfigError, match="budget is '24solves' there and '25solves' here"):
+        small_run(tmp_path, budget="25solves")
+    small_run(tmp_path, workers=1, retries=3)  # how the work is executed may change
+
+
+def test_a_budget_too_small_says_what_is_needed_and_that_is_enough(tmp_path):
+    with pytest.raises(BudgetError, match="give at least") as caught:
+        small_run(tmp_path / "a", budget="1solves")
+    enough = f"{caught.value.needed}solves"
+    assert (
+        small_run(tmp_path / "b", budget=enough, strategy="single-level:0").facts["plan"]["cost"] <= caught.value.needed
+    )
+
+
+@pytest.mark.parametrize("wrong", ["-3solves", "0s", "nan solves", "infmin", "12", "solves", "12 apples", "1..2s"])
+def test_a_budget_that_is_none_is_refused(wrong):
+    with pytest.raises(ConfigError, match="budget"):
+        configure({"problem": "burgers", "budget": wrong})
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "unit"),
+    [
+        ("64solves", 64, "solves"),
+        ("1 solve", 1, "solves"),
+        ("30s", 30, "seconds"),
+        ("1.5 min", 90, "seconds"),
+        ("2h", 7200, "seconds"),
+        ("1e2s", 100, "seconds"),
+    ],
+)
+def test_a_budget_is_a_number_and_a_unit(text, value, unit):
+    assert (budget(text).value, budget(text).unit) == (value, unit)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sed": 1}, "did you mean 'seed'"),
+        ({"training": {"step": 5}}, "did you mean 'steps'"),
+        ({"training": {"steps": 0}}, "steps >= 1"),
+        ({"test": 0}, "test"),
+        ({"seed": -1}, "seed"),
+        ({"costs": "guessed"}, "costs"),
+        ({"timeout": 1.0, "workers": 0}, "time-out"),
+        ({"scheduler": "tcp://x:1", "workers": 2}, "not both"),
+    ],
+)
+def test_a_configuration_that_is_not_allowed_is_refused_in_one_line(values, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        configure({"problem": "burgers", "budget": "9solves", **values})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"problem": "burger"}, "did you mean 'burgers'"),
+        ({"problem": "burgers", "options": {"cell": 64}}, "did you mean 'cells'"),
+        ({"problem": "burgers", "options": {"cells": "many"}}, "cells"),
+        ({"problem": "burgers", "options": {"cells": -4}}, "-4"),
+        ({"problem": "nowhere:problem"}, "nowhere"),
+        ({"problem": "small:GRIDS"}, "mlft.Problem"),
+    ],
+)
+def test_an_unknown_problem_or_option_names_the_nearest_known_one(tmp_path, values, message):
+    with pytest.raises(ConfigError, match=message):
+        run_config(configure({"budget": "9solves", **values}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_network_option_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="widht"):
+        small_run(tmp_path, surrogate_options={"widht": 3})
+
+
+def test_an_absent_device_is_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match="device 'nonsense'"):
+        small_run(tmp_path, device="nonsense")
+
+
+def test_a_configuration_goes_to_toml_and_back(tmp_path):
+    asked = {"problem": "darcy", "budget": "9solves", "options": {"contrast": 20.0}, "training": {"steps": 7}}
+    asked = configure(asked)
+        {"problem": "darcy", "budget": "9solves", "options": {"contrast": 20.0}, "training": {"steps": 7}}
+    )
+    write_config(tmp_path / "a.toml", asked)
+    assert configure(read_config(tmp_path / "a.toml")) == asked
+    (tmp_path / "b.toml").write_text("budget = ")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_config(tmp_path / "b.toml")
+
+
+def test_the_finished_runs_configuration_repeats_it(tmp_path):
+    first = small_run(tmp_path / "a", seed=2)
+    values = read_config(tmp_path / "a" / "config.toml")
+    again = run_config(Config.model_validate(values), tmp_path / "b", problem=problem)
+    assert same_outcome(first, again)
+
+
+def test_a_comparison_is_tidy_pays_equally_and_is_not_run_twice(tmp_path, monkeypatch):
+    asked = configure({"problem": "small:problem", "budget": BUDGET, **SMALL})
+    rows = compare_config(asked, tmp_path, strategies=("finetune", "finest-only", "single-level:1"), seeds=2)
+    with (tmp_path / "compare.csv").open() as stream:
+        table = list(csv.DictReader(stream))
+    assert ",".join(table[0]) == ("problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds")
+    assert [(row["strategy"], row["seed"]) for row in table[:4]] == [
+        ("finetune", "0"),
+        ("finest-only", "0"),
+        ("single-level:1", "0"),
+        ("finetune", "1"),
+    ]
+    assert {row["samples"] for row in table} == {"128/32/8", "0/0/24", "0/96/0"}
+    assert all(float(row["spent_solves"]) == pytest.approx(24.0) for row in table)
+    monkeypatch.setattr("mlft.experiment.loop._run", lambda *_: pytest.fail("ran again"))
+    assert compare_config(asked, tmp_path, strategies=("finetune", "finest-only", "single-level:1"), seeds=2) == rows
+
+
+def test_seeds_side_by_side_give_the_rows_of_seeds_in_turn(tmp_path):
+    asked = configure({"problem": "small:problem", "budget": BUDGET, **SMALL})
+    side, turn = (
+        compare_config(asked, tmp_path / name, strategies=("finetune",), seeds=2, jobs=jobs)
+        for name, jobs in (("side", 2), ("turn", 1))
+    )
+    assert [row["relative_l2"] for row in side] == [row["relative_l2"] for row in turn]
+
+
+def test_a_comparison_without_or_with_an_unknown_strategy_is_refused_before_any_work(tmp_path):
+    asked = configure({"problem": "small:problem", "budget": BUDGET, **SMALL})
+    for strategies in ((), ("finetune", "fine-tune")):
+        with pytest.raises(ConfigError, match="strategy"):
+            compare_config(asked, tmp_path / "x", strategies=strategies, seeds=1)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_unfinished_folder_has_no_record_to_read(tmp_path):
+    with pytest.raises(MlftError, match="no finished run"):
+        read_facts(tmp_path)
+    (tmp_path / "record.json").write_text("{")
+    with pytest.raises(MlftError, match="cannot be read"):
+        read_facts(tmp_path)
+
+
+def test_the_summary_of_errors_is_worked_out_by_hand():
+    told = summary(np.array([0.1, 0.2, 0.3, 0.4]))
+    assert told["mean"] == pytest.approx(0.25) and told["median"] == pytest.approx(0.25)
+    assert told["q90"] == pytest.approx(0.37)
+    assert told["mean_upper"] - told["mean"] == pytest.approx(1.96 * np.std([0.1, 0.2, 0.3, 0.4], ddof=1) / 2)
+
+
+def test_kernel_ridge_interpolates_what_it_has_seen_and_the_others_are_what_they_say(generator):
+    x = torch.randn(9, 1, 28, generator=generator, dtype=torch.float64).numpy()
+    coarse = Samples(0, tuple(range(9)), x, np.sin(x) + 0.1)
+    fine = Samples(2, tuple(range(5)), x[:5], np.sin(x[:5]))
+    test = Samples(2, (0, 1), x[:2], np.sin(x[:2]))
+    told = free_baselines([coarse, fine], test, problem.finest)
+    assert told["nearest neighbour"] == 0.0 and told["kernel ridge"] < 1e-4
+    mean = np.sin(x[:5]).mean(0)
+    errors = np.linalg.norm((mean - test.solutions)[:, 0], axis=1) / np.linalg.norm(test.solutions[:, 0], axis=1)
+    assert told["mean solution"] == pytest.approx(errors.mean())

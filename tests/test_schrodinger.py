@@ -1,0 +1,397 @@
+import functools
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import mathieu_a, mathieu_cem
+from threadpoolctl import threadpool_limits
+
+from mlft.grids import Grid, prolong, refine, relative_error, restrict
+from mlft.problems import Schrodinger
+from mlft.problems import schrodinger as problem_module
+from mlft.seeds import generator as stream
+from mlft.solvers import eigen
+from mlft.solvers.eigen import ground_states
+from mlft.solvers.series import trigonometric
+from orders import observed_order
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    with threadpool_limits(1):  # on a busy machine many small dense solves wait for each other's threads
+        yield
+
+
+def matrix(potential: np.ndarray, length: float = 1.0) -> np.ndarray:
+    n = len(potential)
+    left = np.roll(np.eye(n), 1, axis=0)
+    return np.diag(potential) + (n / length) ** 2 * (2 * np.eye(n) - left - left.T)
+
+
+def by_lapack(potential: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvalues, and the ground state with mean square 1."""
+    energies, vectors = np.linalg.eigh(matrix(potential))
+    return energies, vectors[:, 0] * np.sign(vectors[:, 0].sum()) * np.sqrt(len(potential))
+
+
+def spectral(a: np.ndarray, b: np.ndarray, waves: tuple[int, ...], points: int, modes: int) -> tuple[float, np.ndarray]:
+    """Energy and ground state by a Fourier–Galerkin method: no differences in it."""
+    fourier = np.zeros(4 * modes + 1, dtype=complex)
+    for k, a_k, b_k in zip(waves, a, b, strict=True):
+        fourier[2 * modes + k], fourier[2 * modes - k] = (a_k - 1j * b_k) / 2, (a_k + 1j * b_k) / 2
+    m = np.arange(-modes, modes + 1)
+    energies, vectors = np.linalg.eigh(fourier[m[:, None] - m + 2 * modes] + np.diag((2 * np.pi * m) ** 2.0))
+    u = np.exp(2j * np.pi * np.outer(np.arange(points) / points, m)) @ vectors[:, 0]
+    u = np.real(u / u[np.argmax(np.abs(u))])
+    return energies[0], u / np.sqrt(np.mean(u**2))
+
+
+def rough(n: int, points: int, name: str) -> np.ndarray:
+    """Potentials without any smoothness, of strengths from 1 to 1e7: weak ones to ones that localise at a point."""
+    normal = torch.randn(n, points, generator=stream(0, "potential", name), dtype=torch.float64).numpy()
+    return normal * 10.0 ** np.linspace(0, 7, n)[:, None]
+
+
+def wells(points: int, depth: float, tilt: float) -> np.ndarray:
+    """Two wells of nearly the same depth; the second, at 0.72, is the deeper one."""
+    x = np.arange(points) / points
+    first, second = (np.exp(-((np.sin(np.pi * (x - centre)) / 0.3) ** 2)) for centre in (0.2, 0.72))
+    return -depth * (first + (1 + tilt) * second)
+
+
+# The solver
+
+
+@pytest.mark.parametrize("q", [0.7, 25.0])
+def test_states_and_energies_are_of_order_two_beside_mathieu_functions(q: float) -> None:
+    points, states, energies = [60, 120, 240, 480], [], []
+    for n in points:
+        x = np.arange(n) / n  # u_zz + (a − 2q cos 2z) u = 0 with z = πx
+        ground = ground_states(2 * q * np.pi**2 * np.cos(2 * np.pi * x)[None])
+        exact = mathieu_cem(0, q, 180 * x)[0]
+        exact /= np.sqrt(np.mean(exact**2))
+        states.append(np.sqrt(np.mean((ground.states[0] - exact) ** 2)))
+        energies.append(abs(ground.energies[0] / np.pi**2 - mathieu_a(0, q)))
+    assert observed_order([1 / n for n in points], states) == pytest.approx(2.0, abs=0.1)
+    assert observed_order([1 / n for n in points], energies) == pytest.approx(2.0, abs=0.1)
+    assert states[-1] < 1e-4
+    assert energies[-1] < 1e-3
+
+
+def test_states_and_energies_are_of_order_two_on_a_potential_without_symmetry() -> None:
+    waves, a, b = (1, 2, 5), np.array([[30.0, -50.0, 70.0]]), np.array([[-40.0, 20.0, 60.0]])
+    points, states, energies = [60, 120, 240, 480], [], []
+    for n in points:
+        energy, exact = spectral(a[0], b[0], waves, n, 40)
+        ground = ground_states(trigonometric(a, b, waves=waves, points=n))
+        states.append(np.sqrt(np.mean((ground.states[0] - exact) ** 2)))
+        energies.append(abs(ground.energies[0] - energy))
+    assert observed_order([1 / n for n in points], states) == pytest.approx(2.0, abs=0.1)
+    assert observed_order([1 / n for n in points], energies) == pytest.approx(2.0, abs=0.1)
+    assert states[-1] < 3e-4
+    assert energies[-1] < 3e-2
+
+
+@pytest.mark.parametrize("points", [3, 16, 129, 1000])
+def test_a_constant_potential_is_its_own_energy_and_its_state_is_one(points: int) -> None:
+    level = np.array([-3.7, 0.0, 2.5e6, 1e-9, 7.3])
+    ground = ground_states(np.repeat(level[:, None], points, axis=1))
+    assert ground.converged.all()
+    np.testing.assert_allclose(ground.energies, level, rtol=1e-15, atol=1e-12)
+    np.testing.assert_allclose(ground.states, 1.0, atol=1e-12)
+
+
+def test_a_vector_that_solves_the_scheme_exactly_is_found_again() -> None:
+    n, length = 45, 1.7
+    w = 1.0 + torch.rand(20, n, generator=stream(0, "exact"), dtype=torch.float64).numpy()
+    w /= np.sqrt((w**2).sum(axis=1, keepdims=True) * length / n)
+    energy = np.linspace(-300, 500, 20)
+    second = (np.roll(w, 1, axis=1) - 2 * w + np.roll(w, -1, axis=1)) * (n / length) ** 2
+    ground = ground_states(energy[:, None] + second / w, length)
+    assert ground.converged.all()
+    np.testing.assert_allclose(ground.states, w, rtol=1e-12)
+    np.testing.assert_allclose(ground.energies, energy, atol=1e-12 * np.abs(second / w).max())
+
+
+@pytest.mark.parametrize("points", [3, 4, 5, 9, 33, 65])
+def test_rough_potentials_of_all_strengths_give_what_lapack_gives(points: int) -> None:
+    potentials = rough(29, points, f"lapack {points}")
+    ground = ground_states(potentials)
+    assert ground.converged.all()
+    for row, potential in enumerate(potentials):
+        energies, exact = by_lapack(potential)
+        size, gap = np.abs(energies).max(), energies[1] - energies[0]
+        assert abs(ground.energies[row] - energies[0]) < 1e-13 * size
+        assert np.abs(ground.states[row] - exact).max() < 1e-12 + 1e-13 * size / gap
+        assert ground.brackets[row] < 1e-13 * size
+    assert ground.iterations.max() <= 9
+
+
+@pytest.mark.parametrize("depth", [30.0, 1e3, 1e5])
+def test_a_symmetric_double_well_has_a_symmetric_ground_state(depth: float) -> None:
+    potential = np.round(wells(25, depth, 0.0), 2)
+    potential = np.maximum(potential, np.roll(potential[::-1], 24))  # mirrored at x = 0.46, exactly
+    ground = ground_states(potential[None])
+    u = ground.states[0]
+    assert ground.converged.all()
+    np.testing.assert_allclose(u, np.roll(u[::-1], 24), rtol=1e-8, atol=1e-12)
+    assert u[5] > 1
+
+
+@pytest.mark.parametrize(("depth", "tilt"), [(3e4, 1e-6), (3e4, 1e-9), (1e6, 1e-9), (1e6, 1e-11)])
+def test_of_two_wells_that_hardly_differ_the_deeper_one_holds_the_ground_state(depth: float, tilt: float) -> None:
+    potentials = wells(25, depth, tilt) * np.array([[1.0], [1.1]])  # gaps far under the accuracy of a dense eigh
+    ground = ground_states(potentials)
+    assert ground.converged.all()
+    assert (ground.states[:, 5] < 1e-2).all()
+    assert (ground.states[:, 18] > 1).all()
+
+
+def test_every_bracket_holds_the_smallest_eigenvalue() -> None:
+    potentials = rough(29, 37, "bracket")
+    exact = np.array([by_lapack(potential)[0][0] for potential in potentials])
+    slack = 1e-14 * (4 * 37**2 + np.ptp(potentials, axis=1))
+    for limit in (1, 2, 3, 4, 60):  # also of those that did not get there
+        ground = ground_states(potentials, limit=limit)
+        assert (ground.energies >= exact - slack).all()
+        assert (ground.energies - ground.brackets <= exact + slack).all()
+
+
+def test_a_shift_above_the_smallest_eigenvalue_is_noticed_and_lowered() -> None:
+    potentials = rough(eigen.LANES, 37, "retreat")
+    points, lanes = np.ones(37 * eigen.RECORD), np.ones(eigen.SLOTS * eigen.LANES)
+    state, numbers = np.empty(37), np.empty(5)
+    for k, potential in enumerate(potentials):
+        energies, exact = by_lapack(potential)
+        eigen._load(points, lanes, k, potential, 1 / 37)
+        for bound in (eigen.SHIFT, eigen.LOW):  # as if round-off had spoilt the bound, to the second eigenvalue
+            lanes[bound + k] = (energies[:2] @ [0.1, 0.9] - potential.min()) / 37**2
+        for _ in range(60):
+            eigen._eliminate(points, lanes, 37)
+            eigen._substitute(points, lanes, 37)
+            if eigen._judge(points, lanes, k, 37):
+                break
+        eigen._store(points, lanes, k, 1 / 37, state, numbers)
+        assert numbers[3] < 60
+        assert numbers[4] == 1
+        assert numbers[0] == pytest.approx(energies[0], abs=1e-13 * np.abs(energies).max())
+        assert np.abs(state - exact).max() < 1e-12 + 1e-13 * np.abs(energies).max() / (energies[1] - energies[0])
+
+
+def test_too_few_iterations_are_not_converged_and_enough_are() -> None:
+    potentials = rough(21, 37, "limit")
+    needed = ground_states(potentials).iterations
+    for limit in range(1, 9):
+        ground = ground_states(potentials, limit=limit)
+        assert (ground.converged == (needed <= limit)).all()
+        assert (ground.iterations == np.minimum(needed, limit)).all()
+    assert needed.min() > 1
+    assert needed.max() <= 8
+
+
+def test_residuals_are_those_of_the_dense_matrix_and_near_round_off() -> None:
+    potentials = np.concatenate([rough(19, 37, "residual"), wells(37, 500.0, 1e-9)[None]])
+    for limit in (2, 60):
+        ground = ground_states(potentials, limit=limit)
+        for row, u in enumerate(ground.states):
+            left = matrix(potentials[row]) @ u - ground.energies[row] * u
+            size = 4 * 37**2 + np.ptp(potentials[row])
+            expected = np.linalg.norm(left) / np.linalg.norm(u) / size
+            assert ground.residuals[row] == pytest.approx(expected, rel=1e-6, abs=1e-15)
+    assert ground.residuals.max() < 2e-13
+
+
+def test_states_are_positive_and_normalised_even_where_they_underflow() -> None:
+    x = np.arange(2049) / 2049
+    potentials = np.array([[1e2], [1e5], [1e8], [1e12], [1e200]]) * (1 - np.cos(2 * np.pi * x))
+    ground = ground_states(potentials, 3.0)
+    assert ground.converged.all()
+    assert (ground.states > 0).all()
+    assert ground.states[2].min() < 1e-30
+    np.testing.assert_allclose((ground.states**2).mean(axis=1) * 3.0, 1.0, rtol=1e-13)
+
+
+def test_energies_lie_between_the_smallest_and_the_mean_potential() -> None:
+    potentials = rough(43, 31, "between")
+    ground = ground_states(potentials)
+    slack = 1e-14 * np.abs(potentials).max(axis=1)
+    assert (ground.energies >= potentials.min(axis=1) - slack).all()
+    assert (ground.energies <= potentials.mean(axis=1) + slack).all()
+
+
+def test_a_constant_added_to_the_potential_is_added_to_the_energy_alone() -> None:
+    potentials = np.round(rough(11, 31, "constant"))
+    ground, shifted = ground_states(potentials), ground_states(potentials + 4096.0)
+    assert (ground.states == shifted.states).all()
+    np.testing.assert_allclose(shifted.energies - 4096.0, ground.energies, rtol=1e-15, atol=1e-11)
+
+
+def test_a_shifted_or_mirrored_potential_has_the_shifted_or_mirrored_state() -> None:
+    potentials = rough(11, 53, "translate")[:7]  # up to 1e4: past that neighbouring states mix at round-off
+    ground = ground_states(potentials)
+    for image in (lambda f: np.roll(f, 17, axis=1), lambda f: f[:, ::-1]):
+        moved = ground_states(image(potentials))
+        np.testing.assert_allclose(moved.states, image(ground.states), atol=1e-10)
+        np.testing.assert_allclose(moved.energies, ground.energies, rtol=1e-12, atol=1e-12)
+
+
+def test_a_longer_interval_is_a_change_of_units() -> None:
+    potentials = rough(11, 31, "units")
+    ground, longer = ground_states(potentials), ground_states(potentials / 4, 2.0)
+    np.testing.assert_allclose(longer.energies, ground.energies / 4, rtol=1e-13)
+    np.testing.assert_allclose(longer.brackets, ground.brackets / 4, atol=1e-15 * np.abs(potentials).max())
+    np.testing.assert_allclose(longer.states, ground.states / np.sqrt(2), rtol=1e-12)
+
+
+def test_a_solve_does_not_depend_on_its_batch_bit_for_bit() -> None:
+    potentials = rough(41, 37, "batch")
+    potentials[13, 5] = np.nan
+    whole = ground_states(potentials)
+    order = torch.randperm(41, generator=stream(0, "order")).numpy()
+    parts = [order[:1], order[1:17], order[17:34], order[34:]]
+    for part in [*parts, order]:
+        ground = ground_states(potentials[part])
+        for name in ("states", "energies", "brackets", "residuals", "iterations", "converged"):
+            np.testing.assert_array_equal(getattr(ground, name), getattr(whole, name)[part], strict=True)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_spoils_its_own_sample_alone(value: float) -> None:
+    potentials = rough(5, 17, "nan")
+    clean = ground_states(potentials)
+    potentials[[0, 3], [4, 16]] = value
+    ground = ground_states(potentials)
+    others = [1, 2, 4]
+    assert np.isnan(ground.states[[0, 3]]).all()
+    assert np.isnan(ground.energies[[0, 3]]).all()
+    assert ground.converged.tolist() == [False, True, True, False, True]
+    assert (ground.states[others] == clean.states[others]).all()
+    assert not ground_states(potentials[[0, 3]]).converged.any()
+    assert ground_states(potentials[:0]).states.shape == (0, 17)
+
+
+def test_a_potential_that_overflows_is_not_converged() -> None:
+    potentials = np.array([[1.5e308, -1.5e308, 0.0, 1.0, 2.0], [3.0, 1.0, 2.0, 0.0, 1.0]])
+    assert ground_states(potentials, 1e3).converged.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("points", "length", "limit", "message"),
+    [(2, 1.0, 60, "at least 3 points, got 2"), (5, 0.0, 60, "length=0.0"), (5, np.inf, 60, "length=inf"),
+     (5, 1.0, 0, "limit=0")],
+)  # fmt: skip
+def test_the_solver_refuses_what_it_cannot_do(points: int, length: float, limit: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ground_states(np.ones((1, points)), length, limit=limit)
+
+
+# The series
+
+
+def test_a_series_is_its_sum_however_short_its_waves() -> None:
+    a, b = np.array([[1.0, -2.0, 0.5], [0.0, 0.3, 4.0]]), np.array([[0.2, 0.0, -1.0], [3.0, 0.1, 0.7]])
+    x, waves = np.arange(14) / 14, (1, 6, 31)
+    k = 2 * np.pi * np.outer(waves, x)
+    np.testing.assert_allclose(trigonometric(a, b, waves=waves, points=14), a @ np.cos(k) + b @ np.sin(k), atol=1e-12)
+    fine = trigonometric(a, b, waves=waves, points=112)
+    np.testing.assert_allclose(fine[:, ::8], trigonometric(a, b, waves=waves, points=14), atol=1e-14)
+    with pytest.raises(ValueError, match="2 waves need as many"):
+        trigonometric(a, b, waves=(1, 2), points=14)
+
+
+# The problem
+
+
+def test_inputs_are_the_same_function_on_every_grid(generator: torch.Generator) -> None:
+    problem = Schrodinger(cells=96, levels=4)
+    draws = problem.draw(7, generator)
+    fine = problem.evaluate(draws, refine(problem.finest, 4))
+    for grid in problem.hierarchy:
+        np.testing.assert_allclose(restrict(fine, to=grid), problem.evaluate(draws, grid), rtol=0, atol=1e-12)
+        single = [problem.evaluate(draws[row : row + 1], grid)[0] for row in range(7)]
+        assert (problem.evaluate(draws, grid) == single).all()
+
+
+def test_wells_and_ripple_have_the_stated_waves_and_deviations(generator: torch.Generator) -> None:
+    problem = Schrodinger(cells=96, levels=1, wells=2, depth=3.0, first=7, last=9, ripple=5.0)
+    fields = problem.evaluate(problem.draw(20_000, generator), problem.finest)[:, 0]
+    power = (np.abs(np.fft.rfft(fields, axis=1) / 96) ** 2).mean(axis=0)
+    expected = np.zeros(49)
+    expected[1:3], expected[7:10] = 3.0**2 / 2 / 2, 5.0**2 / 3 / 2
+    # a mean over 20,000 squares of two normals is off by 1/√20,000 = 0.7%: 5% is seven times that
+    np.testing.assert_allclose(power, expected, rtol=0.05, atol=1e-20)
+    assert fields.std() == pytest.approx(np.sqrt(3.0**2 + 5.0**2), rel=0.02)
+
+
+def test_the_reference_is_the_spectral_solution_to_a_millionth() -> None:
+    problem = Schrodinger()
+    draws = problem.draw(3, stream(0, "reference"))
+    waves = problem.waves
+    exact = [spectral(row[: len(waves)], row[len(waves) :], waves, 512, 100)[1] for row in draws]
+    assert relative_error(problem.reference(draws), np.array(exact)[:, None], problem.finest).max() < 1e-6
+
+
+def test_the_coarsest_grid_is_informative_and_the_finest_accurate() -> None:
+    problem = Schrodinger()
+    draws = problem.draw(150, stream(0, "bias"))
+    reference, bias = problem.reference(draws), []
+    for grid in problem.hierarchy:
+        solved = problem.solve(problem.evaluate(draws, grid), grid)
+        assert set(solved.status) == {"ok"}
+        assert solved.scalars["residual"].max() < 1e-13
+        bias.append(relative_error(prolong(solved.solutions, to=problem.finest), reference, problem.finest).mean())
+    assert 0.05 < bias[0] < 0.3
+    assert bias[-1] < 4e-4
+    assert bias == sorted(bias, reverse=True)
+    assert relative_error(np.ones_like(reference), reference, problem.finest).mean() > 0.7  # far from constant
+
+
+def test_a_solve_ends_in_a_status_and_scalars_per_sample(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Schrodinger(cells=96, levels=2)
+    inputs = problem.evaluate(problem.draw(4, generator), problem.finest)
+    energy = problem.solve(inputs, problem.finest).scalars["energy"]
+    np.testing.assert_allclose(energy, [by_lapack(row[0])[0][0] for row in inputs], rtol=1e-11)
+    inputs[1] = 5.0
+    inputs[2, 0, 3] = np.nan
+    monkeypatch.setattr(problem_module, "ground_states", functools.partial(ground_states, limit=4))
+    solved = problem.solve(inputs, problem.finest)
+    assert solved.status == ("not-converged", "ok", "not-finite", "not-converged")
+    assert solved.scalars["energy"][1] == 5.0
+    assert solved.scalars["iterations"].tolist() == [4, 2, 0, 4]
+    with pytest.raises(ValueError, match="reference solve of schrodinger on 192 failed: .'not-converged'"):
+        problem.reference(problem.draw(2, generator))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cells": 0}, "cells .* positive integer, got 0"),
+        ({"levels": -1}, "levels .* positive integer, got -1"),
+        ({"wells": 0}, "wells .* positive integer, got 0"),
+        ({"wells": 8}, "wells < first <= last; got self.wells=8"),
+        ({"first": 21}, "self.first=21, self.last=20"),
+        ({"depth": -1.0}, "depth .* got -1.0"),
+        ({"ripple": float("inf")}, "ripple .* got inf"),
+        ({"cells": 32, "levels": 5}, "4 points on the coarsest grid; got 32"),
+        ({"cells": 100, "levels": 4}, "multiple of 8"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Schrodinger(**options)
+
+
+def test_grids_draws_and_inputs_of_another_kind_are_refused(generator: torch.Generator) -> None:
+    problem = Schrodinger(cells=48, levels=3)
+    draws = problem.draw(2, generator)
+    for grid in (Grid((48,)), Grid((48,), lengths=(2.0,), centring="nodal"), Grid((48,), (1.0,), "nodal", False)):
+        with pytest.raises(ValueError, match="periodic nodal grids of the unit interval"):
+            problem.evaluate(draws, grid)
+        with pytest.raises(ValueError, match="periodic nodal grids of the unit interval"):
+            problem.solve(np.ones((1, 1, *grid.shape)), grid)
+    with pytest.raises(ValueError, match=r"draws of schrodinger have shape \(n, 32\), got \(2, 31\)"):
+        problem.evaluate(draws[:, 1:], problem.finest)
+    with pytest.raises(ValueError, match=r"shape \(n, 1, 48\), got \(2, 1, 24\)"):
+        problem.solve(problem.evaluate(draws, problem.hierarchy[1]), problem.finest)

@@ -1,0 +1,257 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mlft.errors import ConfigError
+from mlft.grids import Grid
+from mlft.store import Samples
+from mlft.surrogates import Surrogate, build
+from mlft.training import STRATEGIES, Training, Verdict, checkpoint, finetune, guard, one_level, stage, strategy
+from mlft.training.batches import batch_indices
+from mlft.training.guard import between
+from mlft.training.stage import Pairs, Stage, relative_l2, snapshot, train
+
+GRID = Grid((18,))
+QUICK = Training(steps=60, batch=5, checks=6, rate=5e-3)
+
+
+def surrogate(generator, grid=GRID):
+    options = {"modes": [3], "width": 6, "depth": 2}
+    return build("fno", (1, 1), grid, options=options, generator=generator)
+
+
+def samples(level, n, generator, *, offset=0.0):
+    """Smooth inputs a sin + b cos, and a nonlinear map of them that differs a little from level to level."""
+    x = GRID.points[0]
+    rows = []
+    for _ in range(n):
+        a, b = torch.randn(2, generator=generator, dtype=torch.float64).tolist()
+        rows.append(a * np.sin(2 * np.pi * x) + b * np.cos(2 * np.pi * x))
+    inputs = np.array(rows)[:, None]
+    return Samples(level, tuple(range(n)), inputs, np.tanh(inputs) + 1.0 + offset * inputs)
+
+
+def two_levels(generator):
+    coarse = samples(0, 31, generator, offset=0.2)
+    fine = Samples(2, tuple(range(11)), coarse.inputs[:11], np.tanh(coarse.inputs[:11]) + 1.0)
+    return [coarse, fine]
+
+
+def weights_of(fitted):
+    return {name: p.detach().clone() for name, p in fitted.surrogate.named_parameters()}
+
+
+def same(left, right):
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_the_stages_go_from_coarse_to_fine_and_share_out_all_steps(generator):
+    fitted = finetune(surrogate(generator), two_levels(generator), QUICK, seed=3)
+    assert [log.level for log in fitted.stages] == [0, 2]
+    assert sum(log.steps for log in fitted.stages) == QUICK.steps
+    assert [(log.samples, log.held_out) for log in fitted.stages] == [(24, 7), (8, 3)]
+
+
+def test_no_stage_raises_the_held_out_error_and_the_log_says_what_was_kept(generator):
+    levels = two_levels(generator)
+    fitted = finetune(surrogate(generator), levels, QUICK, seed=3)
+    for log in fitted.stages:
+        if log.verdict.kept:
+            assert log.verdict.error_after <= log.verdict.error_before
+    held_out = Samples(2, (0, 5, 10), levels[1].inputs[[0, 5, 10]], levels[1].solutions[[0, 5, 10]])
+    pairs = Pairs(torch.tensor(held_out.inputs).float(), torch.tensor(held_out.solutions).float())
+    last = fitted.stages[-1].verdict
+    expected = last.error_after if last.kept else last.error_before
+    assert relative_l2(fitted.surrogate, pairs) == pytest.approx(expected, rel=1e-6)
+
+
+def test_held_out_draws_are_never_trained_on(generator, monkeypatch):
+    def keep(net, before, after, held_out):
+        stage.restore(net, after)
+        return Verdict(math.nan, math.nan, 1.0)
+
+    monkeypatch.setattr("mlft.training.strategies.guard", keep)
+    levels = two_levels(generator)
+    spoiled = []
+    for s in levels:
+        inputs = s.inputs.copy()
+        inputs[np.arange(len(s)) % QUICK.held_out == 0] = 7.0
+        spoiled.append(Samples(s.level, s.indices, inputs, s.solutions))
+    once = Training(steps=30, batch=5, checks=1)  # one check, at the end: the weights are those of the last step
+    nets = [surrogate(torch.Generator().manual_seed(1)) for _ in range(2)]
+    left, right = (weights_of(finetune(n, d, once, seed=3)) for n, d in zip(nets, (levels, spoiled), strict=True))
+    assert same(left, right)
+
+
+def test_continuing_a_killed_training_gives_the_same_bits_as_never_stopping(tmp_path, generator):
+    levels = two_levels(generator)
+    whole = weights_of(finetune(surrogate(torch.Generator().manual_seed(1)), levels, QUICK, seed=3))
+    for kill in (13, 30, 44, 59):
+        steps = iter(range(10**6))
+
+        def stop(level, error, steps=steps, kill=kill):
+            if next(steps) == kill:
+                raise KeyboardInterrupt
+
+        folder = tmp_path / str(kill)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(surrogate(torch.Generator().manual_seed(1)), levels, QUICK, seed=3, folder=folder, progress=stop)
+        continued = finetune(surrogate(torch.Generator().manual_seed(1)), levels, QUICK, seed=3, folder=folder)
+        assert same(weights_of(continued), whole)
+
+
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same(generator):
+    levels = two_levels(generator)
+    runs = [weights_of(finetune(surrogate(torch.Generator().manual_seed(1)), levels, QUICK, seed=s)) for s in (3, 3, 4)]
+    assert same(runs[0], runs[1]) and not same(runs[0], runs[2])
+
+
+def test_a_damaged_checkpoint_is_as_good_as_none(tmp_path, generator):
+    levels = two_levels(generator)
+    whole = weights_of(finetune(surrogate(torch.Generator().manual_seed(1)), levels, QUICK, seed=3, folder=tmp_path))
+    for file in tmp_path.glob("*.safetensors"):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 4
+        file.write_bytes(content)
+        assert checkpoint.read(file) is None
+    again = finetune(surrogate(torch.Generator().manual_seed(1)), levels, QUICK, seed=3, folder=tmp_path)
+    assert same(weights_of(again), whole)
+
+
+def test_a_checkpoint_comes_back_as_it_was_written_and_an_interrupted_write_leaves_the_old(tmp_path, monkeypatch):
+    file = tmp_path / "a.safetensors"
+    checkpoint.write(file, {"w": torch.arange(6.0).view(2, 3)}, {"done": 3})
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(OSError, match="no space"):
+        checkpoint.write(file, {"w": torch.zeros(2, 3)}, {"done": 4})
+    tensors, facts = checkpoint.read(file)
+    assert torch.equal(tensors["w"], torch.arange(6.0).view(2, 3)) and facts == {"done": 3}
+
+
+def test_four_samples_can_be_learned_by_heart(generator):
+    four = samples(0, 5, generator)  # index 0 is held out
+    fitted = finetune(surrogate(generator), [four], Training(steps=400, batch=4, rate=1e-2, checks=1), seed=0)
+    learned = Pairs(torch.tensor(four.inputs[1:]).float(), torch.tensor(four.solutions[1:]).float())
+    assert relative_l2(fitted.surrogate, learned) < 0.03
+
+
+def test_a_rate_of_nothing_changes_nothing(generator):
+    net = surrogate(generator)
+    before = snapshot(net)
+    data = Pairs(torch.randn(7, 1, 18, generator=generator), torch.randn(7, 1, 18, generator=generator))
+    train(net, Stage(0, data, _none(), data, 3, 0.0), QUICK, seed=0)
+    assert same(before, snapshot(net))
+
+
+class Affine(nn.Module):
+    """y = w x, a network whose held-out error is known by hand."""
+
+    def __init__(self, w):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(w))
+
+    def forward(self, x):
+        return self.w * x
+
+
+def _none():
+    return Pairs(torch.zeros(0, 1, 18), torch.zeros(0, 1, 18))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "blend", "errors"),
+    [
+        (0.0, 1.0, 1.0, (1.0, 0.0)),
+        (0.0, 2.0, 0.5, (1.0, 0.0)),
+        (0.8, 3.0, 0.0, (0.2, 0.35)),
+        (1.0, 1.0, 0.0, (0.0, 0.0)),
+        (0.0, float("nan"), 0.0, (1.0, math.nan)),
+    ],
+)
+def test_the_guard_keeps_the_blend_that_held_out_samples_prefer(before, after, blend, errors, generator):
+    x = torch.randn(6, 1, 18, generator=generator)
+    net = Affine(before)
+    verdict = guard(net, {"w": torch.tensor(before)}, {"w": torch.tensor(after)}, Pairs(x, x))
+    assert (verdict.blend, verdict.kept) == (blend, blend > 0)
+    assert (verdict.error_before, verdict.error_after) == pytest.approx(errors, abs=1e-6, nan_ok=True)
+    assert float(net.w.detach()) == pytest.approx(before + blend * (after - before) if blend else before)
+
+
+def test_without_held_out_samples_the_guard_keeps_what_was_learned():
+    net = Affine(0.0)
+    verdict = guard(net, {"w": torch.tensor(0.0)}, {"w": torch.tensor(2.0)}, _none())
+    assert verdict.kept and math.isnan(verdict.error_after) and float(net.w.detach()) == 2.0
+
+
+def test_between_is_exact_at_both_ends():
+    a, b = {"w": torch.tensor(0.1)}, {"w": torch.tensor(0.3)}
+    assert between(a, b, 0.0) is a and between(a, b, 1.0) is b
+    assert float(between(a, b, 0.25)["w"]) == pytest.approx(0.15)
+
+
+def test_relative_l2_is_the_mean_over_samples(generator):
+    x = torch.randn(7, 1, 18, generator=generator)
+    y = x * torch.linspace(0.5, 2.0, 7)[:, None, None]
+    expected = np.mean([abs(0.3 - s) / s for s in np.linspace(0.5, 2.0, 7)])
+    assert relative_l2(Affine(0.3), Pairs(x, y), batch=3) == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_epoch_sees_every_sample_once_and_each_epoch_in_another_order():
+    first = torch.cat([batch_indices(12, 4, step, seed=0, stream="a") for step in range(3)])
+    second = torch.cat([batch_indices(12, 4, step, seed=0, stream="a") for step in range(3, 6)])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(12))
+    assert first.tolist() != second.tolist()
+
+
+def test_replayed_samples_fill_their_share_of_a_batch(generator):
+    x = torch.zeros(9, 1, 18)
+    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), _none(), 4, 1e-3)
+    inputs, labels = stage._batch(spec, Training(batch=8, replay=0.25), 0, 0)
+    assert inputs[:, 0, 0].tolist() == [0.0] * 6 + [1.0] * 2 and torch.equal(inputs, labels)
+
+
+def test_single_level_strategies_refuse_several_levels_and_unknown_names_name_the_known(generator):
+    with pytest.raises(ValueError, match="one level"):
+        one_level(surrogate(generator), two_levels(generator), QUICK, seed=0)
+    with pytest.raises(ConfigError, match="did you mean 'finetune'"):
+        strategy("fine-tune")
+    assert strategy("single-level:2") is STRATEGIES["single-level"]
+
+
+def test_too_few_samples_and_levels_out_of_order_are_refused(generator):
+    with pytest.raises(ValueError, match="at least one must be left"):
+        finetune(surrogate(generator), [samples(0, 1, generator)], QUICK, seed=0)
+    with pytest.raises(ValueError, match="increasing levels"):
+        finetune(surrogate(generator), two_levels(generator)[::-1], QUICK, seed=0)
+    with pytest.raises(ValueError, match="increasing levels"):
+        finetune(surrogate(generator), [], QUICK, seed=0)
+
+
+def test_a_level_whose_only_sample_is_held_out_is_passed_over(generator):
+    coarse = samples(0, 12, generator)
+    single = Samples(1, (0,), coarse.inputs[:1], coarse.solutions[:1])
+    fitted = finetune(surrogate(generator), [coarse, single], QUICK, seed=0)
+    assert [log.level for log in fitted.stages] == [0]
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"rate": -1.0}, {"held_out": 1}, {"replay": 1.0}, {"rate": math.nan}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match="training needs"):
+        Training(**wrong)
+
+
+def test_the_shares_of_the_stages_add_up():
+    for stages in (1, 2, 3, 5):
+        shares = Training(steps=1001).shares(stages)
+        assert len(shares) == stages and sum(shares) == 1001 and min(shares) >= 1
+
+
+def test_a_module_of_the_user_takes_the_place_of_the_network(generator):
+    net = Surrogate(nn.Conv1d(1, 1, 5, padding=2), (1, 1), GRID)
+    fitted = finetune(net, two_levels(generator), QUICK, seed=0)
+    assert fitted.surrogate.predict(np.zeros((2, 1, 18))).shape == (2, 1, 18)
+    assert json.dumps([log.verdict.kept for log in fitted.stages])
