@@ -150,14 +150,22 @@ class ScriptedLane(Lane):
     deaths = (Died,)
 
     def __init__(self, dying=(), hanging=(), width=1, lifetime=1000):
-        self.width, self.depth, self.lifetime = width, 2 * width, lifetime
+        self.threads, self.lifetime = width, lifetime
         self.dying, self.hanging = dict(dying), dict(hanging)
         self.calls, self.restarts, self.together = [], 0, 0
         self._begin()
 
     def _begin(self):
         self.age, self.broken, self.killed = 0, False, threading.Event()
-        self.executor = ThreadPoolExecutor(self.width)
+        self.executor = ThreadPoolExecutor(self.threads)
+
+    @property
+    def width(self):
+        return self.threads
+
+    @property
+    def depth(self):
+        return 2 * self.threads
 
     @property
     def worn(self):
@@ -498,9 +506,10 @@ def test_a_culprit_runs_alone_and_what_waited_behind_it_is_no_suspect(store, scr
 
 
 def test_the_other_lanes_go_on_while_one_dies(store, expected, scripted):
-    pool = scripted(count=3, dying={4: 1})
+    scripted(dying={4: 1})
+    pool = scripted(count=2)
     report = run(toy(), store, pool)
-    assert report.restarts == sum(lane.restarts for lane in pool.lanes) <= 3
+    assert len(pool.lanes) == 3 and report.restarts == sum(lane.restarts for lane in pool.lanes) <= 1
     assert_same(arrays(store), expected)
 
 
@@ -563,6 +572,22 @@ def test_a_worker_that_cannot_work_at_all_stops_the_generation(store, scripted):
         run(toy(), store, Pool([lane]))
     assert lane.restarts == 1
     lane.close()
+
+
+def test_a_worker_that_ends_before_it_begins_blames_nobody(store, expected, scripted, monkeypatch):
+    pool = scripted(dying={4: 3})
+    monkeypatch.setattr(ScriptedLane, "ready", property(lambda lane: lane.restarts > 2))
+    report = run(toy(), store, pool)
+    assert report.restarts == 3 and report.failed == {} and {row.attempts for row in store.ledger()} == {1}
+    assert_same(arrays(store), expected)
+
+
+def test_workers_that_never_begin_stop_the_generation(store, scripted, monkeypatch):
+    pool = scripted(dying={0: 99})
+    monkeypatch.setattr(ScriptedLane, "ready", False)
+    with pytest.raises(GenerationError, match="workers end before they begin, 5 times in a row"):
+        run(toy(), store, pool)
+    assert failures(store) == {}
 
 
 # ---- processes

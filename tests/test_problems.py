@@ -16,7 +16,7 @@ from mlft.seeds import generator as stream
 
 # Options that make a problem small, where its finest grid is not set by one of SIZES and its levels by `levels`.
 SMALL: dict[str, dict[str, object]] = {}
-SIZES = ("cells", "points", "finest")
+SIZES = ("cells", "finest")
 
 every_problem = pytest.mark.parametrize("name", PROBLEMS)
 

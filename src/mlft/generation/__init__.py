@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
 from mlft.errors import MlftError
 from mlft.generation.lanes import DaskLane, InlineLane, Lane, Pool, ProcessLane, open_pool
-from mlft.generation.records import GenerationReport, Place, Progress, Request, Supervision, Task
+from mlft.generation.records import GenerationReport, Inbox, Place, Progress, Request, Supervision, Task
 from mlft.generation.supervise import Quota, Supervisor
 from mlft.generation.work import one_line, solve_batch, solve_packed, solve_to_file
 from mlft.problems import Problem
@@ -69,7 +68,7 @@ def generate(
         pool = pool or stack.enter_context(open_pool())
         if options.timeout and any(lane.by_reference for lane in pool.lanes):
             raise ValueError("a time-out cannot be kept in this process: give a pool with at least one worker")
-        call = _Call(problem, seed, store.scratch)
+        call = _Call(problem, seed, store)
         supervisor = Supervisor(store, pool, options=options, call=call, quotas=quotas)
         supervisor.run()
     return GenerationReport(
@@ -88,14 +87,15 @@ class _Call:
 
     problem: Problem
     seed: int
-    folder: Path
+    store: SampleStore
 
     def __call__(self, lane: Lane, task: Task) -> Future[Any]:
         named = {"stream": task.stream, "seed": self.seed, "indices": task.indices}
         if lane.by_reference:
             return lane.submit(solve_batch, self.problem, task.level, **named)
         if lane.by_file:
-            return lane.submit(solve_to_file, self._packed, str(self.folder), task.level, **named)
+            inbox = Inbox(str(self.store.scratch), self.store.identity)
+            return lane.submit(solve_to_file, self._packed, inbox, task.level, **named)
         return lane.submit(solve_packed, self._packed, task.level, **named)
 
     @cached_property

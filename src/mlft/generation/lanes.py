@@ -4,6 +4,7 @@ Processes on this machine are one lane each, so that a dead or hanging one takes
 """
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -30,15 +31,11 @@ class Lane(ABC):
     """A queue of calls that `width` of run at a time.
 
     Attributes:
-        width: calls that run at a time.
-        depth: calls worth having in flight, so that none of its processes waits for the next.
         deaths: exceptions of a future that mean that a process died, not that the call failed.
         by_file: whether results are to come through files instead of messages.
         by_reference: whether calls run in this process, so that arguments need no pickling.
     """
 
-    width: int = 1
-    depth: int = 1
     deaths: tuple[type[BaseException], ...] = ()
     by_file: bool = False
     by_reference: bool = False
@@ -54,6 +51,16 @@ class Lane(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give up what the lane holds."""
+
+    @property
+    def width(self) -> int:
+        """Calls that run at a time."""
+        return 1
+
+    @property
+    def depth(self) -> int:
+        """Calls worth having in flight, so that none of its processes waits for the next."""
+        return self.width
 
     @property
     def ready(self) -> bool:
@@ -148,7 +155,6 @@ class ProcessLane(Lane):
         lifetime: calls after which the process is replaced, against slow leaks of memory.
     """
 
-    depth = 2
     by_file = True
 
     def __init__(self, lifetime: int = 1000) -> None:
@@ -158,9 +164,15 @@ class ProcessLane(Lane):
         self._started: Future[Any] | None = None
 
     @property
+    def depth(self) -> int:
+        """Two calls: one to run and one to wait behind it."""
+        return 2
+
+    @property
     def ready(self) -> bool:
         """Whether the process has started and imported what it needs."""
-        return self._started is not None and self._started.done()
+        started = self._started
+        return started is not None and started.done() and not started.cancelled() and started.exception() is None
 
     @property
     def worn(self) -> bool:
@@ -224,8 +236,19 @@ class DaskLane(Lane):
         self._executor = self._client.get_executor()
         self._keys: dict[Future[Any], str] = {}
         self.deaths = (KilledWorker,)
-        self.width = max(1, sum(self._client.nthreads().values()))
-        self.depth = 2 * self.width
+        self._width, self._counted = 1, -math.inf
+
+    @property
+    def width(self) -> int:
+        """Threads of the workers that are there, counted every second."""
+        if time.monotonic() > self._counted + 1:
+            self._width, self._counted = max(1, sum(self._client.nthreads().values())), time.monotonic()
+        return self._width
+
+    @property
+    def depth(self) -> int:
+        """Two calls for each thread."""
+        return 2 * self.width
 
     def submit(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
         """Send a call to the cluster."""
@@ -241,8 +264,8 @@ class DaskLane(Lane):
         running = [worker for worker, tasks in self._client.processing().items() if keys & set(tasks)] if keys else []
         for future in stuck:
             future.cancel()
-        if running:
-            self._client.restart_workers(running)
+        if running:  # one that is slow to return is Dask's to await
+            self._client.restart_workers(running, raise_for_error=False)
 
     def close(self) -> None:
         """Leave the cluster, which goes on."""

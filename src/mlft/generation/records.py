@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 Place = tuple[str, int]
 """A stream and a level."""
@@ -122,3 +122,12 @@ class Task:
     def place(self) -> Place:
         """Its stream and level."""
         return self.stream, self.level
+
+
+@final
+@dataclass(frozen=True)
+class Inbox:
+    """Where workers of this machine leave sample files, and the identity to write into them."""
+
+    folder: str
+    identity: dict[str, Any]

@@ -11,13 +11,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from typing import Any, final
+from pathlib import Path
+from typing import Any, NamedTuple, final
 
 from mlft.errors import GenerationError, MlftError
 from mlft.generation.lanes import Lane, Pool
 from mlft.generation.records import Place, Progress, Supervision, Task
-from mlft.generation.work import RAISED, collect, failure, one_line
+from mlft.generation.work import RAISED, failure, one_line
 from mlft.store import Batch, SampleStore
+from mlft.store.files import decode, read_rows
 
 TIMEOUT = "timeout"
 WORKER_DIED = "worker-died"
@@ -25,6 +27,7 @@ _MIN_ATTEMPTED = 10
 _MAX_SAMPLES = 1024
 _MAX_BYTES = 2**25
 _TICK = 0.05
+_MAX_FALSE_STARTS = 5
 
 
 @final
@@ -46,6 +49,16 @@ class Quota:
     def attempted(self) -> int:
         """Samples that have ended, one way or another."""
         return self.done + self.failed.total()
+
+
+@final
+class Outcome(NamedTuple):
+    """How one sample ended: its number, its status, its solver seconds, and why."""
+
+    number: int
+    status: str
+    seconds: float
+    note: str
 
 
 @dataclass
@@ -87,6 +100,7 @@ class Supervisor:
         self._flights: dict[Future[Any], _Flight] = {}
         self._pace: dict[int, float] = {}
         self._bytes: dict[int, int] = {}
+        self._false_starts = 0
 
     def run(self) -> None:
         """Solve everything, and store it.
@@ -153,7 +167,7 @@ class Supervisor:
             self._again.appendleft(flight.task)
         elif (error := future.exception()) is None:
             del self._flights[future]
-            self._accept(flight.task, collect(future.result()))
+            self._accept(flight.task, future.result())
         elif isinstance(error, flight.lane.deaths):
             self._recover(flight.lane)
         elif isinstance(error, MlftError):
@@ -161,13 +175,34 @@ class Supervisor:
         else:
             raise GenerationError(f"a worker cannot work: {one_line(error)}", failed=0, attempted=0) from error
 
-    def _accept(self, task: Task, batch: Batch) -> None:
+    def _accept(self, task: Task, result: Batch | str) -> None:
         """Store what has ended, and queue again what raised and may be retried."""
-        self._pace[task.level] = sum(batch.seconds) / len(batch.seconds)
-        self._bytes[task.level] = (batch.inputs.nbytes + batch.solutions.nbytes) // len(batch.indices)
+        self._false_starts = 0
+        if isinstance(result, Batch):
+            self._measure(task, sum(result.seconds), result.inputs.nbytes + result.solutions.nbytes)
+            self._sort_out(task, result)
+            return
+        path = Path(result)
+        rows = read_rows(path)
+        self._measure(task, sum(row.seconds for row in rows), path.stat().st_size)
+        if task.tries or any(self._is_tried_again(task, row.status) for row in rows):
+            self._sort_out(task, decode(path.read_bytes()))
+            path.unlink()
+        else:
+            self._store.adopt(path, rows)
+            self._count(task.place, [Outcome(row.index, row.status, row.seconds, row.note) for row in rows])
+
+    def _measure(self, task: Task, seconds: float, size: int) -> None:
+        self._pace[task.level] = seconds / len(task.indices)
+        self._bytes[task.level] = size // len(task.indices)
+
+    def _is_tried_again(self, task: Task, status: str) -> bool:
+        return status.startswith(RAISED) and task.tries < self._options.retries
+
+    def _sort_out(self, task: Task, batch: Batch) -> None:
         ended = []
         for position, (index, status) in enumerate(zip(batch.indices, batch.status, strict=True)):
-            if status.startswith(RAISED) and task.tries < self._options.retries:
+            if self._is_tried_again(task, status):
                 spent = task.spent + batch.seconds[position]
                 self._again.append(replace(task, indices=(index,), tries=task.tries + 1, spent=spent))
             else:
@@ -178,19 +213,22 @@ class Supervisor:
     def _keep(self, task: Task, batch: Batch) -> None:
         seconds = tuple(seconds + task.spent for seconds in batch.seconds)
         self._store.append(replace(batch, seconds=seconds, attempts=(task.tries + 1,) * len(seconds)))
-        quota = self._quotas[task.place]
-        failed = Counter(status for status in batch.status if status != "ok")
-        quota.done += len(seconds) - failed.total()
-        quota.failed += failed
-        quota.seconds += sum(seconds)
-        for index, status, note in zip(batch.indices, batch.status, batch.notes, strict=True):
-            if status != "ok":
-                quota.example = f"sample {index}: {note or status}"
+        columns = (batch.indices, batch.status, seconds, batch.notes)
+        self._count(task.place, [Outcome(*column) for column in zip(*columns, strict=True)])
+
+    def _count(self, place: Place, outcomes: list[Outcome]) -> None:
+        quota = self._quotas[place]
+        for outcome in outcomes:
+            quota.seconds += outcome.seconds
+            if outcome.status == "ok":
+                quota.done += 1
+            else:
+                quota.failed[outcome.status] += 1
+                quota.example = f"sample {outcome.number}: {outcome.note or outcome.status}"
         if self._options.progress:
-            stream, level = task.place
             ended = (quota.done, quota.failed.total(), quota.total)
-            self._options.progress(Progress(stream, level, *ended, seconds=quota.seconds))
-        self._check_rate(task.place)
+            self._options.progress(Progress(*place, *ended, seconds=quota.seconds))
+        self._check_rate(place)
 
     def _check_rate(self, place: Place) -> None:
         """Stop when too many failed: of ten or more, or all there are."""
@@ -210,9 +248,13 @@ class Supervisor:
 
     def _recover(self, lane: Lane) -> None:
         """A worker of the lane died: what it was running is suspect, what was waiting behind is not."""
+        started = lane.ready
         lane.restart([])
         self.restarts += 1
         lost = self._take_broken(lane)
+        if not started:
+            self._blame_nobody(lost)
+            return
         for flight in lost[: lane.width]:
             task = flight.task
             if task.alone and len(task.indices) == 1:
@@ -220,6 +262,18 @@ class Supervisor:
             else:
                 self._suspects.extend(_split(replace(task, alone=True)))
         self._again.extendleft(flight.task for flight in reversed(lost[lane.width :]))
+
+    def _blame_nobody(self, lost: list[_Flight]) -> None:
+        """Try again what was lost with a worker that ended before it began; but not for ever."""
+        self._false_starts += 1
+        if self._false_starts >= _MAX_FALSE_STARTS:
+            raise GenerationError(
+                f"workers end before they begin, {self._false_starts} times in a row: see what they wrote to the "
+                "standard error, whether memory is short, and whether they can import what the problem needs",
+                failed=0,
+                attempted=0,
+            )
+        self._again.extendleft(flight.task for flight in reversed(lost))
 
     def _take_broken(self, lane: Lane) -> list[_Flight]:
         """Take the flights of a lane that ended without a result, oldest first."""
@@ -231,16 +285,16 @@ class Supervisor:
         return [self._flights.pop(future) for future in broken]
 
     def _stop_overdue(self) -> None:
+        """Stop what has run for too long; the clock of a task starts when its worker has, and its turn has come."""
         if not self._options.timeout:
             return
-        now = time.perf_counter()
         for lane in self._pool.lanes:
-            flights = {future: flight for future, flight in self._flights.items() if flight.lane is lane}
-            if not lane.ready:  # the clock starts when the worker has
-                for flight in flights.values():
-                    flight.since = now
-            overdue = [f for f, flight in flights.items() if now - flight.since > self._options.timeout]
-            overdue = [future for future in overdue if not future.done()]
+            flights = [pair for pair in self._flights.items() if pair[1].lane is lane and not pair[0].done()]
+            running = flights[: lane.width] if lane.ready else []
+            now = time.perf_counter()
+            for _, flight in flights[len(running) :]:
+                flight.since = now
+            overdue = [future for future, flight in running if now - flight.since > self._options.timeout]
             if overdue:
                 self._stop(lane, overdue)
 
@@ -254,6 +308,8 @@ class Supervisor:
             else:
                 self._again.extend(_split(flight.task))
         self._again.extendleft(flight.task for flight in reversed(self._take_broken(lane)))
+        for flight in self._flights.values():  # to kill takes time, which is none of theirs
+            flight.since = time.perf_counter()
 
     def _convict(self, flight: _Flight, status: str, note: str) -> None:
         """Count a try of the one sample that took its worker down; it fails by name after the retries."""

@@ -1,7 +1,5 @@
 """What a worker does: draw, evaluate, solve, and give every sample a named status."""
 
-import itertools
-import os
 import pickle
 import time
 from collections.abc import Sequence
@@ -11,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mlft.generation.records import Inbox
 from mlft.grids import Grid
 from mlft.problems import Problem, Solved
 from mlft.problems.base import NOT_FINITE, OK
 from mlft.seeds import generator
 from mlft.store import Batch
-from mlft.store.files import decode, encode
+from mlft.store.files import write_parcel
 
 Array = np.ndarray
 WRONG_SHAPE = "wrong-shape"
 RAISED = "raised-"
-_parcels = itertools.count()
 
 
 def solve_batch(problem: Problem, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> Batch:
@@ -67,26 +65,14 @@ def solve_packed(packed: bytes, level: int, *, stream: str, seed: int, indices: 
     return solve_batch(_unpacked(packed), level, stream=stream, seed=seed, indices=indices)
 
 
-def solve_to_file(packed: bytes, folder: str, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> str:
-    """Write `solve_packed` to a new file in a folder, and return its path.
+def solve_to_file(packed: bytes, inbox: Inbox, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> str:
+    """Write `solve_packed` to a sample file in a folder, flushed and ready for the store; return its path.
 
-    The pipe of a process pool carries the path alone: a worker killed in the middle of a long message would leave the
-    reader waiting for its end for ever.
+    So the arrays are hashed and written by the workers, not by the one driver. And the pipe of the process carries
+    the path alone: a worker killed in the middle of a long message leaves the reader waiting for its end for ever.
     """
     batch = solve_packed(packed, level, stream=stream, seed=seed, indices=indices)
-    path = Path(folder) / f"{os.getpid()}-{next(_parcels)}"
-    path.write_bytes(encode(batch))
-    return str(path)
-
-
-def collect(result: Batch | str) -> Batch:
-    """Return the batch that a worker made, and remove the file it came in."""
-    if isinstance(result, Batch):
-        return result
-    path = Path(result)
-    batch = decode(path.read_bytes())
-    path.unlink()
-    return batch
+    return str(write_parcel(batch, inbox.identity, Path(inbox.folder)))
 
 
 def failure(stream: str, level: int, indices: Sequence[int], *, status: str, seconds: float, note: str = "") -> Batch:

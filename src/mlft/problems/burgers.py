@@ -27,7 +27,7 @@ class Burgers(Problem):
         u₀(x) = Σ_k a_k cos 2πkx + b_k sin 2πkx,   a_k, b_k ~ N(0, λ_k²),   λ_k = k^(−decay) / (Σ_j j^(−2 decay))^½
 
     for k = 1 … modes. Its first shock forms at the time 1/max(−u₀'); by the default time every one of 2,000 draws had
-    shocks, and time · max(−u₀') lay between 1.5 and 9.5. Fields are cell averages, in one channel.
+    shocks, and time · max(−u₀') lay between 1.5 and 10. Fields are cell averages, in one channel.
 
     The solver is MUSCL–Hancock (`mlft.solvers.burgers.march`): order 2 in L1 on smooth data; with shocks, as here,
     order 1 in L1 and ½ in L2. The reference is exact. A sample that is not finite ends as "not-finite"; one that

@@ -105,13 +105,13 @@ def _errors(found: list[Standing], rows: Rows, drawings: dict[str, str]) -> str:
         Column("Training", "seconds, mean"),
         Column("Seeds"),
         Column("Error", "relative L2, mean"),
-        Column("Ratio to finest-only", "paired by seed"),
-        Column("Ratio to best single level", "paired by seed"),
+        Column("Ratio", "to finest-only"),
+        Column("Ratio", "to best single level"),
     )
     cells = [_cells(one, [row for row in rows if row["strategy"] == one.strategy]) for one in found]
     words = (
-        "Means with 95% intervals below: Student's t over the seeds, for ratios on their logarithms (geometric mean). "
-        "Below 1 is better than the rival."
+        "Means with 95% intervals below: Student's t over the seeds. Ratios are paired by seed, their means geometric; "
+        "below 1 is better than the rival."
     )
     return section("Errors over the seeds", figure(drawings, caption, alt=alt), table(words, columns, cells))
 

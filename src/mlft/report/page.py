@@ -19,7 +19,7 @@ h2 { font-size: 1.2rem; margin: 2.8rem 0 .5rem; padding-top: .4rem; break-after:
 p { max-width: 46rem; margin: .5rem 0 }
 .kicker { color: var(--soft); font-size: .92rem; margin: 0 }
 .verdict { font-size: 1.08rem }
-.soft { color: var(--soft) }
+.soft { color: var(--soft); font-size: .95rem }
 .rejected { color: var(--orange); font-weight: 600 }
 figure { margin: 1.1rem 0; break-inside: avoid }
 figure svg { display: block; width: 100%; height: auto }
@@ -35,7 +35,7 @@ caption { text-align: left; color: var(--soft); font-size: .9rem; padding-bottom
 th, td { padding: .32rem .8rem .32rem 0; text-align: right; vertical-align: baseline;
   border-bottom: 1px solid var(--line) }
 th { font-weight: 600; vertical-align: bottom; border-bottom: 1.5px solid var(--ink); line-height: 1.3 }
-th small, td small { display: block; color: var(--soft); font-weight: 400 }
+th small, td small { display: block; white-space: nowrap; color: var(--soft); font-weight: 400 }
 th.text, td.text { text-align: left }
 td, td.text:first-child { white-space: nowrap } td.text { white-space: normal; min-width: 7rem }
 tr.strong td { font-weight: 650 }

@@ -33,9 +33,10 @@ def march(
     The signs in r and l matter in cells where the wave speed changes sign only: there the usual predictor (with ν in
     place of its parts) lets the faces leave the range of the neighbours, and the range of the solution grows.
 
-    Order 2 in the L1 norm on smooth data (limiters clip extrema: about 1.9 in L2 and 1.5 in the maximum norm), order
-    1 in L1 once there are shocks. Mass is kept to round-off; for cfl ≤ 0.85 neither the range nor the total variation
-    was seen to grow, on any data. The result is mirrored when the input is: u(x) → −u(−x), bit for bit.
+    Order 2 in L1 on smooth data (the limiter clips extrema: 1.8 to 1.9 in L2, 1.3 to 1.5 in the maximum norm), order 1
+    in L1 once there are shocks. Mass is kept to round-off. For cfl ≤ 0.85 neither the range nor the total variation
+    grew in any step from any of 800,000 rough random states; at 0.9 they did. The solution is mirrored when the
+    initial state is, u(x) → −u(−x), bit for bit.
 
     Args:
         initial: cell averages at time 0; a sample with a value that is not finite comes back as NaN.

@@ -36,7 +36,8 @@ SLOTS = 13
 TINY = 1e-150  # keeps what is positive positive where it would underflow
 VECTOR_TOLERANCE = 1e-13
 SHIFT_TOLERANCE = 1e-7
-ROUND_OFF = 4e-15
+STILL = 0.5
+ROUND_OFF, MOST_ROUND_OFF = 4e-15, 1e-9
 
 _kernel = njit(cache=True, nogil=True, error_model="numpy")  # in a lane, a division by 0 must not raise
 
@@ -70,8 +71,10 @@ def ground_states(potentials: Float[Array, "n points"], length: float = 1.0, *, 
     Noda's iteration, (A − s) w = u and s ← s + min_i u_i / w_i, from u = 1 and s = min V − 1/length²: the shift rises
     to the smallest eigenvalue without ever passing it, quadratically in the end. O(points) a solve, 2 to 9 solves.
 
-    It stops when the vector's predicted error is at most 1e-13 with (E − s) ≤ 1e-7 (E − min V + 1/length²), so that
-    states whose energies differ by a relative 1e-12 are still told apart, or when s has met λ₁ to round-off.
+    It stops when the vector's predicted error is at most 1e-13 with (E − s) ≤ 1e-7 (E − min V + 1/length²), or when s
+    has met λ₁ to round-off. States whose energies differ by a relative 1e-12 are still told apart; of closer ones a
+    mixture comes out, which round-off cannot tell from the ground state. Far below 1e-16 of its maximum u is positive
+    but not accurate.
 
     Raises:
         ValueError: fewer than 3 points, a length that is not positive, or a limit under 1.
@@ -210,11 +213,14 @@ def _judge(points, lanes, k, n):
     error = change**2 / lanes[CHANGE + k] * (theta / lanes[THETA + k])  # it shrinks by θ / (gap + θ) a step
     rho, low = shift + theta, max(lanes[LOW + k], shift + ratio)
     size = rho + 1.0 / n**2
-    floor = max(lanes[FLOOR + k], ROUND_OFF * size)
+    floor = ROUND_OFF * size
+    if lanes[FLOOR + k] < MOST_ROUND_OFF * size:  # more is no round-off: the shift was truly too high
+        floor = max(floor, lanes[FLOOR + k])
     lanes[SHIFT + k] = min(low, rho - floor)
     lanes[LOW + k], lanes[FLOOR + k] = low, floor
     lanes[THETA + k], lanes[CHANGE + k] = theta, change
-    return theta <= 2.0 * floor or (error <= VECTOR_TOLERANCE and theta <= SHIFT_TOLERANCE * size)
+    settled = error <= VECTOR_TOLERANCE and theta <= SHIFT_TOLERANCE * size
+    return settled or (theta <= 2.0 * floor and change <= STILL)
 
 
 @_kernel

@@ -64,7 +64,7 @@ def solve_elliptic(
     Conjugate gradients, preconditioned by one multigrid cycle: piecewise constant transfers, coarse operators PᵀAP/2
     (the ½ because steps cost twice the energy of the slope that they stand for; ⅔ where a cell has no partner), red
     then black Gauss–Seidel before and black then red after the coarse correction, once on the finest level and twice
-    below, down to a single cell. Any number of cells will do; powers of two are the fastest. Order 2 for smooth a.
+    below, down to a single cell. Any number of cells will do. Order 2 for smooth a.
 
     A sample has converged when ‖b − Au‖ ≤ max(tolerance ‖b‖, 4ε ‖diag(A) u‖). Rounding u to float64 alone leaves about
     ε ‖diag(A) u‖, and so does a direct solver. This passes 1e-10 ‖b‖ where a jumps by 1e5, from some 64² cells on; at a
@@ -137,7 +137,8 @@ def _float(array: Array) -> Array:
 
 def _workspace(rows: int, columns: int) -> tuple[Array, Array]:
     """Room for all levels, and a row a level, finest first: rows, columns, places of a row, where the level ends."""
-    table, end = [], 0
+    table: list[tuple[int, int, int, int]] = []
+    end = 0
     while not table or max(table[-1][:2]) > 1:
         width = (columns + 1) // 2 + 2
         end += 12 * (rows + 3) * width

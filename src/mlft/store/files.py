@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,11 @@ class UnreadableError(ValueError):
 def encode(batch: Batch, identity: Mapping[str, Any] | None = None) -> bytes:
     """Return the bytes of a sample file."""
     arrays = _arrays_of(batch)
-    samples = [
-        [index, status, attempts, seconds, note, row, fingerprint((batch.stream, batch.level, index), arrays, row)]
-        for index, status, attempts, seconds, note, row in zip(
-            batch.indices, batch.status, batch.attempts, batch.seconds, batch.notes, _rows(batch), strict=True
-        )
-    ]
+    sign = signer(arrays)
+    rows = _rows(batch)
+    hashes = [sign((batch.stream, batch.level, index), row) for index, row in zip(batch.indices, rows, strict=True)]
+    columns = (batch.indices, batch.status, batch.attempts, batch.seconds, batch.notes, rows, hashes)
+    samples = list(zip(*columns, strict=True))
     entry = {
         "schema": SCHEMA,
         "identity": dict(identity or {}),
@@ -69,6 +68,17 @@ def read_header(content: bytes, file: str = "") -> tuple[dict[str, Any], list[Le
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"not a sample file: {error}") from error
     return entry["identity"], rows
+
+
+def read_rows(path: Path) -> list[LedgerRow]:
+    """Return the ledger rows that the header of a file records, without reading its arrays.
+
+    Raises:
+        UnreadableError: for a header that is damaged, or of another schema.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        return read_header(start + file.read(int.from_bytes(start, "little")), path.name)[1]
 
 
 def read_arrays(content: bytes) -> dict[str, Array]:
@@ -118,21 +128,30 @@ def scalars_of(arrays: Mapping[str, Array], keep: Sequence[int]) -> dict[str, Ar
     return {name.partition("/")[2]: values[keep] for name, values in arrays.items() if name not in _ARRAYS}
 
 
-def fingerprint(key: Key, arrays: Mapping[str, Array], row: int) -> str:
-    """Return the SHA-256 of a sample's name and of its row in each array; empty for a sample without arrays.
+def signer(arrays: Mapping[str, Array]) -> Callable[[Key, int], str]:
+    """Return the function that gives the SHA-256 of a sample's name and of its row in each array.
 
-    A row that the arrays do not have gives "damaged", which matches no hash.
+    It is empty for a sample without arrays (row −1); a row that the arrays do not have gives "damaged", no hash.
     """
-    if row < 0:
-        return ""
-    if any(row >= len(values) for values in arrays.values()) or not arrays:
-        return "damaged"
-    digest = hashlib.sha256(json.dumps(key).encode())
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name][row : row + 1])
-        digest.update(f"{name}{values.shape[1:]}{values.dtype.str}".encode())
-        digest.update(values.data)
-    return digest.hexdigest()
+    whole = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays) if arrays[name].size}
+    length = min((len(values) for values in whole.values()), default=0)
+    parts = [
+        (f"{name}{values.shape[1:]}{values.dtype.str}".encode(), values.data.cast("B"), values[0].nbytes)
+        for name, values in whole.items()
+    ]
+
+    def sign(key: Key, row: int) -> str:
+        if row < 0:
+            return ""
+        if row >= length:
+            return "damaged"
+        digest = hashlib.sha256(json.dumps(key).encode())
+        for title, content, size in parts:
+            digest.update(title)
+            digest.update(content[row * size : (row + 1) * size])
+        return digest.hexdigest()
+
+    return sign
 
 
 def name_of(batch: Batch, content: bytes) -> str:
@@ -158,6 +177,18 @@ def read_bytes(path: Path) -> bytes:
         return b""
 
 
+def write_parcel(batch: Batch, identity: Mapping[str, Any], folder: Path) -> Path:
+    """Write a sample file, on the disk when it returns, where the store will fetch it; return its path.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written.
+    """
+    content = encode(batch, identity)
+    path = folder / name_of(batch, content)
+    _write(path, content)
+    return path
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole, or not at all: temporary name, fsync, rename, fsync of the folder.
 
@@ -167,16 +198,23 @@ def write_durably(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         make_folder(path.parent)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        _write(temporary, content)
+        move(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise cannot_write(path, error.strerror or str(error)) from error
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file, on the disk when it returns.
+
+    Raises:
+        OSError: if the folder of the target cannot be written.
+    """
+    make_folder(target.parent)
+    os.replace(path, target)
+    sync_folder(target.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -213,6 +251,13 @@ def cannot_write(path: Path, reason: str) -> StoreError:
         f"cannot write {path}: {reason}. What was acknowledged is still there: free some space, or make the folder "
         "writable, and run the same command again."
     )
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _arrays_of(batch: Batch) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """The sample store: a handle on the part of a run folder that holds every sample ever solved."""
 
+import contextlib
 import json
 import shutil
 from collections import defaultdict
@@ -14,7 +15,8 @@ from mlft.errors import StoreError
 from mlft.store import files
 from mlft.store.ledger import Ledger, canonical
 from mlft.store.lock import Lock
-from mlft.store.records import Array, Batch, Key, LedgerRow, Recovery, Samples, Tally
+from mlft.store.records import Array, Batch, LedgerRow, Recovery, Samples, Tally
+from mlft.store.repair import Shelf, recover, refuse_other, sort_out, verify
 
 
 @final
@@ -31,11 +33,12 @@ class SampleStore:
         recovery: what `open` found and put right.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], ledger: Ledger, lock: Lock) -> None:
-        self.folder = folder
-        self.identity = dict(identity)
-        self.recovery = Recovery()
-        self._ledger = ledger
+    def __init__(self, shelf: Shelf, lock: Lock, recovery: Recovery) -> None:
+        self.folder = shelf.folder
+        self.identity = shelf.identity
+        self.recovery = recovery
+        self._shelf = shelf
+        self._ledger = shelf.ledger
         self._lock = lock
 
     @classmethod
@@ -55,24 +58,21 @@ class SampleStore:
                 or it cannot be written.
         """
         folder = Path(folder)
-        try:
-            files.make_folder(folder / "samples")
-            lock = Lock(folder / ".lock")
-        except OSError as error:
-            raise files.cannot_write(folder, error.strerror or str(error)) from error
-        try:
-            store = cls(folder, json.loads(canonical(identity)), Ledger(folder / "ledger.sqlite"), lock)
-        except BaseException:
-            lock.release()
-            raise
-        try:
-            store._recover(verify)
-        except OSError as error:
-            store.close()
-            raise files.cannot_write(folder, error.strerror or str(error)) from error
-        except BaseException:
-            store.close()
-            raise
+        asked: dict[str, Any] = json.loads(canonical(identity))
+        with contextlib.ExitStack() as stack:
+            try:
+                files.make_folder(folder / "samples")
+                lock = Lock(folder / ".lock")
+                stack.callback(lock.release)
+                ledger = Ledger(folder / "ledger.sqlite")
+                stack.callback(ledger.close)
+                shelf = Shelf(folder, asked, ledger)
+                store = cls(shelf, lock, _prepare(shelf, verify))
+                shutil.rmtree(store.scratch, ignore_errors=True)
+                store.scratch.mkdir(exist_ok=True)
+            except OSError as error:
+                raise files.cannot_write(folder, error.strerror or str(error)) from error
+            stack.pop_all()
         return store
 
     def close(self) -> None:
@@ -104,13 +104,26 @@ class SampleStore:
         Raises:
             StoreError: if a sample is in the store already, or the disk is full; then nothing is acknowledged.
         """
-        again = self.solved(batch.stream, batch.level, batch.indices)
-        if again:
-            raise StoreError(
-                f"samples {again[:5]} of stream {batch.stream!r} on level {batch.level} are in the store already; "
-                "ask `missing` what is to be solved"
-            )
-        self._write(batch)
+        self._refuse_again(batch.stream, batch.level, batch.indices)
+        self._shelf.write(batch)
+
+    def adopt(self, path: Path, rows: Sequence[LedgerRow]) -> None:
+        """Acknowledge a sample file that a worker wrote into `scratch` and flushed; it is renamed, not copied.
+
+        Args:
+            path: the file.
+            rows: what its header records.
+
+        Raises:
+            StoreError: if a sample is in the store already, or the folder cannot be written.
+        """
+        self._refuse_again(rows[0].stream, rows[0].level, [row.index for row in rows])
+        target = self._shelf.path(rows[0].level, path.name)
+        try:
+            files.move(path, target)
+        except OSError as error:
+            raise files.cannot_write(target, error.strerror or str(error)) from error
+        self._ledger.insert(rows)
 
     def read(self, stream: str, level: int, indices: int | Iterable[int]) -> Samples:
         """Return solved samples in the order asked; an integer n asks for the first n, 0 to n−1.
@@ -205,101 +218,15 @@ class SampleStore:
         Raises:
             StoreError: if the repair cannot be written.
         """
-        lost = [record[:3] for record in self._ledger.damaged()]
-        if lost:
-            self._ledger.rewrite(self._ledger.rows())
-        aside = []
-        for (folder, name), rows in _by_file(self._ledger.rows()).items():
-            path = self._path(folder, name)
-            content = files.read_bytes(path)
-            if not files.is_intact(name, content):
-                lost += self._salvage(path, content, rows)
-                aside.append(name)
-        return Recovery(tuple(lost), (), tuple(aside))
+        return verify(self._shelf)
 
-    def _recover(self, verify: bool) -> None:
-        self._check_identity()
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir()
-        for temporary in self.folder.glob("samples/level-*/.*.tmp"):
-            temporary.unlink()
-        adopted, aside = self._adopt()
-        lost = self._drop_vanished()
-        if self._ledger.fact("identity") is None:
-            self._ledger.set_fact("identity", canonical(self.identity))
-        checked = self.verify() if verify else Recovery()
-        self.recovery = Recovery((*lost, *checked.lost), tuple(adopted), (*aside, *checked.set_aside))
-
-    def _check_identity(self) -> None:
-        text = self._ledger.fact("identity")
-        if text is not None:
-            _refuse_other(self.folder, json.loads(text), self.identity)
-
-    def _adopt(self) -> tuple[list[str], list[str]]:
-        """Take in complete files that the ledger does not know: a driver died before it acknowledged them."""
-        known = set(_by_file(self._ledger.rows()))
-        adopted: list[str] = []
-        aside: list[str] = []
-        for path in sorted(self.folder.glob(f"samples/level-*/*{files.SUFFIX}")):
-            if (path.parent.name, path.name) not in known:
-                (adopted if self._adopt_file(path) else aside).append(path.name)
-        return adopted, aside
-
-    def _adopt_file(self, path: Path) -> bool:
-        """Take in the samples of one file whole; if it is damaged or brings nothing new, set it aside."""
-        content = files.read_bytes(path)
-        try:
-            identity, rows = files.read_header(content, path.name)
-        except files.UnreadableError:
-            rows = []
-        if not rows or path.parent.name != files.level_folder(rows[0].level):
-            files.set_aside(path, "damaged")
-            return False
-        _refuse_other(self.folder, identity, self.identity)
-        new = self._improvements(rows)
-        if new and files.is_intact(path.name, content):
-            self._ledger.insert(new)
-            return True
-        files.set_aside(path, "damaged" if new else "duplicate")
-        self._rescue(_sort_out(new, content)[0], content)
-        return False
-
-    def _improvements(self, rows: list[LedgerRow]) -> list[LedgerRow]:
-        """Return the rows of one file that the ledger has not, or only as a failure of fewer attempts."""
-        within = [row.index for row in rows]
-        known = {row.index: row for row in self._ledger.rows(rows[0].stream, rows[0].level, within=within)}
-        return [row for row in rows if row.index not in known or _better(row, known[row.index])]
-
-    def _drop_vanished(self) -> list[Key]:
-        groups = _by_file(self._ledger.rows())
-        lost = [row for place, rows in groups.items() if not self._path(*place).is_file() for row in rows]
-        self._drop(lost)
-        return [row.key for row in lost]
-
-    def _drop(self, rows: list[LedgerRow]) -> None:
-        if rows:
-            gone = set(rows)
-            self._ledger.rewrite([row for row in self._ledger.rows() if row not in gone])
-
-    def _salvage(self, path: Path, content: bytes, rows: list[LedgerRow]) -> list[Key]:
-        """Move the healthy samples of a damaged file to a new one; return the others."""
-        healthy, damaged = _sort_out(rows, content)
-        if path.exists():
-            files.set_aside(path, "damaged")
-        self._rescue(healthy, content)
-        self._drop(damaged)
-        return [row.key for row in damaged]
-
-    def _rescue(self, rows: list[LedgerRow], content: bytes) -> None:
-        if rows:
-            failed_only = all(row.row < 0 for row in rows)
-            self._write(files.to_batch(rows, {} if failed_only else files.read_arrays(content)))
-
-    def _write(self, batch: Batch) -> None:
-        content = files.encode(batch, self.identity)
-        name = files.name_of(batch, content)
-        files.write_durably(self._path(files.level_folder(batch.level), name), content)
-        self._ledger.insert(files.read_header(content, name)[1])
+    def _refuse_again(self, stream: str, level: int, indices: Sequence[int]) -> None:
+        again = self.solved(stream, level, indices)
+        if again:
+            raise StoreError(
+                f"samples {again[:5]} of stream {stream!r} on level {level} are in the store already; ask `missing` "
+                "what is to be solved"
+            )
 
     def _gather(self, rows: Sequence[LedgerRow]) -> dict[str, Array]:
         """Return the arrays of some samples of one level, checked, in the order of `rows`."""
@@ -308,7 +235,7 @@ class SampleStore:
         for place, row in enumerate(rows):
             places[row.file].append(place)
         for name, group in places.items():
-            path = self._path(files.level_folder(rows[0].level), name)
+            path = self._shelf.path(rows[0].level, name)
             for field, values in _checked_arrays(path, [rows[place] for place in group]).items():
                 if field not in gathered:
                     gathered[field] = np.full((len(rows), *values.shape[1:]), np.nan)
@@ -318,13 +245,22 @@ class SampleStore:
                 gathered[field][group] = values
         return gathered
 
-    def _path(self, folder: str, name: str) -> Path:
-        return self.folder / "samples" / folder / name
+
+def _prepare(shelf: Shelf, verified: bool) -> Recovery:
+    """Check the identity, and bring files and ledger together; a new or lost ledger gets the identity last."""
+    known = shelf.ledger.fact("identity")
+    if known is not None:
+        refuse_other(shelf.folder, json.loads(known), shelf.identity)
+    found = recover(shelf)
+    if known is None:
+        shelf.ledger.set_fact("identity", canonical(shelf.identity))
+    checked = verify(shelf) if verified else Recovery()
+    return Recovery((*found.lost, *checked.lost), found.adopted, (*found.set_aside, *checked.set_aside))
 
 
 def _checked_arrays(path: Path, rows: Sequence[LedgerRow]) -> dict[str, Array]:
     content = files.read_bytes(path)
-    _, damaged = _sort_out(rows, content)
+    _, damaged = sort_out(rows, content)
     if damaged:
         raise StoreError(
             f"{len(damaged)} samples in {path} are damaged, the first of them {damaged[0].index}; open the store "
@@ -336,45 +272,3 @@ def _checked_arrays(path: Path, rows: Sequence[LedgerRow]) -> dict[str, Array]:
 
 def _indices(indices: int | Iterable[int]) -> list[int]:
     return list(range(indices)) if isinstance(indices, int) else [int(index) for index in indices]
-
-
-def _by_file(rows: Iterable[LedgerRow]) -> dict[tuple[str, str], list[LedgerRow]]:
-    groups = defaultdict(list)
-    for row in rows:
-        groups[files.level_folder(row.level), row.file].append(row)
-    return dict(groups)
-
-
-def _sort_out(rows: Iterable[LedgerRow], content: bytes) -> tuple[list[LedgerRow], list[LedgerRow]]:
-    """Return the rows whose sample is healthy in the bytes of its file, and the others."""
-    try:
-        arrays = files.read_arrays(content)
-    except files.UnreadableError:
-        arrays = {}
-    healthy: list[LedgerRow] = []
-    damaged: list[LedgerRow] = []
-    for row in rows:
-        good = files.fingerprint(row.key, arrays, row.row) == row.sha256
-        (healthy if good else damaged).append(row)
-    return healthy, damaged
-
-
-def _better(row: LedgerRow, known: LedgerRow) -> bool:
-    return known.status != "ok" and (row.status == "ok" or row.attempts > known.attempts)
-
-
-def _refuse_other(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    there, here = _flat(found), _flat(asked)
-    for name in sorted({*there, *here}):
-        if there.get(name) != here.get(name):
-            raise StoreError(
-                f"{folder} holds samples of another run: {name} is {there.get(name)!r} there, {here.get(name)!r} was "
-                "asked; give another folder, or ask for the same"
-            )
-
-
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {name: value}
-    items = (_flat(inner, f"{name}.{key}" if name else key) for key, inner in value.items())
-    return {key: inner for item in items for key, inner in item.items()}

@@ -70,8 +70,8 @@ class FNO(Network):
 
     @staticmethod
     def defaults(grid: Grid) -> dict[str, Any]:
-        """Return 24 modes and width 32 in one dimension, 12 modes and width 24 in two, fewer modes on small grids."""
-        modes, width = ((24,), 32) if grid.dimension == 1 else ((12, 12), 24)
+        """Return 16 modes and width 32 in one dimension, 12 modes and width 24 in two, fewer modes on small grids."""
+        modes, width = ((16,), 32) if grid.dimension == 1 else ((12, 12), 24)
         fitting = [min(m, n // 2) for m, n in zip(modes, grid.shape, strict=True)]
         return {"modes": fitting, "width": width, "depth": 4, "periodic": grid.periodic}
 

@@ -25,13 +25,13 @@ class Training:
         ValueError: for a value out of range.
     """
 
-    steps: int = 3000
+    steps: int = 1500
     first_share: float = 0.5
-    batch: int = 32
+    batch: int = 16
     rate: float = 2e-3
     finetune_rate: float = 0.3
     held_out: int = 5
-    checks: int = 20
+    checks: int = 15
     replay: float = 0.5
 
     def __post_init__(self) -> None:
