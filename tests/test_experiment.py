@@ -238,8 +238,6 @@ def test_an_absent_device_is_refused_by_name(tmp_path):
 def test_a_configuration_goes_to_toml_and_back(tmp_path):
     asked = {"problem": "darcy", "budget": "9solves", "options": {"contrast": 20.0}, "training": {"steps": 7}}
     asked = configure(asked)
-        {"problem": "darcy", "budget": "9solves", "options": {"contrast": 20.0}, "training": {"steps": 7}}
-    )
     write_config(tmp_path / "a.toml", asked)
     assert configure(read_config(tmp_path / "a.toml")) == asked
     (tmp_path / "b.toml").write_text("budget = ")

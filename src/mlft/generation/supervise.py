@@ -248,7 +248,7 @@ class Supervisor:
 
     def _recover(self, lane: Lane) -> None:
         """A worker of the lane died: what it was running is suspect, what was waiting behind is not."""
-        started = lane.ready
+        started, now = lane.ready, time.perf_counter()
         lane.restart([])
         self.restarts += 1
         lost = self._take_broken(lane)
@@ -258,7 +258,8 @@ class Supervisor:
         for flight in lost[: lane.width]:
             task = flight.task
             if task.alone and len(task.indices) == 1:
-                self._convict(flight, WORKER_DIED, "its worker died while it was solved alone")
+                note = "its worker died while it was solved alone"
+                self._convict(task, WORKER_DIED, now - flight.since, note)
             else:
                 self._suspects.extend(_split(replace(task, alone=True)))
         self._again.extendleft(flight.task for flight in reversed(lost[lane.width :]))
@@ -300,20 +301,21 @@ class Supervisor:
 
     def _stop(self, lane: Lane, overdue: list[Future[Any]]) -> None:
         flights = [self._flights.pop(future) for future in overdue]
+        now = time.perf_counter()
         lane.restart(overdue)
         self.restarts += 1
         for flight in flights:
             if len(flight.task.indices) == 1:
-                self._convict(flight, TIMEOUT, f"took longer than {self._options.timeout:g} s")
+                note = f"took longer than {self._options.timeout:g} s"
+                self._convict(flight.task, TIMEOUT, now - flight.since, note)
             else:
                 self._again.extend(_split(flight.task))
         self._again.extendleft(flight.task for flight in reversed(self._take_broken(lane)))
         for flight in self._flights.values():  # to kill takes time, which is none of theirs
             flight.since = time.perf_counter()
 
-    def _convict(self, flight: _Flight, status: str, note: str) -> None:
+    def _convict(self, task: Task, status: str, seconds: float, note: str) -> None:
         """Count a try of the one sample that took its worker down; it fails by name after the retries."""
-        task, seconds = flight.task, time.perf_counter() - flight.since
         if task.tries < self._options.retries:
             again = replace(task, tries=task.tries + 1, spent=task.spent + seconds)
             (self._suspects if task.alone else self._again).append(again)

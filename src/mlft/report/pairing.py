@@ -60,7 +60,7 @@ def standings(errors: Mapping[str, Mapping[int, float]]) -> list[Standing]:
     """
     finite = {name: {seed: e for seed, e in found.items() if math.isfinite(e)} for name, found in errors.items()}
     singles = [name for name, found in finite.items() if found and single_level(name)]
-    best = max(singles, key=lambda name: arithmetic(list(finite[name].values())).value, default=None)
+    best = min(singles, key=lambda name: arithmetic(list(finite[name].values())).value, default=None)
     base, rival = finite.get(FINEST, {}), finite[best] if best else {}
     return [
         Standing(

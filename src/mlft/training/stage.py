@@ -179,7 +179,7 @@ def _home(key: str, p: Tensor) -> torch.device:
 def _save(
     surrogate: nn.Module, adam: torch.optim.Adam, file: Path, best: Weights, checks: list[tuple[int, float]]
 ) -> None:
-    tensors = {f"last.{name}": p for name, p in surrogate.named_parameters()}
+    tensors: Weights = {f"last.{name}": p for name, p in surrogate.named_parameters()}
     tensors |= {f"best.{name}": p for name, p in best.items()}
     for name, p in surrogate.named_parameters():
         tensors |= {f"adam.{key}.{name}": adam.state[p][key] for key in _MOMENTS}
