@@ -6,7 +6,7 @@ STAMP := .venv/installed
 .PHONY: run test clean
 
 run: $(STAMP)
-	$(BIN)/mlft run burgers --budget 64solves --set finest=256 --set levels=4 --seed 0 --baselines finest-only --out runs/burgers
+	$(BIN)/mlft run burgers --budget 64solves --set cells=256 --set levels=4 --seed 0 --baselines finest-only --out runs/burgers
 	@echo "open runs/burgers/report.html"
 
 test: $(STAMP)

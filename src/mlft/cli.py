@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
 
 from mlft.errors import ConfigError, MlftError
 from mlft.experiment import Config, Progress, compare_config, configure, read_config, run_config
@@ -34,7 +33,7 @@ OutOption = Annotated[Path, typer.Option(help="the run folder; a folder that hol
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="a TOML file with any of the options")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="an option of the problem, as in finest=256; again for more"),
+    typer.Option("--set", metavar="NAME=VALUE", help="an option of the problem, as in cells=256; again for more"),
 ]
 TrainOption = Annotated[
     list[str] | None,
@@ -59,13 +58,14 @@ FailureOption = Annotated[float | None, typer.Option(help="share of failed sampl
 @app.command()
 def problems() -> None:
     """List the problems that are shipped, with their equations, grids and options."""
-    table = Table("problem", "equation", "grids", "order", "cost ∝ n^", "options (--set)")
     for name, kind in PROBLEMS.items():
         problem = kind()
         grids = ", ".join(map(str, problem.hierarchy))
-        options = ", ".join(f"{key}={value}" for key, value in problem.options.items())
-        table.add_row(name, problem.equation, grids, f"{problem.order:g}", f"{problem.cost_exponent:g}", options)
-    Console().print(table)
+        options = "  ".join(f"{key}={value}" for key, value in problem.options.items())
+        print(f"{name}: {problem.equation}")
+        print(f"    levels, coarse to fine: {grids}")
+        print(f"    order {problem.order:g} on smooth data; cost ∝ (points a side)^{problem.cost_exponent:g}")
+        print(f"    options (--set): {options}\n")
 
 
 @app.command()

@@ -31,7 +31,7 @@ def run(
         network: a network of your own in place of the Fourier neural operator.
         report: called with every step forward.
         options: any other field of `mlft.Config`, such as `seed=1`, `strategy="finest-only"`, or the problem's
-            parameters as `options={"finest": 256}`.
+            parameters as `options={"cells": 256}`.
 
     Raises:
         ConfigError: for an unknown name or a value that is not allowed.

@@ -59,7 +59,7 @@ class Config(BaseModel):
 
     Attributes:
         problem: a name in `mlft.PROBLEMS`, or "module:attribute" for a problem of your own.
-        options: parameters of the problem, such as {"finest": 256, "levels": 4}.
+        options: parameters of the problem, such as {"cells": 256, "levels": 4}.
         budget: solver cost allowed, as in "100solves", "30s", "10min".
         costs: "stated" (the problem's cost table) or "measured" (in the pilot); by default stated for a budget in
             solves and measured for a budget in time.

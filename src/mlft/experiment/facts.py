@@ -39,7 +39,7 @@ def spending(solver: Solver, plan: Plan, prices: Prices) -> dict[str, Any]:
 
 
 def levels(solver: Solver, plan: Plan, prices: Prices, bias: Sequence[float]) -> list[dict[str, Any]]:
-    """Return a row a level: its grid, its prices, the samples solved and failed, its bias."""
+    """Return a row a level: its grid, its prices (in seconds: the median), samples solved and failed, its bias."""
     table = []
     for level, (grid, n) in enumerate(zip(solver.problem.hierarchy, _tried(plan, prices), strict=True)):
         rows = solver.rows("train", level, n)
@@ -48,7 +48,7 @@ def levels(solver: Solver, plan: Plan, prices: Prices, bias: Sequence[float]) ->
             {
                 "level": level,
                 "grid": str(grid),
-                "cost_seconds": math.fsum(row.seconds for row in rows) / len(rows) if rows else math.nan,
+                "cost_seconds": float(np.median([row.seconds for row in rows])) if rows else math.nan,
                 "cost_solves": prices.relative[level],
                 "samples": len(ok),
                 "failed": len(rows) - len(ok),

@@ -25,6 +25,7 @@ from mlft.errors import MlftError
 _ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB_MAXIMUM", "NUMEXPR")
 }
+_GRACE = 60.0
 
 
 class Lane(ABC):
@@ -236,14 +237,28 @@ class DaskLane(Lane):
         self._executor = self._client.get_executor()
         self._keys: dict[Future[Any], str] = {}
         self.deaths = (KilledWorker,)
-        self._width, self._counted = 1, -math.inf
+        self._threads: dict[str, int] = {}
+        self._counted = -math.inf
+        self._greetings: dict[str, tuple[Any, float]] = {}
 
     @property
     def width(self) -> int:
         """Threads of the workers that are there, counted every second."""
         if time.monotonic() > self._counted + 1:
-            self._width, self._counted = max(1, sum(self._client.nthreads().values())), time.monotonic()
-        return self._width
+            self._threads, self._counted = self._client.nthreads(), time.monotonic()
+        return max(1, sum(self._threads.values()))
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker has imported what it needs, or was given a minute to."""
+        if not (self.width and self._threads):
+            return False
+        now = time.monotonic()
+        for address in self._threads.keys() - self._greetings.keys():
+            greeting = self._client.submit(_greet, workers=[address], pure=False, priority=1)
+            self._greetings[address] = (greeting, now)
+        seen = [self._greetings[address] for address in self._threads]
+        return all(greeting.done() or now > since + _GRACE for greeting, since in seen)
 
     @property
     def depth(self) -> int:
@@ -266,11 +281,16 @@ class DaskLane(Lane):
             future.cancel()
         if running:  # one that is slow to return is Dask's to await
             self._client.restart_workers(running, raise_for_error=False)
+            self._counted = -math.inf
 
     def close(self) -> None:
         """Leave the cluster, which goes on."""
         self._executor.shutdown(wait=False)
         self._client.close()
+
+
+def _greet() -> None:
+    """Do nothing, in a worker that must import this module to do it."""
 
 
 def _cores() -> int:
