@@ -254,6 +254,7 @@ class DaskLane(Lane):
         if not (self.width and self._threads):
             return False
         now = time.monotonic()
+        self._greetings = {address: pair for address, pair in self._greetings.items() if address in self._threads}
         for address in self._threads.keys() - self._greetings.keys():
             greeting = self._client.submit(_greet, workers=[address], pure=False, priority=1)
             self._greetings[address] = (greeting, now)
