@@ -21,7 +21,7 @@ from mlft.experiment import compare_config, configure, read_facts
 
 BURGERS = {"cells": 256, "levels": 4}
 DARCY = {"cells": 64, "levels": 4}
-SMALL = {"surrogate_options": {"modes": [8, 8], "width": 16}}
+SMALL = {"surrogate_options": {"modes": [8, 8], "width": 16}, "training": {"steps": 300}}
 CASES: dict[str, dict[str, Any]] = {
     "burgers-64": {"problem": "burgers", "budget": "64solves", "options": BURGERS},
     "burgers-256": {"problem": "burgers", "budget": "256solves", "options": BURGERS},

@@ -685,9 +685,10 @@ def test_a_sample_that_kills_its_process_every_time_is_named(store):
 
 
 def test_a_dask_cluster_gives_the_same_samples(store, expected):
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
         open_pool(scheduler=cluster.scheduler_address) as pool,
     ):
         assert pool.width == 2
@@ -698,7 +699,6 @@ def test_a_dask_cluster_gives_the_same_samples(store, expected):
 
 
 def test_a_scheduler_that_does_not_answer_is_named():
-    pytest.importorskip("distributed")
     with pytest.raises(MlftError, match="no Dask scheduler answers at 'tcp://127.0.0.1:9'"):
         DaskLane("tcp://127.0.0.1:9", patience=0.2)
 

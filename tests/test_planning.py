@@ -1,8 +1,9 @@
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from mlft.errors import BudgetError, ConfigError
@@ -62,6 +63,7 @@ def test_a_plan_never_exceeds_the_budget_and_its_counts_never_increase(planning)
         assert other.cost <= budget and other.predicted >= plan.predicted
 
 
+@settings(max_examples=20)
 @given(plannings(), st.floats(1e-3, 1e3))
 def test_the_unit_of_cost_does_not_matter(planning, unit):
     corrections, costs, budget, bias = planning
@@ -71,6 +73,7 @@ def test_the_unit_of_cost_does_not_matter(planning, unit):
     assert other.predicted == pytest.approx(one.predicted, rel=0.02)
 
 
+@settings(max_examples=20)
 @given(plannings(), st.floats(1.5, 10))
 def test_a_larger_budget_does_not_hurt(planning, factor):
     corrections, costs, budget, bias = planning
@@ -88,9 +91,12 @@ def test_what_a_budget_error_says_is_needed_is_enough(planning):
     assert allocate(corrections, costs, caught.value.needed, bias=bias).cost <= caught.value.needed
 
 
+@settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # shrinking takes minutes
 @given(plannings())
 def test_a_plan_is_within_two_percent_of_brute_force_on_small_cases(planning):
     corrections, costs, _, bias = planning
+    # Without caps: below its cap a correction is convex in n, and that is what the plan assumes inside a subset.
+    corrections = {pair: replace(curve, cap=math.inf) for pair, curve in corrections.items()}
     costs, bias = costs[:3], [*bias[: min(len(costs), 3) - 1], 0.0]
     costs = [max(c, costs[-1] / 8) for c in costs]
     budget = 6.3 * costs[-1]

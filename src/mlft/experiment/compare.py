@@ -15,6 +15,7 @@ from mlft.experiment import facts
 from mlft.experiment.config import Config
 from mlft.experiment.loop import quiet, run_config
 from mlft.experiment.record import Record, write_json
+from mlft.experiment.setup import claim
 from mlft.experiment.solving import Progress, Report
 from mlft.training import strategy
 
@@ -62,6 +63,7 @@ def compare_config(
     for name in strategies:
         strategy(name)
     all_seeds = range(asked.seed, asked.seed + seeds)
+    claim(asked, folder)
     rows = _in_turn(asked, folder, strategies, all_seeds, report) if jobs == 1 else []
     if jobs > 1:
         rows = _side_by_side(asked, folder, strategies, all_seeds, jobs, report)
