@@ -14,7 +14,7 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q --doctest-modules src tests
+	$(BIN)/pytest -q -n auto --doctest-modules src tests
 
 # torch first: with it in place nothing asks for the CUDA builds.
 $(STAMP): pyproject.toml constraints.txt

@@ -16,7 +16,7 @@ from mlft.experiment.config import Config
 from mlft.experiment.loop import quiet, run_config
 from mlft.experiment.record import Record, write_json
 from mlft.experiment.setup import claim
-from mlft.experiment.solving import Progress, Report
+from mlft.experiment.solving import Progress, Report, labelled
 from mlft.training import strategy
 
 COLUMNS = (
@@ -104,8 +104,8 @@ def _one_seed(
     rows = []
     for name in strategies:
         each = asked.model_copy(update={"seed": seed, "strategy": name, "baselines": ()})
-        labelled = _labelled(report, f"seed {seed}, {name}")
-        record = run_config(each, place / name.replace(":", "-"), samples=place, report=labelled)
+        tell = labelled(report, f"seed {seed}, {name}")
+        record = run_config(each, place / name.replace(":", "-"), samples=place, report=tell)
         rows.append(row(record))
     return rows
 
@@ -136,11 +136,3 @@ def _write_csv(file: Path, rows: Sequence[dict[str, Any]]) -> None:
     temporary = file.with_suffix(".tmp")
     temporary.write_text(text.getvalue())
     os.replace(temporary, file)
-
-
-def _labelled(report: Report, prefix: str) -> Report:
-    def tell(progress: Progress) -> None:
-        label = f"{prefix}: {progress.label}"
-        report(Progress(progress.phase, label, progress.done, progress.total, progress.note))
-
-    return tell

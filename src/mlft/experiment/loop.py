@@ -14,7 +14,7 @@ from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.pricing import prices
 from mlft.experiment.record import RECORD, Record, read_facts, write_evaluation, write_json
 from mlft.experiment.setup import check, claim, problem_of, store_identity, surrogate_of
-from mlft.experiment.solving import Progress, Report, Solver
+from mlft.experiment.solving import Progress, Report, Solver, labelled
 from mlft.generation import open_pool
 from mlft.grids import relative_error
 from mlft.problems import Problem
@@ -155,7 +155,8 @@ def _with_rivals(
     for name in [name for name in asked.baselines if name not in known]:
         rival = asked.model_copy(update={"strategy": name, "baselines": ()})
         place = folder / "baselines" / name.replace(":", "-")
-        other = run_config(rival, place, problem=problem, network=network, samples=samples, report=report).facts
+        tell = labelled(report, name)
+        other = run_config(rival, place, problem=problem, network=network, samples=samples, report=tell).facts
         row = {"name": name, "kind": "trained", "error": other["error"]["relative_l2"]["mean"]}
         row |= {"spent_solves": other["budget"]["spent"]["solves"], "samples": other["plan"]["samples"]}
         told["baselines"].append(row)

@@ -40,6 +40,16 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
+def labelled(report: Report, prefix: str) -> Report:
+    """Return a report that puts a prefix before every label."""
+
+    def tell(progress: Progress) -> None:
+        label = f"{prefix}: {progress.label}"
+        report(Progress(progress.phase, label, progress.done, progress.total, progress.note))
+
+    return tell
+
+
 @final
 @dataclass(frozen=True)
 class Solver:
