@@ -389,6 +389,25 @@ def test_reading_a_damaged_sample_says_so_and_its_neighbours_are_read(filled):
         assert_holds(store, batch((0, 1)))
 
 
+def test_the_healthy_samples_of_a_damaged_file_stay_without_being_solved_again(filled):
+    flip(file_of(filled), -1)  # in the solution of sample 2
+    with reopen(filled, verify=True) as store:
+        assert store.recovery.lost == (("train", 1, 2),)
+        assert store.missing("train", 1, 3) == [2]
+        assert_holds(store, batch((0, 1)))
+    with reopen(filled, verify=True) as store:
+        assert store.recovery == Recovery()
+        assert_holds(store, batch((0, 1)))
+
+
+def test_a_file_damaged_in_its_header_alone_loses_no_sample(filled):
+    content = file_of(filled).read_bytes()
+    flip(file_of(filled), content.index(b"digest"))
+    with reopen(filled, verify=True) as store:
+        assert store.recovery.lost == () and len(store.recovery.set_aside) == 1
+        assert_holds(store, batch())
+
+
 def test_a_truncated_file_is_found(filled):
     content = file_of(filled).read_bytes()
     file_of(filled).write_bytes(content[:-1])
