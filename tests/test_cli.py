@@ -33,7 +33,8 @@ def test_problems_lists_every_problem_with_its_equation(mlft_command):
 
 
 def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_path, mlft_command):
-    code, out, err = mlft_command("run", "small:problem", "--budget", "24solves", "--out", tmp_path / "a", *OPTIONS)
+    words = ("run", "small:problem", "--budget", "24solves", "--strategy", "finetune:equal-cost")
+    code, out, err = mlft_command(*words, "--out", tmp_path / "a", *OPTIONS)
     assert code == 0, err
     assert "relative L2 error" in out and "128/32/8 samples" in out
     page = (tmp_path / "a" / "report.html").read_bytes()

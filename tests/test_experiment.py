@@ -15,6 +15,7 @@ from mlft.store import Samples, SampleStore
 from small import SMALL, failing, hopeless, problem
 
 BUDGET = "24solves"
+EQUAL = "finetune:equal-cost"
 
 
 def small_run(folder, **options):
@@ -31,9 +32,9 @@ def same_outcome(left, right):
 
 
 def test_a_run_leaves_the_record_that_was_agreed_on(tmp_path):
-    record = small_run(tmp_path, seed=4)
+    record = small_run(tmp_path, seed=4, strategy=EQUAL)
     told = json.loads((tmp_path / "record.json").read_text())
-    assert (told["problem"], told["seed"], told["strategy"]) == ("small", 4, "finetune")
+    assert (told["problem"], told["seed"], told["strategy"]) == ("small", 4, EQUAL)
     assert told["version"] == mlft.__version__
     assert told["budget"]["asked"] == BUDGET and told["budget"]["unit"] == "solves"
     assert told["plan"]["samples"] == [128, 32, 8] and told["plan"]["predicted_error"] is None
@@ -61,7 +62,7 @@ def test_the_surrogate_of_a_record_predicts_and_comes_back_from_the_disk(tmp_pat
 
 
 def test_the_error_is_that_of_fresh_draws_of_the_finest_grid(tmp_path):
-    record = small_run(tmp_path)
+    record = small_run(tmp_path, strategy=EQUAL)
     identity = {"problem": "small", "options": problem.options, "seed": 0}
     with SampleStore.open(tmp_path, identity) as store:
         train, test = store.read("train", 2, 8), store.read("test", 2, 7)
@@ -106,13 +107,13 @@ def test_a_budget_in_time_is_priced_by_a_pilot_that_is_charged_and_frozen(tmp_pa
 
 
 def test_measured_prices_and_a_budget_in_solves_can_be_combined(tmp_path):
-    told = small_run(tmp_path, budget="90solves", costs="measured", training={"steps": 4}).facts
+    told = small_run(tmp_path, budget="90solves", costs="measured", training={"steps": 4}, strategy=EQUAL).facts
     assert told["plan"]["unit"] == "solves" and told["plan"]["costs"][-1] == pytest.approx(1.0)
     assert told["plan"]["cost"] <= 90 and min(told["plan"]["samples"]) >= 2
 
 
 def test_failed_samples_are_charged_named_and_not_trained_on(tmp_path):
-    told = small_run(tmp_path, problem=failing, max_failure_rate=0.5).facts
+    told = small_run(tmp_path, problem=failing, max_failure_rate=0.5, strategy=EQUAL).facts
     failed = sum(row["failed"] for row in told["levels"])
     assert failed > 3 and told["budget"]["spent"]["solves"] == pytest.approx(24.0)
     assert told["budget"]["failed"]["solves"] > 0
@@ -124,7 +125,9 @@ def test_failed_samples_are_charged_named_and_not_trained_on(tmp_path):
 
 def test_a_solver_that_fails_too_often_stops_the_run_by_name(tmp_path):
     with pytest.raises(GenerationError, match="not-finite"):
-        small_run(tmp_path, problem=hopeless)
+        small_run(tmp_path / "estimated", problem=hopeless)
+    with pytest.raises(GenerationError, match="not-finite"):
+        small_run(tmp_path / "ruled", problem=hopeless, strategy=EQUAL)
 
 
 def test_baselines_are_trained_at_equal_cost_beside_the_run(tmp_path):
@@ -254,20 +257,20 @@ def test_the_finished_runs_configuration_repeats_it(tmp_path):
 
 def test_a_comparison_is_tidy_pays_equally_and_is_not_run_twice(tmp_path, monkeypatch):
     asked = configure({"problem": "small:problem", "budget": BUDGET, **SMALL})
-    rows = compare_config(asked, tmp_path, strategies=("finetune", "finest-only", "single-level:1"), seeds=2)
+    rows = compare_config(asked, tmp_path, strategies=(EQUAL, "finest-only", "single-level:1"), seeds=2)
     with (tmp_path / "compare.csv").open() as stream:
         table = list(csv.DictReader(stream))
     assert ",".join(table[0]) == ("problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds")
     assert [(row["strategy"], row["seed"]) for row in table[:4]] == [
-        ("finetune", "0"),
+        (EQUAL, "0"),
         ("finest-only", "0"),
         ("single-level:1", "0"),
-        ("finetune", "1"),
+        (EQUAL, "1"),
     ]
     assert {row["samples"] for row in table} == {"128/32/8", "0/0/24", "0/96/0"}
     assert all(float(row["spent_solves"]) == pytest.approx(24.0) for row in table)
     monkeypatch.setattr("mlft.experiment.loop._run", lambda *_: pytest.fail("ran again"))
-    assert compare_config(asked, tmp_path, strategies=("finetune", "finest-only", "single-level:1"), seeds=2) == rows
+    assert compare_config(asked, tmp_path, strategies=(EQUAL, "finest-only", "single-level:1"), seeds=2) == rows
 
 
 def test_seeds_side_by_side_give_the_rows_of_seeds_in_turn(tmp_path):

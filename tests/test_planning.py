@@ -134,7 +134,7 @@ def test_equal_cost_of_a_ratio_four_hierarchy_is_powers_of_four():
 
 def test_a_plan_prints_as_a_table_with_a_row_a_level_and_its_reason():
     text = str(equal_cost([0.25, 1.0], 8))
-    assert text.splitlines()[1].split() == ["0", "16", "0.25", "4", "50%"]
+    assert text.splitlines()[1].split() == ["0", "0.25", "16", "50%"]
     assert "equal-cost: the same cost on each of 2 levels" in text
 
 

@@ -209,8 +209,8 @@ def test_an_epoch_sees_every_sample_once_and_each_epoch_in_another_order():
 
 def test_replayed_samples_fill_their_share_of_a_batch(generator):
     x = torch.zeros(9, 1, 18)
-    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), _none(), 4, 1e-3)
-    inputs, labels = stage._batch(spec, Training(batch=8, replay=0.25), 0, 0)
+    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), _none(), 4, 1e-3, replay=0.25)
+    inputs, labels = stage._batch(spec, Training(batch=8), 0, 0)
     assert inputs[:, 0, 0].tolist() == [0.0] * 6 + [1.0] * 2 and torch.equal(inputs, labels)
 
 

@@ -63,12 +63,17 @@ class Config(BaseModel):
         budget: solver cost allowed, as in "100solves", "30s", "10min".
         costs: "stated" (the problem's cost table) or "measured" (in the pilot); by default stated for a budget in
             solves and measured for a budget in time.
+        plan: samples a level, coarsest first, in place of a planned number, as `mlft plan --save` writes them.
         seed: root of every random stream.
-        strategy: "finetune", "finest-only" or "single-level:<l>".
+        strategy: "finetune" (planned from estimates), "finetune:mlmc", "finetune:equal-cost", "finest-only" or
+            "single-level:<l>".
+        estimator: of the errors that a plan is made from: "learning-curve" (the network itself on nested subsets of the
+            pilot), "kernel-trained" or "kernel-initial" (its tangent kernel at coarse-trained or initial weights).
         surrogate: a name in `mlft.SURROGATES`.
         surrogate_options: its parameters, such as {"width": 32}.
         training: steps, rates, held-out share.
-        pilot: samples a level that measure costs, where costs are measured; charged, and used for training too.
+        pilot: samples a level that measure costs, where costs are measured; charged, and used for training too. The
+            pilot that a plan is estimated from is chosen by the budget, and costs at most a tenth of it.
         test: fresh draws of the finest grid that measure the error; not charged.
         bias_draws: test draws that are solved on every level to measure its bias; not charged.
         baselines: strategies that are trained at equal cost beside the run; they cost solver time of their own.
@@ -87,8 +92,10 @@ class Config(BaseModel):
     budget: str
     options: dict[str, Any] = Field(default_factory=dict)
     costs: Literal["stated", "measured"] | None = None
+    plan: tuple[int, ...] | None = None
     seed: int = Field(default=0, ge=0)
     strategy: str = "finetune"
+    estimator: Literal["learning-curve", "kernel-trained", "kernel-initial"] = "learning-curve"
     surrogate: str = "fno"
     surrogate_options: dict[str, Any] = Field(default_factory=dict)
     training: Training = Training()
@@ -116,6 +123,11 @@ class Config(BaseModel):
         if self.scheduler is not None and self.workers is not None:
             raise ValueError("give workers or a scheduler, not both")
         return self
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the plan is made from estimates, which needs a pilot."""
+        return self.plan is None and self.strategy in ("finetune", "finetune:mlmc")
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -109,17 +109,12 @@ def stages(fitted: Fitted) -> list[dict[str, Any]]:
 
 
 def about_plan(plan: Plan, prices: Prices) -> dict[str, Any]:
-    """Return the plan: samples a level, prices, and the reason in words."""
-    return {
-        "samples": list(plan.samples),
-        "rule": plan.rule,
-        "reason": plan.reason,
-        "costs": list(plan.costs),
-        "cost": plan.cost,
-        "budget": prices.budget,
-        "unit": prices.unit,
-        "predicted_error": None,
-    }
+    """Return the plan: samples a level, prices, the reason in words, what it predicts, and its alternatives."""
+    predicted = None
+    if plan.predicted is not None and plan.interval is not None:
+        predicted = {"value": plan.predicted, "lower": plan.interval[0], "upper": plan.interval[1]}
+    more = {"cost": plan.cost, "budget": prices.budget, "unit": prices.unit, "predicted_error": predicted}
+    return plan.facts | more
 
 
 def about_grid(grid: Grid) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The loop of a run: price, plan, solve, fit, measure, record. Everything else is in the rooms below."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from mlft.experiment import facts
 from mlft.experiment.config import Config
+from mlft.experiment.foresight import foresee, reconsider
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.pricing import prices
 from mlft.experiment.record import RECORD, Record, read_facts, write_evaluation, write_json
@@ -17,6 +19,7 @@ from mlft.experiment.setup import check, claim, problem_of, store_identity, surr
 from mlft.experiment.solving import Progress, Report, Solver, labelled
 from mlft.generation import open_pool
 from mlft.grids import relative_error
+from mlft.planning import Plan
 from mlft.problems import Problem
 from mlft.store import Samples, SampleStore
 from mlft.surrogates import Surrogate, load
@@ -65,12 +68,15 @@ def run_config(
 
 
 def _run(solver: Solver, folder: Path, network: nn.Module | None) -> None:
-    """Price, plan, solve, fit, measure, record."""
+    """Price, pilot and plan; fit the coarse stage and plan the rest anew; solve, fit, measure, record."""
     asked, finest = solver.asked, len(solver.problem.hierarchy) - 1
     started = time.perf_counter()
-    price = prices(asked, solver)
-    plan = price.plan(asked.strategy)
+    forecast = foresee(solver, prices(asked, solver), network)
     planned = time.perf_counter()
+    if forecast.rounds:
+        coarse = _coarse_stage(solver, forecast.plan, folder / "checkpoints", network)
+        forecast = reconsider(solver, forecast, coarse)
+    plan, price = forecast.plan, forecast.prices
 
     solver.solve("train", dict(enumerate(plan.samples)))
     train = [solver.on_finest("train", level, n) for level, n in enumerate(plan.samples) if n]
@@ -95,6 +101,7 @@ def _run(solver: Solver, folder: Path, network: nn.Module | None) -> None:
         "grid": facts.about_grid(solver.problem.finest),
         "levels": facts.levels(solver, plan, price, bias),
         "plan": facts.about_plan(plan, price),
+        "foresight": forecast.facts,
         "stages": facts.stages(fitted),
         "error": {"relative_l2": summary(errors), "samples": len(errors)},
         "baselines": _free(train, test, solver.problem, spent["spent"]["solves"]),
@@ -125,6 +132,16 @@ def fit(
 
     learn = strategy(asked.strategy)
     return learn(surrogate, train, asked.training, seed=asked.seed, folder=checkpoints, progress=tell)
+
+
+def _coarse_stage(solver: Solver, plan: Plan, checkpoints: Path, network: nn.Module | None) -> Fitted:
+    """Return the network after the first of a plan's several stages; the whole training finds it in its checkpoint."""
+    asked, level = solver.asked, plan.levels[0]
+    solver.solve("train", {level: plan.samples[level]})
+    train = solver.on_finest("train", level, plan.samples[level])
+    steps = asked.training.shares(len(plan.levels))[0]
+    first = asked.model_copy(update={"training": replace(asked.training, steps=steps)})
+    return fit(first, solver.problem, [train], checkpoints, network=network, report=solver.report)
 
 
 def _evaluate(surrogate: Surrogate, test: Samples, problem: Problem, folder: Path) -> np.ndarray:

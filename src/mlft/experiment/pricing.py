@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import final
 
-from mlft.errors import BudgetError
+from mlft.errors import BudgetError, ConfigError
 from mlft.experiment.config import Config, budget
 from mlft.experiment.solving import Solver
-from mlft.planning import Plan, by_rule
+from mlft.planning import Plan, by_rule, given
 from mlft.problems import Problem
 
-RULES = {"finetune": "equal-cost"}
-"""The planning rule of a strategy; the other strategies are rules themselves."""
+ESTIMATED = ("finetune", "finetune:mlmc")
+"""The strategies that plan from estimates."""
 
 
 @final
@@ -32,20 +32,22 @@ class Prices:
     relative: tuple[float, ...]
     pilot: tuple[int, ...]
 
-    def plan(self, strategy: str) -> Plan:
-        """Return the plan of a strategy at these prices, its pilot included in the budget.
+    def plan(self, asked: Config) -> Plan:
+        """Return the plan that is given or that a rule makes at these prices, its pilot included in the budget.
 
         Raises:
             BudgetError: if the budget does not buy the pilot and one sample on each level that is used.
+            ConfigError: for given samples that are no plan of these levels.
         """
-        rule = RULES.get(strategy, strategy)
-        paid = set(used(strategy, self.costs))
+        if asked.plan is not None:
+            return _given(asked.plan, self)
+        paid = set(used(asked.strategy, self.costs))
         outside = sum(c * n for i, (c, n) in enumerate(zip(self.costs, self.pilot, strict=True)) if i not in paid)
         if outside >= self.budget:
             needed = outside + sum(self.costs[level] for level in paid)
             message = f"the budget {self.budget:.4g} {self.unit} does not buy the pilot; give at least {needed:.4g}"
             raise BudgetError(message, needed=needed, given=self.budget)
-        return by_rule(rule, self.costs, self.budget - outside, least=max(1, *self.pilot))
+        return by_rule(_rule(asked.strategy), self.costs, self.budget - outside, least=max(1, *self.pilot))
 
 
 def stated_prices(asked: Config, problem: Problem) -> Prices | None:
@@ -84,4 +86,18 @@ def used(strategy: str, costs: tuple[float, ...]) -> tuple[int, ...]:
     Raises:
         ValueError: for a level that does not exist.
     """
-    return by_rule(RULES.get(strategy, strategy), costs, 1e6 * sum(costs)).levels
+    return by_rule(_rule(strategy), costs, 1e6 * sum(costs)).levels
+
+
+def _rule(strategy: str) -> str:
+    """Return the planning rule of a strategy; one that plans from estimates may use all levels, as equal cost does."""
+    if strategy in ESTIMATED:
+        return "equal-cost"
+    return strategy.removeprefix("finetune:")
+
+
+def _given(samples: tuple[int, ...], price: Prices) -> Plan:
+    try:
+        return given(samples, price.costs, price.budget)
+    except ValueError as error:
+        raise ConfigError(f"option 'plan': {error}") from None

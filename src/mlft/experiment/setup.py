@@ -11,6 +11,7 @@ from torch import nn
 
 from mlft.errors import ConfigError, StoreError, unknown_name
 from mlft.experiment.config import Config, checked, read_config, write_config
+from mlft.experiment.pilot import pilot_counts
 from mlft.experiment.pricing import stated_prices, used
 from mlft.grids import Grid
 from mlft.problems import PROBLEMS, Problem
@@ -75,8 +76,10 @@ def check(asked: Config, problem: Problem) -> None:
             raise ConfigError(f"strategy '{name}': {error}") from None
     surrogate_of(asked, (1, 1), problem.finest)
     stated = stated_prices(asked, problem)
-    if stated is not None:
-        stated.plan(asked.strategy)
+    if stated is not None and asked.estimated:
+        pilot_counts(stated.costs, stated.budget, at_least=stated.pilot)
+    elif stated is not None:
+        stated.plan(asked)
 
 
 def store_identity(asked: Config, problem: Problem) -> dict[str, Any]:

@@ -61,8 +61,13 @@ class Solver:
     pool: Pool
     report: Report
 
-    def solve(self, stream: str, counts: Mapping[int, int]) -> None:
+    def solve(self, stream: str, counts: Mapping[int, int], *, max_failure_rate: float | None = None) -> None:
         """Solve the first counts[l] draws of a stream on each level l, except those the ledger has already.
+
+        Args:
+            stream: the stream of draws.
+            counts: draws a level.
+            max_failure_rate: share of failed samples at which to stop; the configuration's by default.
 
         Raises:
             GenerationError: if too many fail.
@@ -72,7 +77,7 @@ class Solver:
         watched = Supervision(
             timeout=asked.timeout,
             retries=asked.retries,
-            max_failure_rate=asked.max_failure_rate,
+            max_failure_rate=asked.max_failure_rate if max_failure_rate is None else max_failure_rate,
             progress=self._tell,
         )
         generate(self.problem, self.store, requests=requests, seed=asked.seed, pool=self.pool, supervision=watched)

@@ -2,6 +2,17 @@
 
 from mlft.training.guard import Verdict, guard
 from mlft.training.settings import Training
-from mlft.training.strategies import STRATEGIES, Fitted, StageLog, finetune, one_level, strategy
+from mlft.training.strategies import STRATEGIES, Fitted, StageLog, adapt, finetune, one_level, strategy
 
-__all__ = ["STRATEGIES", "Fitted", "StageLog", "Training", "Verdict", "finetune", "guard", "one_level", "strategy"]
+__all__ = [
+    "STRATEGIES",
+    "Fitted",
+    "StageLog",
+    "Training",
+    "Verdict",
+    "adapt",
+    "finetune",
+    "guard",
+    "one_level",
+    "strategy",
+]

@@ -16,10 +16,12 @@ class Training:
             of the rest.
         batch: samples in an optimizer step, at most.
         rate: peak learning rate of the first stage.
-        finetune_rate: peak learning rate of the later stages, as a multiple of `rate`.
+        finetune_rate: peak learning rate of a later stage whose level agrees with the one before, as a multiple of
+            `rate`; where the two levels' labels differ by more than the network's error, it rises up to `rate`.
         held_out: one sample in `held_out` is kept out of every stage, to guard it; the same draws on every level.
         checks: how often a stage looks at the held-out error; the best weights seen are the stage's result.
-        replay: share of each batch of a later stage taken from the previous level's samples that were not solved again.
+        replay: share of each batch of a later stage taken from the previous level's samples that were not solved again;
+            where the two levels disagree, it falls to 0.
 
     Raises:
         ValueError: for a value out of range.

@@ -41,6 +41,7 @@ class Stage:
         held_out: the pairs that choose the weights.
         steps: optimizer steps.
         rate: peak learning rate.
+        replay: share of each batch that is replayed.
     """
 
     level: int
@@ -49,6 +50,7 @@ class Stage:
     held_out: Pairs
     steps: int
     rate: float
+    replay: float = 0.0
 
 
 @final
@@ -102,7 +104,7 @@ def train(
     Source: Kingma, Ba 2015 (Adam); Loshchilov, Hutter 2017 (cosine).
     """
     adam = torch.optim.Adam(surrogate.parameters(), lr=stage.rate)
-    best, checks, done = _resume(surrogate, adam, file)
+    best, checks, done = _resume(surrogate, adam, file, _told(stage))
     marks = _marks(stage.steps, settings.checks)
     for step in range(done, stage.steps):
         _step(surrogate, adam, stage, settings, step, seed)
@@ -112,11 +114,16 @@ def train(
                 best = snapshot(surrogate)
             checks.append((step + 1, error))
             if file is not None:
-                _save(surrogate, adam, file, best, checks)
+                _save(surrogate, adam, file, best, checks, _told(stage))
         if progress is not None:
             progress(stage.level, checks[-1][1] if checks else math.nan)
     restore(surrogate, best)
     return Trace(best, tuple(checks))
+
+
+def _told(stage: Stage) -> list[float]:
+    """Return what tells one stage from another: a checkpoint of another one is not continued."""
+    return [len(stage.train), len(stage.replayed), len(stage.held_out), stage.steps, stage.rate, stage.replay]
 
 
 def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: Training, step: int, seed: int) -> None:
@@ -130,8 +137,7 @@ def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: 
 
 
 def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tensor, Tensor]:
-    share = settings.replay if len(stage.replayed) else 0.0
-    old = min(round(settings.batch * share), len(stage.replayed))
+    old = min(round(settings.batch * stage.replay), len(stage.replayed))
     rows = batch_indices(len(stage.train), settings.batch - old, step, seed=seed, stream=f"level-{stage.level}")
     x, y = stage.train.inputs[rows], stage.train.labels[rows]
     if not old:
@@ -154,11 +160,11 @@ def _marks(steps: int, checks: int) -> set[int]:
 
 
 def _resume(
-    surrogate: nn.Module, adam: torch.optim.Adam, file: Path | None
+    surrogate: nn.Module, adam: torch.optim.Adam, file: Path | None, told: list[float]
 ) -> tuple[Weights, list[tuple[int, float]], int]:
-    """Set weights and moments from a checkpoint; return the best weights, the checks and the steps done."""
+    """Set weights and moments from this stage's checkpoint; return the best weights, the checks and the steps done."""
     found = checkpoint.read(file) if file is not None else None
-    if found is None:
+    if found is None or found[1]["stage"] != told:
         return snapshot(surrogate), [], 0
     tensors, facts = found
     restore(surrogate, _part(tensors, "last."))
@@ -177,14 +183,19 @@ def _home(key: str, p: Tensor) -> torch.device:
 
 
 def _save(
-    surrogate: nn.Module, adam: torch.optim.Adam, file: Path, best: Weights, checks: list[tuple[int, float]]
+    surrogate: nn.Module,
+    adam: torch.optim.Adam,
+    file: Path,
+    best: Weights,
+    checks: list[tuple[int, float]],
+    told: list[float],
 ) -> None:
     tensors: Weights = {f"last.{name}": p for name, p in surrogate.named_parameters()}
     tensors |= {f"best.{name}": p for name, p in best.items()}
     for name, p in surrogate.named_parameters():
         tensors |= {f"adam.{key}.{name}": adam.state[p][key] for key in _MOMENTS}
     plain: list[Any] = [(step, None if math.isnan(error) else error) for step, error in checks]
-    checkpoint.write(file, tensors, {"done": checks[-1][0], "checks": plain})
+    checkpoint.write(file, tensors, {"done": checks[-1][0], "checks": plain, "stage": told})
 
 
 def _part(tensors: Weights, prefix: str) -> Weights:

@@ -1,7 +1,7 @@
 """Multi-level fine-tuning, and its rivals that use a single level: one interface."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -78,8 +78,11 @@ def finetune(
     """
     stages = _stages(surrogate, samples, settings)
     surrogate.fit_normalisers(*_trained_on(samples[0], settings))
-    logs = []
+    of = {s.level: s for s in samples}
+    logs: list[StageLog] = []
     for stage in stages:
+        if logs:
+            stage = _eased(stage, settings, _agreement(of[logs[-1].level], of[stage.level], logs[-1]))
         before = snapshot(surrogate)
         file = None if folder is None else folder / f"stage-{stage.level}.safetensors"
         trace = train(surrogate, stage, settings, seed=seed, file=file, progress=progress)
@@ -87,6 +90,22 @@ def finetune(
         counts = len(stage.train), len(stage.held_out), stage.steps
         logs.append(StageLog(stage.level, *counts, verdict, trace.checks))
     return Fitted(surrogate, tuple(logs))
+
+
+def adapt(
+    surrogate: Surrogate, samples: Samples, settings: Training, *, seed: int, progress: Progress | None = None
+) -> None:
+    """Train a trained surrogate further on one batch of samples, at the rate of fine-tuning and guarded, in place.
+
+    The normalisers stay as they are.
+
+    Raises:
+        ValueError: if no sample is left to train on.
+    """
+    stage = _eased(_stages(surrogate, [samples], settings)[0], settings, 1.0)
+    before = snapshot(surrogate)
+    trace = train(surrogate, stage, settings, seed=seed, progress=progress)
+    guard(surrogate, before, trace.weights, stage.held_out)
 
 
 def one_level(
@@ -109,7 +128,10 @@ def one_level(
 
 
 STRATEGIES = {"finetune": finetune, "finest-only": one_level, "single-level": one_level}
-"""The ways of spending a budget; `single-level` takes a level, as in `single-level:0`."""
+"""The ways of spending a budget; `single-level` takes a level, as in `single-level:0`, `finetune` a planning rule."""
+
+RULES = ("", "mlmc", "equal-cost")
+"""The rules that `finetune` may be planned by; without one, from estimates."""
 
 
 def strategy(name: str) -> Callable[..., Fitted]:
@@ -118,9 +140,10 @@ def strategy(name: str) -> Callable[..., Fitted]:
     Raises:
         ConfigError: for an unknown strategy.
     """
-    word = name.partition(":")[0]
-    if word not in STRATEGIES:
-        raise unknown_name("strategy", name, ["finetune", "finest-only", "single-level:<l>"])
+    word, _, rule = name.partition(":")
+    if word not in STRATEGIES or (word == "finetune" and rule not in RULES):
+        known = ["finetune", "finetune:mlmc", "finetune:equal-cost", "finest-only", "single-level:<l>"]
+        raise unknown_name("strategy", name, known)
     return STRATEGIES[word]
 
 
@@ -140,10 +163,30 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
         learned = _learned(s, settings)
         previous = usable[i - 1] if i else s
         replayed = _learned(previous, settings) & ~np.isin(previous.indices, s.indices)
-        rate = settings.rate * (settings.finetune_rate if i else 1.0)
         parts = _pairs(surrogate, s, learned), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~learned)
-        stages.append(Stage(s.level, *parts, count, rate))
+        stages.append(Stage(s.level, *parts, count, settings.rate))
     return stages
+
+
+def _agreement(previous: Samples, samples: Samples, log: StageLog) -> float:
+    """Return 1 / (1 + (d / 2e)²): near 1 where two levels differ by less than the network's error, near 0 beyond.
+
+    d is the mean relative L2 distance of the two levels' labels on the draws that both have, e the held-out error
+    after the previous stage. Where d is far above e the old labels are wrong by more than the network is.
+    """
+    shared = np.isin(previous.indices, samples.indices), np.isin(samples.indices, previous.indices)
+    if not shared[0].any() or not log.verdict.error_after > 0:
+        return 1.0
+    old, new = (s.solutions[rows].reshape(rows.sum(), -1) for s, rows in zip((previous, samples), shared, strict=True))
+    scale = np.linalg.norm(new, axis=1)
+    distance = float(np.mean(np.linalg.norm(new - old, axis=1) / np.where(scale > 0, scale, 1.0)))
+    return 1.0 / (1.0 + (distance / (2.0 * log.verdict.error_after)) ** 2)
+
+
+def _eased(stage: Stage, settings: Training, agreement: float) -> Stage:
+    """Return a later stage with its rate and replay: gentle where the levels agree, a fresh start where they do not."""
+    rate, replay = settings.rate * settings.finetune_rate**agreement, settings.replay * agreement
+    return replace(stage, rate=rate, replay=replay)
 
 
 def _learned(samples: Samples, settings: Training) -> np.ndarray:

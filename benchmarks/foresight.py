@@ -1,0 +1,85 @@
+"""Predicted against measured error, for the three estimators, on the runs that `regret.py` made.
+
+    python benchmarks/foresight.py burgers oscillating schrodinger
+
+A cell is a problem, a budget and a seed. Each estimator sees the same pilot (a tenth of the budget) and predicts the
+error of the samples that were then bought; the error was measured on 200 fresh draws. "at the end" is the prediction
+of the default estimator after the coarse stage, where the plan had several levels.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from loky import ProcessPoolExecutor
+
+from mlft.estimators import ESTIMATORS
+from mlft.experiment import configure, read_facts
+from mlft.experiment.foresight import estimate
+from mlft.experiment.loop import quiet
+from mlft.experiment.pilot import solve_pilot
+from mlft.experiment.setup import store_identity
+from mlft.experiment.solving import Solver
+from mlft.generation import open_pool
+from mlft.planning import predict
+from mlft.store import SampleStore
+from regret import TUNED
+from sweep import BUDGETS, SEEDS, asked_of, problem_of
+
+
+def cell(case: str, budget: int, seed: int, out: Path) -> dict[str, float]:
+    """Return measured and predicted errors of one run."""
+    place = out / case / f"seed-{seed}"
+    kept = place / f"foresight-{budget}.json"
+    if kept.exists():
+        return dict(json.loads(kept.read_text()))
+    told = read_facts(place / f"planned-{budget}")
+    samples, problem = told["plan"]["samples"], problem_of(case)
+    row = {"measured": told["error"]["relative_l2"]["mean"], "at the end": told["plan"]["predicted_error"]["value"]}
+    interval = told["plan"]["predicted_error"]
+    row["inside"] = float(interval["lower"] <= row["measured"] <= interval["upper"])
+    for name in ESTIMATORS:
+        asked = configure(asked_of(case, budget, seed, estimator=name))
+        with SampleStore.open(place / "planned-store", store_identity(asked, problem)) as store, open_pool(0) as pool:
+            solver = Solver(problem, store, asked, pool, quiet)
+            pilot = solve_pilot(solver, tuple(told["foresight"]["pilot"]))
+            started = time.process_time()
+            outlook = estimate(solver, pilot, None)
+            row[f"{name} seconds"] = time.process_time() - started
+        row[name] = predict(outlook.curves(), samples, bias=outlook.bias(len(samples)))
+    kept.write_text(json.dumps(row))
+    return row
+
+
+def main() -> None:
+    """Print predicted / measured for every cell, and the share of cells within [0.67, 1.5]."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=["burgers", "oscillating", "schrodinger"])
+    parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    cells = [(case, budget, seed) for case in asked.cases for budget in BUDGETS[case] for seed in SEEDS]
+    with ProcessPoolExecutor(max_workers=asked.jobs) as pool:
+        rows = dict(zip(cells, pool.map(cell, *zip(*cells, strict=True), [asked.out] * len(cells)), strict=True))
+    columns = [*ESTIMATORS, "at the end"]
+    print("| problem, budget, seed | measured | " + " | ".join(columns) + " |")
+    print("|---" * (2 + len(columns)) + "|")
+    for (case, budget, seed), row in rows.items():
+        mark = " *" if (case, budget) in TUNED else ""
+        ratios = " | ".join(f"{row[name] / row['measured']:.2f}" for name in columns)
+        print(f"| {case}, {budget}, {seed}{mark} | {row['measured']:.4f} | {ratios} |")
+    for words, chosen in (("all", cells), ("without those marked *", [c for c in cells if c[:2] not in TUNED])):
+        for name in columns:
+            ratio = np.array([rows[c][name] / rows[c]["measured"] for c in chosen])
+            good = np.mean((ratio >= 0.67) & (ratio <= 1.5))
+            print(f"{words}, {name}: {good:.0%} of {len(chosen)} within [0.67, 1.5]; median {np.median(ratio):.2f}")
+        inside = np.mean([rows[c]["inside"] for c in chosen])
+        print(f"{words}: the 95% interval of the plan holds the measured error in {inside:.0%}")
+    for name in ESTIMATORS:
+        print(f"{name}: at most {max(row[f'{name} seconds'] for row in rows.values()):.0f} s of CPU time")
+
+
+if __name__ == "__main__":
+    main()
