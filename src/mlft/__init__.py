@@ -5,7 +5,7 @@ from importlib.metadata import version
 from mlft.errors import BudgetError, ConfigError, GenerationError, MlftError, StoreError
 from mlft.experiment import Config, Record, compare_config, run
 from mlft.grids import Grid, hierarchy, prolong, restrict
-from mlft.planning import Curve, Plan, allocate, equal_cost
+from mlft.planning import Curve, Plan, allocate, equal_cost, mlmc
 from mlft.problems import PROBLEMS, FunctionProblem, Problem, Solved
 from mlft.surrogates import SURROGATES, Surrogate, load
 from mlft.training import STRATEGIES, Training
@@ -36,6 +36,7 @@ __all__ = [
     "equal_cost",
     "hierarchy",
     "load",
+    "mlmc",
     "prolong",
     "restrict",
     "run",

@@ -1,4 +1,4 @@
-"""The command line: `mlft problems`, `mlft run`, `mlft compare`, `mlft report`."""
+"""The command line: `mlft problems`, `mlft plan`, `mlft run`, `mlft compare`, `mlft report`."""
 
 import json
 import sys
@@ -11,7 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from mlft.errors import ConfigError, MlftError
-from mlft.experiment import Config, Progress, compare_config, configure, read_config, run_config
+from mlft.experiment import (
+    Config,
+    Forecast,
+    Progress,
+    compare_config,
+    configure,
+    plan_config,
+    read_config,
+    read_plan,
+    run_config,
+    write_plan,
+)
 from mlft.problems import PROBLEMS
 from mlft.report import write_report
 
@@ -50,6 +61,15 @@ WorkersOption = Annotated[int | None, typer.Option(help="processes that solve; 0
 SchedulerOption = Annotated[str | None, typer.Option(help="a Dask scheduler that solves instead, tcp://host:port")]
 DeviceOption = Annotated[str | None, typer.Option(help="where the network runs, such as cpu or cuda")]
 TestOption = Annotated[int | None, typer.Option(help="fresh draws that measure the error; not charged")]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="finetune (planned by estimates), finetune:equal-cost, finetune:mlmc, finest-only, single-level:0"
+    ),
+]
+EstimatorOption = Annotated[
+    str | None, typer.Option(help="what a plan is estimated from: learning-curve, kernel-trained or kernel-initial")
+]
 TimeoutOption = Annotated[float | None, typer.Option(help="seconds allowed for one sample")]
 RetriesOption = Annotated[int | None, typer.Option(help="tries after a dead worker, a time-out or an exception")]
 FailureOption = Annotated[float | None, typer.Option(help="share of failed samples at which the run stops")]
@@ -74,7 +94,9 @@ def run(
     problem: ProblemArgument = None,
     budget: BudgetOption = None,
     seed: SeedOption = None,
-    strategy: Annotated[str | None, typer.Option(help="finetune, finest-only or single-level:<l>")] = None,
+    strategy: StrategyOption = None,
+    estimator: EstimatorOption = None,
+    plan: Annotated[Path | None, typer.Option(help="a plan that `mlft plan --save` wrote, to go by")] = None,
     baselines: Annotated[str | None, typer.Option(help="rival strategies to train at equal cost, a,b,c")] = None,
     config_file: ConfigOption = None,
     set_: SetOption = None,
@@ -92,10 +114,12 @@ def run(
     """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped."""
     asked = _asked(
         config_file,
+        plan,
         problem=problem,
         budget=budget,
         seed=seed,
         strategy=strategy,
+        estimator=estimator,
         baselines=_names(baselines),
         options=_pairs(set_),
         training=_pairs(train),
@@ -113,6 +137,53 @@ def run(
         record = run_config(asked, out, report=screen.tell)
     print(record)
     print(f"report: {write_report(out)}")
+
+
+@app.command()
+def plan(
+    problem: ProblemArgument = None,
+    budget: BudgetOption = None,
+    out: Annotated[Path | None, typer.Option(help="the run folder; runs/<problem>-plan by default")] = None,
+    save: Annotated[Path | None, typer.Option(help="write the plan to a file, for `mlft run --plan FILE`")] = None,
+    seed: SeedOption = None,
+    strategy: StrategyOption = None,
+    estimator: EstimatorOption = None,
+    config_file: ConfigOption = None,
+    set_: SetOption = None,
+    train: TrainOption = None,
+    network: NetworkOption = None,
+    costs: CostsOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Say how many samples to solve on which grid, with the error to expect. Solves a pilot: a tenth of the budget.
+
+    `mlft run` with the same options and the same --out goes by this plan, and uses the pilot's samples.
+    """
+    asked = _asked(
+        config_file,
+        None,
+        problem=problem,
+        budget=budget,
+        seed=seed,
+        strategy=strategy,
+        estimator=estimator,
+        options=_pairs(set_),
+        training=_pairs(train),
+        surrogate_options=_pairs(network),
+        costs=costs,
+        workers=workers,
+        scheduler=scheduler,
+        device=device,
+    )
+    folder = out if out is not None else Path("runs") / f"{asked.problem.replace(':', '-')}-plan"
+    with _Screen() as screen:
+        forecast = plan_config(asked, folder, report=screen.tell)
+    print(_told(forecast))
+    if save is not None:
+        write_plan(save, forecast, asked)
+        print(f"plan: {save}")
 
 
 @app.command()
@@ -137,6 +208,7 @@ def compare(
     """Compare strategies at equal cost and equal training effort, over several seeds."""
     asked = _asked(
         config_file,
+        None,
         problem=problem,
         budget=budget,
         seed=seed,
@@ -178,9 +250,10 @@ def main() -> None:
         sys.exit(1)
 
 
-def _asked(file: Path | None, **options: Any) -> Config:
-    """Return the configuration of a file, overridden by the options that were given."""
+def _asked(file: Path | None, plan: Path | None, **options: Any) -> Config:
+    """Return the configuration of a file, overridden by that of a plan, and by the options that were given."""
     values = read_config(file) if file is not None else {}
+    values |= read_plan(plan) if plan is not None else {}
     for name, value in options.items():
         if isinstance(value, dict):
             value = values.get(name, {}) | value
@@ -191,6 +264,24 @@ def _asked(file: Path | None, **options: Any) -> Config:
             where = "as the first argument" if name == "problem" else "with --budget 100solves"
             raise ConfigError(f"a {name} is needed: give it {where}, or in a file with --config")
     return configure(values)
+
+
+def _told(forecast: Forecast) -> str:
+    """Return a plan as text: its table, the alternatives at the same budget, rates, pilot and warnings."""
+    plan, facts = forecast.plan, forecast.facts
+    lines = [str(plan)]
+    if plan.alternatives:
+        lines.append("\nat the same budget:")
+    for other in plan.alternatives:
+        low, high = other.interval or (float("nan"), float("nan"))
+        samples = "/".join(map(str, other.samples))
+        lines.append(f"  {samples:>20}  predicted {other.predicted:.3g} ({low:.3g} to {high:.3g})")
+    if facts:
+        rates = {name: facts["rates"][f"{name}_rate"]["value"] for name in ("bias", "variance", "cost")}
+        told = ", ".join(f"{name} {'unknown' if r is None else format(r, '.2g')}" for name, r in rates.items())
+        lines += [f"\nrates in points per side: {told}", f"pilot: {'/'.join(map(str, facts['pilot']))} samples"]
+        lines += [f"warning: {words}" for words in facts["warnings"]]
+    return "\n".join(lines)
 
 
 def _pairs(words: list[str] | None) -> dict[str, Any]:

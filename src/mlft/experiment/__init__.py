@@ -7,7 +7,8 @@ from torch import nn
 
 from mlft.experiment.compare import compare_config
 from mlft.experiment.config import Budget, Config, budget, configure, read_config
-from mlft.experiment.loop import fit, quiet, run_config
+from mlft.experiment.foresight import Forecast, read_plan, write_plan
+from mlft.experiment.loop import fit, plan_config, quiet, run_config
 from mlft.experiment.record import Record, read_facts
 from mlft.experiment.solving import Progress, Report
 from mlft.problems import Problem
@@ -48,6 +49,7 @@ def run(
 __all__ = [
     "Budget",
     "Config",
+    "Forecast",
     "Progress",
     "Record",
     "Report",
@@ -55,9 +57,12 @@ __all__ = [
     "compare_config",
     "configure",
     "fit",
+    "plan_config",
     "quiet",
     "read_config",
     "read_facts",
+    "read_plan",
     "run",
     "run_config",
+    "write_plan",
 ]

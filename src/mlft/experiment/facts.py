@@ -90,8 +90,8 @@ def bias(solver: Solver) -> list[float]:
     return found if problem.has_reference else [*found[:-1], math.nan]
 
 
-def stages(fitted: Fitted) -> list[dict[str, Any]]:
-    """Return a row a stage: samples, held-out error before and after, and whether it was kept."""
+def stages(fitted: Fitted, regime: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
+    """Return a row a stage: samples, held-out error before and after, whether it was kept, how the kernel moved."""
     return [
         {
             "level": log.level,
@@ -103,8 +103,9 @@ def stages(fitted: Fitted) -> list[dict[str, Any]]:
             "kept": log.verdict.kept,
             "blend": log.verdict.blend,
             "checks": [list(check) for check in log.checks],
+            **moved,
         }
-        for log in fitted.stages
+        for log, moved in zip(fitted.stages, regime, strict=True)
     ]
 
 

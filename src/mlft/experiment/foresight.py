@@ -6,17 +6,20 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import nn
 
+from mlft.errors import ConfigError
 from mlft.estimators import ErrorCurve, Task, kernel_curve, network_curve
 from mlft.experiment.config import Config
 from mlft.experiment.outlook import PASSES, Outlook, learnability
 from mlft.experiment.pilot import Pilot, coupled, pilot_counts, scale_of, solve_pilot
 from mlft.experiment.pricing import Prices
+from mlft.experiment.record import write_json
 from mlft.experiment.setup import surrogate_of
 from mlft.experiment.solving import Progress, Solver
 from mlft.planning import Plan, from_facts, mlmc, rates
@@ -68,6 +71,29 @@ def foresee(solver: Solver, price: Prices, network: nn.Module | None) -> Forecas
     plan = from_facts(told["plan"])
     rounds = asked.strategy == "finetune" and len(plan.levels) > 1
     return Forecast(plan, replace(price, pilot=counts), told["facts"], rounds)
+
+
+def write_plan(file: Path, forecast: Forecast, asked: Config) -> None:
+    """Write a plan as JSON, with the problem, its options, the budget and the seed that it is for."""
+    told = {name: asked.model_dump(mode="json")[name] for name in _ASKED}
+    write_json(file, {"asked": told, "plan": forecast.plan.facts, "foresight": forecast.facts})
+
+
+def read_plan(file: Path) -> dict[str, Any]:
+    """Return the options of a run by a written plan: problem, options, budget, seed, and samples as `plan`.
+
+    Raises:
+        ConfigError: if the file cannot be read, or holds no plan.
+    """
+    try:
+        told = json.loads(file.read_text())
+        plan = from_facts(told["plan"])
+        return {**{name: told["asked"][name] for name in _ASKED}, "plan": list(plan.samples)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{file} holds no plan as `mlft plan --save` writes it: {error}") from None
+
+
+_ASKED = ("problem", "options", "budget", "seed")
 
 
 def reconsider(solver: Solver, forecast: Forecast, coarse: Fitted) -> Forecast:

@@ -11,10 +11,11 @@ from torch import nn
 
 from mlft.experiment import facts
 from mlft.experiment.config import Config
-from mlft.experiment.foresight import foresee, reconsider
+from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.pricing import prices
 from mlft.experiment.record import RECORD, Record, read_facts, write_evaluation, write_json
+from mlft.experiment.regime import regime
 from mlft.experiment.setup import check, claim, problem_of, store_identity, surrogate_of
 from mlft.experiment.solving import Progress, Report, Solver, labelled
 from mlft.generation import open_pool
@@ -67,6 +68,28 @@ def run_config(
     return Record(told, load(folder / "surrogate", network=network), folder)
 
 
+def plan_config(
+    asked: Config,
+    folder: Path,
+    *,
+    problem: Problem | None = None,
+    network: nn.Module | None = None,
+    report: Report = quiet,
+) -> Forecast:
+    """Return the plan of a run, with its pilot solved into the run folder; `run_config` there goes by the same plan.
+
+    Raises:
+        MlftError: as `run_config`.
+    """
+    problem = problem if problem is not None else problem_of(asked)
+    check(asked, problem)
+    claim(asked, folder)
+    pool = open_pool(asked.workers, scheduler=asked.scheduler)
+    with SampleStore.open(folder, store_identity(asked, problem), verify=True) as store, pool:
+        solver = Solver(problem, store, asked, pool, report)
+        return foresee(solver, prices(asked, solver), network)
+
+
 def _run(solver: Solver, folder: Path, network: nn.Module | None) -> None:
     """Price, pilot and plan; fit the coarse stage and plan the rest anew; solve, fit, measure, record."""
     asked, finest = solver.asked, len(solver.problem.hierarchy) - 1
@@ -102,7 +125,7 @@ def _run(solver: Solver, folder: Path, network: nn.Module | None) -> None:
         "levels": facts.levels(solver, plan, price, bias),
         "plan": facts.about_plan(plan, price),
         "foresight": forecast.facts,
-        "stages": facts.stages(fitted),
+        "stages": facts.stages(fitted, regime(solver, fitted, test, network)),
         "error": {"relative_l2": summary(errors), "samples": len(errors)},
         "baselines": _free(train, test, solver.problem, spent["spent"]["solves"]),
         "failures": facts.failures(solver, plan),

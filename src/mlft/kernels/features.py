@@ -1,6 +1,7 @@
 """Jacobian features of a surrogate: how each output moves with the weights, and products with them."""
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import final
 
@@ -53,7 +54,7 @@ class Linearised:
         self.outputs = self(example[:1].double())[0].numel()
         self.mapped = self._can_map(example[:1].double())
 
-    def __call__(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
+    def __call__(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *out"]:
         """Return the outputs at θ, without gradients."""
         with torch.no_grad():
             return self.network(inputs)
@@ -66,7 +67,9 @@ class Linearised:
 
     def push(self, inputs: Float[Tensor, "n c *grid"], tangent: Float[Tensor, " p"]) -> Float[Tensor, "n m"]:
         """Return J(x_i) v for every sample: how the outputs move when the weights move by v."""
-        out, moved, *_ = jvp(self._batch(inputs), (self.parameters,), (self._split(tangent),))
+        with warnings.catch_warnings():  # torch's own jvp compiles its rules with a function that torch deprecates
+            warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
+            out, moved, *_ = jvp(self._batch(inputs), (self.parameters,), (self._split(tangent),))
         return moved.reshape(len(out), -1)
 
     def pull(self, inputs: Float[Tensor, "n c *grid"], cotangent: Float[Tensor, "n m"]) -> Float[Tensor, " p"]:

@@ -2,6 +2,7 @@
 
 from mlft.training.guard import Verdict, guard
 from mlft.training.settings import Training
+from mlft.training.stage import restore, snapshot
 from mlft.training.strategies import STRATEGIES, Fitted, StageLog, adapt, finetune, one_level, strategy
 
 __all__ = [
@@ -14,5 +15,7 @@ __all__ = [
     "finetune",
     "guard",
     "one_level",
+    "restore",
+    "snapshot",
     "strategy",
 ]

@@ -1,7 +1,7 @@
 """Multi-level fine-tuning, and its rivals that use a single level: one interface."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import final
 
@@ -13,7 +13,7 @@ from mlft.store import Samples
 from mlft.surrogates import Surrogate
 from mlft.training.guard import Verdict, guard
 from mlft.training.settings import Training
-from mlft.training.stage import Pairs, Stage, snapshot, train
+from mlft.training.stage import Pairs, Stage, Weights, snapshot, train
 
 Progress = Callable[[int, float], None]
 
@@ -30,6 +30,7 @@ class StageLog:
         steps: optimizer steps.
         verdict: what the guard decided.
         checks: (step, held-out error) along the way.
+        weights: the weights after the stage, as the guard left them.
     """
 
     level: int
@@ -38,6 +39,7 @@ class StageLog:
     steps: int
     verdict: Verdict
     checks: tuple[tuple[int, float], ...]
+    weights: Weights = field(default_factory=dict, repr=False, compare=False)
 
 
 @final
@@ -88,7 +90,7 @@ def finetune(
         trace = train(surrogate, stage, settings, seed=seed, file=file, progress=progress)
         verdict = guard(surrogate, before, trace.weights, stage.held_out)
         counts = len(stage.train), len(stage.held_out), stage.steps
-        logs.append(StageLog(stage.level, *counts, verdict, trace.checks))
+        logs.append(StageLog(stage.level, *counts, verdict, trace.checks, snapshot(surrogate)))
     return Fitted(surrogate, tuple(logs))
 
 

@@ -1,0 +1,133 @@
+"""Error curves from a few measured points, and the estimators that make the points."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mlft.estimators import ESTIMATORS, PilotError, Task, fit_curve, kernel_curve, network_curve, subset_sizes
+from mlft.grids import Grid
+from mlft.kernels import KernelError, Linearised
+from mlft.surrogates import Surrogate, build
+
+POINTS = 12
+
+
+def power_law(sizes, scale, exponent, generator, scatter=0.3, tests=40):
+    noise = torch.randn(len(sizes), tests, generator=generator, dtype=torch.float64).numpy()
+    return [scale * n**-exponent * np.exp(scatter * z - scatter**2 / 2) for n, z in zip(sizes, noise, strict=True)]
+
+
+def surrogate(generator):
+    options = {"modes": [3], "width": 6, "depth": 2}
+    return build("fno", (1, 1), Grid((POINTS,)), generator=generator, options=options).double()
+
+
+def task(n, generator, targets):
+    x = torch.randn(n, 1, POINTS, generator=generator, dtype=torch.float64).numpy()
+    return Task(surrogate(generator), x, targets(x), np.ones(n))
+
+
+def test_the_curve_of_a_power_law_is_found_where_the_points_are_many(generator):
+    sizes = [2**k for k in range(2, 12)]
+    curve = fit_curve(sizes, power_law(sizes, 3.0, 0.7, generator, 1e-3), cap=9.0, generator=generator)
+    assert curve.exponent == pytest.approx(0.7, abs=0.02) and curve.scale == pytest.approx(3.0, rel=0.1)
+    found = curve(100)
+    assert found.lower < found.value < found.upper and found.value == pytest.approx(3.0 * 100**-0.7, rel=0.05)
+
+
+def test_one_point_gives_the_believed_exponent_and_no_samples_give_the_cap(generator):
+    curve = fit_curve([16], [np.full(8, 0.25)], cap=0.9, generator=generator)
+    assert curve.exponent == pytest.approx(0.4) and curve(16).value == pytest.approx(0.25)
+    assert curve(0) == curve(-1) and curve(0).value == curve(0).upper == 0.9
+    assert curve(1e-9).value == 0.9
+
+
+def test_points_that_have_learned_nothing_count_as_the_cap(generator):
+    curve = fit_curve([8, 16], [np.full(9, 2.0), np.full(9, 3.0)], cap=0.5, generator=generator)
+    assert curve(4).value == 0.5 and curve(8).value > 0.45 and curve(10**4).value < 0.4
+
+
+def test_the_interval_of_a_curve_covers_at_its_rate(generator):
+    # Truth drawn from the belief, points with the scatter that is assumed: 300 intervals of 95% hold the truth in 285
+    # of them on average, with a standard deviation of 3.8; fewer than 268 has a chance below 1e-5.
+    inside = 0
+    for _ in range(300):
+        a = max(0.05, 0.4 + 0.2 * float(torch.randn(1, generator=generator)))
+        sizes = [16, 32, 48]
+        noise = 0.1 * torch.randn(3, generator=generator).numpy()
+        errors = [np.array([2.0 * n**-a * math.exp(z)] * 9) for n, z in zip(sizes, noise, strict=True)]
+        found = fit_curve(sizes, errors, cap=99.0, generator=generator)(400)
+        inside += found.lower <= 2.0 * 400**-a <= found.upper
+    assert 268 <= inside <= 299
+
+
+def test_a_curve_without_points_or_with_bad_ones_is_refused(generator):
+    for sizes, errors in (([], []), ([0], [np.ones(3)]), ([4], [np.full(3, math.nan)]), ([4], [np.zeros(3)])):
+        with pytest.raises(ValueError, match="errors"):
+            fit_curve(sizes, errors, cap=1.0, generator=generator)
+
+
+def test_a_kernel_estimate_predicts_the_regression_of_a_teacher_from_the_same_kernel(generator):
+    # The teacher moves with the features: u = J v for a random v, so kernel regression has no model error.
+    net = surrogate(generator)
+    x = torch.randn(72, 1, POINTS, generator=generator, dtype=torch.float64)
+    linear = Linearised(net, x[:2])
+    u = linear.push(x, torch.randn(linear.size, generator=generator, dtype=torch.float64)).view(72, 1, POINTS).numpy()
+    scale = np.full(72, float(np.sqrt((u**2).mean())))
+    few = kernel_curve(Task(net, x.numpy()[:48], u[:48], scale[:48]), generator, points=POINTS)
+    many = kernel_curve(Task(net, x.numpy(), u, scale), generator, points=POINTS, samples=72)
+    measured = dict(many.points)[54]  # 54 of 72: regressions tested on the 18 that are left
+    assert few(54).lower < measured < few(54).upper
+    assert measured < 0.8 * few.cap
+
+
+def test_a_kernel_estimate_of_pure_noise_learns_nothing(generator):
+    noise = lambda x: np.random.default_rng(3).normal(size=x.shape)  # noqa: E731
+    curve = kernel_curve(task(24, generator, noise), generator)
+    assert curve(20).value > 0.8 * curve.cap
+
+
+def test_a_kernel_estimate_is_the_same_for_any_memory(generator):
+    given = task(12, generator, np.sin)
+    one, other = (
+        kernel_curve(given, torch.Generator().manual_seed(5), memory=memory) for memory in (2**31, 8 * 96**2 + 10**6)
+    )
+    np.testing.assert_allclose(one.points, other.points, rtol=1e-6)
+    with pytest.raises(KernelError, match="GiB"):
+        kernel_curve(given, generator, memory=1000)
+
+
+def test_the_learning_curve_trains_on_nested_subsets_and_tests_on_the_rest(generator):
+    given, seen = task(16, generator, np.sin), []
+
+    def train(net: Surrogate, inputs, labels):
+        seen.append(inputs)
+        np.testing.assert_allclose(labels, given.surrogate.predict(inputs) + np.sin(inputs), atol=1e-12)
+        with torch.no_grad():
+            net.network.project.last_bias += 1.0 / len(inputs)
+
+    before = given.surrogate.predict(given.inputs)
+    curve = network_curve(given, generator, train=train)
+    assert [len(x) for x in seen] == subset_sizes(16) == [4, 8, 12] and [n for n, _ in curve.points] == [4, 8, 12]
+    for small, large in zip(seen, seen[1:], strict=False):
+        np.testing.assert_array_equal(small, large[-len(small) :])
+    np.testing.assert_array_equal(given.surrogate.predict(given.inputs), before)  # copies were trained
+    expected = np.sqrt(((1.0 / 12 - np.sin(given.inputs[:4])) ** 2).mean(axis=(1, 2))).mean()
+    assert curve.points[-1][1] == pytest.approx(expected)
+
+
+def test_too_few_samples_are_refused_with_the_number_needed(generator):
+    given = task(3, generator, np.sin)
+    for estimate in (kernel_curve, lambda t, g: network_curve(t, g, train=lambda *_: None)):
+        with pytest.raises(PilotError, match="at least 4") as caught:
+            estimate(given, generator)
+        assert (caught.value.needed, caught.value.got) == (4, 3)
+
+
+def test_the_cap_is_the_smaller_of_nothing_and_the_mean(generator):
+    flat = task(6, generator, lambda x: np.full_like(x, 2.0) + 0.01 * x)
+    assert flat.cap < 0.05
+    assert task(6, generator, lambda x: x - x.mean(axis=0)).cap > 0.5
+    assert len(ESTIMATORS) == 3
