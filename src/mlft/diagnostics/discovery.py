@@ -175,8 +175,8 @@ class PinnLearner(Learner):
         mean (u_i(x_j) − U_ij)² / mean U²  +  mean (w u_i″(x_j) + F_ij)² / mean F²
 
     over the nodes x_j, with exact derivatives of the network, by limited-memory BFGS. With F and U the root mean
-    squares of the forces and the solutions, outputs of the network are scaled by U, and log w is trained, so that w stays
-    positive, from w = F/(20 U). The matrix holds the residual of the difference of order 2 with that w, as the
+    squares of the forces and the solutions, outputs of the network are scaled by U, and log w is trained, so that w
+    stays positive, from w = F/(20 U). The matrix holds the residual of the difference of order 2 with that w, as the
     finite-difference fit's, so that they can be compared.
 
     Attributes:
