@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mlft.report.drawing import BLUE, GREY, INK, ORANGE, PALE, error_axis, legend_above, round_ticks, style, svg
 from mlft.report.figures import name_rows
-from mlft.report.wording import error
+from mlft.report.wording import error, number
 
 Array = np.ndarray
 Facts = dict[str, Any]
@@ -29,9 +30,11 @@ def family_figure(families: list[Facts]) -> str:
         axes.plot(ends, [y, y], color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt")
         axes.plot([family["mean"]], [y], linestyle="none", marker="o", markersize=7, color=colour)
         place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8.5}
-        axes.annotate(error(family["mean"]), (max(family["mean"], ends[1]), y), xytext=(8, 0), **place)
+        axes.annotate(error(family["mean"]), (ends[1], y), xytext=(6, 0), annotation_clip=False, **place)
     name_rows(axes, [family["name"] for family in shown])
-    error_axis(axes, "x", [family["mean"] for family in shown], "mean relative L2 error")
+    ends = [family[key] for family in shown for key in ("mean", "lower", "upper")]
+    error_axis(axes, "x", [end for end in ends if end > 0], "mean relative L2 error")
+    axes.set_xlim(right=axes.get_xlim()[1] * 1.08)
     return svg(figure)
 
 
@@ -67,6 +70,12 @@ def spectrum_figure(arrays: dict[str, Array]) -> str:
     largest = float(arrays["solution"].max())
     lowest = float(min(arrays["error"].max(), largest)) * 1e-8
     axes.set_ylim(max(lowest, 1e-20), 3 * largest)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(numticks=6))
+        axis.set_major_formatter(
+            FuncFormatter(lambda value, _: number(value) if 1e-3 <= value <= 1e5 else f"1e{round(np.log10(value))}")
+        )
+        axis.set_minor_formatter(NullFormatter())
     legend_above(axes, 2)
     return svg(figure)
 
