@@ -1,8 +1,8 @@
 """Cross-validation across the 25 function spaces of 1D Poisson, for all eight families.
 
-Run as `python benchmarks/crossval.py [folder] [--seeds N] [--families a,b]`: by default one seed, all families, into
-runs/crossval. What is finished is not computed again. It writes the matrices (CSV, JSON), the pictures (SVG) and prints
-the table; measures what Queiruga, Gutman-Solo, Jiang (arXiv 2506.15199) propose.
+Run as `python benchmarks/crossval.py [folder] [--seeds N] [--families a,b] [--pictures docs]`: by default one seed, all
+families, everything into runs/crossval. What is finished is not computed again. It writes the matrices (CSV, JSON) and
+the pictures (SVG) and prints the tables; it measures what Queiruga, Gutman-Solo, Jiang (arXiv 2506.15199) propose.
 """
 
 import argparse
@@ -114,12 +114,27 @@ def rows_of(found: dict[str, list[Matrix]], key: str, spaces: Sequence[str], cha
     return "\n".join(lines)
 
 
+def draw(found: dict[str, list[Matrix]], noisy: Matrix, folder: Path) -> None:
+    """Write the pictures of the first seed."""
+    families = [space.family for space in SPACES]
+    shown = {name: matrices[0] for name, matrices in found.items() if name not in WHITE}
+    panels = [Panel(name, matrix.mse, matrix.inside) for name, matrix in shown.items()]
+    panels.append(Panel("linear-zero, noise 1e-3", noisy.mse, noisy.inside))
+    label = "log10 of the mean square error"
+    text = heat_maps(panels, SETTING.names, families, label=label)
+    (folder / "generalization-families.svg").write_text(text)
+    if "linear-zero" in shown:
+        one = [Panel("the linear map, closed form from zero weights", panels[0].values, panels[0].inside)]
+        (folder / "generalization-linear.svg").write_text(heat_maps(one, SETTING.names, families, label=label))
+
+
 def main() -> None:
     """Compute what is missing and print the tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?", default="runs/crossval", type=Path)
     parser.add_argument("--seeds", default=1, type=int)
     parser.add_argument("--families", default=",".join(learners()))
+    parser.add_argument("--pictures", default=None, type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, list[Matrix]] = {name: [] for name in asked.families.split(",")}
@@ -131,25 +146,17 @@ def main() -> None:
     noisy = cross_validate(
         LinearLearner(name="linear-noisy"), replace(SETTING, noise=1e-3), seed=0, folder=asked.folder
     )
-    families = [space.family for space in SPACES]
-    panels = [Panel(name, matrices[0].mse, matrices[0].inside) for name, matrices in found.items() if name not in WHITE]
-    panels.append(Panel("linear-zero, noise 1e-3", noisy.mse, noisy.inside))
-    label = "log10 of the mean square error (rows: trained on, columns: tested on)"
-    (asked.folder / "families.svg").write_text(heat_maps(panels, SETTING.names, families, label=label))
-    if "linear-zero" in found:
-        first = found["linear-zero"][0]
-        one = [Panel("the linear map, closed form from zero weights", first.mse, first.inside)]
-        (asked.folder / "linear.svg").write_text(
-            heat_maps(one, SETTING.names, families, label="log10 mean square error")
-        )
+    draw(found, noisy, asked.pictures or asked.folder)
     print("\nlog10 of median errors; triangle: % of same-family cells on their side\n")
     print(table(found))
     print(f"\nnoise 1e-3: log10 of the median inside {np.log10(np.median(noisy.mse[noisy.inside])):.2f}\n")
     wanted = ("poly2", "poly4", "poly8", "sin2", "sin4", "sin8", "cos8", "fem")
     print("log10 |w − k|/k of the white boxes\n")
     print(rows_of(found, "parameter", wanted, lambda w: float(np.log10(max(abs(w - 1), 1e-16)))))
-    print("\nrelative error of the Green's function\n")
-    print(rows_of(found, "green", wanted, float))
+    print("\nlog10 of the relative error of the Green's function by unit inputs\n")
+    print(rows_of(found, "green", wanted, lambda e: float(np.log10(e))))
+    drifts = {name: [f["drift"] for m in matrices for f in m.facts if "drift" in f] for name, matrices in found.items()}
+    print("\nlargest drift of a first layer off the span: " + str({n: f"{max(d):.1e}" for n, d in drifts.items() if d}))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from mlft.diagnostics.green import (
 from mlft.diagnostics.linear import fit_linear
 from mlft.diagnostics.operators import green_matrix, green_poisson, hat_operator, lumped_operator, stiffness
 from mlft.grids import Grid
+from mlft.report.laboratory import law_figure, matrix_figure
 from mlft.seeds import generator as stream
 
 A = hat_operator(LINE)
@@ -178,3 +179,15 @@ def test_the_reference_numbers_need_no_training():
         basis, solutions = SPACES[name].basis(LINE), POISSON.solutions(SPACES[name], LINE)
         matrix = columns(solutions) @ np.linalg.pinv(columns(basis))
         assert likeness(matrix, A).relative == pytest.approx(expected, rel=0.01)
+
+
+def test_pictures_name_what_they_show():
+    picture = matrix_figure({"learned": A * 1.1, "truth": A}, columns=(3, 12))
+    assert all(word in picture for word in ("learned", "truth", "node")) and picture.count("<image") == 2
+    lines = {
+        "first": {"a1": ((16, 32), (1e-2, 1e-3)), "b2": ((16, 32), (1e-3, 1e-5))},
+        "second": {"b2": ((16, 32), (1, 2))},
+    }
+    laws = law_figure(lines, across="cells", up="error", guides={"first": ((16, 32), (1, 1))}, guided="c3")
+    assert all(word in laws for word in ("first", "second", "a1", "b2", "cells", "error", "theory, c3"))
+    assert laws == law_figure(lines, across="cells", up="error", guides={"first": ((16, 32), (1, 1))}, guided="c3")

@@ -25,7 +25,7 @@ from mlft.seeds import generator as stream
 SIZES = ("cells", "finest")
 every_problem = pytest.mark.parametrize("name", PROBLEMS)
 LINE = Grid((20,), centring="nodal", periodic=False)
-TRAINING = {"steps": 250, "batch": 16, "rate": 5e-3}
+TRAINING = {"steps": 160, "batch": 16, "rate": 5e-3}
 NETWORK = {"modes": [5], "width": 8, "depth": 2}
 
 
