@@ -8,7 +8,7 @@ Source: Queiruga, Gutman-Solo, Jiang 2025, arXiv 2506.15199, for probing with un
 package.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from mlft.diagnostics.learners import Map
 from mlft.diagnostics.operators import mass
 from mlft.errors import MlftError
 from mlft.grids import Grid
 
 Array = np.ndarray
-Map = Callable[[Array], Array]
 
 
 @final

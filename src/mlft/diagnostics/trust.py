@@ -15,13 +15,13 @@ from scipy.fft import dctn, fftn
 
 from mlft.diagnostics.bounds import span
 from mlft.diagnostics.green import Likeness, jacobian, likeness, probe, superposition_defect
+from mlft.diagnostics.learners import Map
 from mlft.grids import Grid, relative_error
 from mlft.problems import Problem
 from mlft.problems.base import OK
 from mlft.problems.families import wave_numbers
 
 Array = np.ndarray
-Map = Callable[[Array], Array]
 
 AMPLITUDES = (0.125, 0.25, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 8.0)
 BREAKS = 2.0
