@@ -1,4 +1,4 @@
-"""The command line: `mlft problems`, `mlft plan`, `mlft run`, `mlft compare`, `mlft report`."""
+"""The command line: `mlft problems`, `plan`, `run`, `compare`, `report` and `trust`."""
 
 import json
 import sys
@@ -23,8 +23,9 @@ from mlft.experiment import (
     run_config,
     write_plan,
 )
+from mlft.experiment.trust import trust as measure_trust
 from mlft.problems import PROBLEMS
-from mlft.report import write_report
+from mlft.report import trust_lines, write_report, write_trust_report
 
 app = typer.Typer(
     help="Turn a numerical solver and a budget of solver time into a trained surrogate.",
@@ -236,6 +237,18 @@ def compare(
 def report(folder: Annotated[Path, typer.Argument(help="a folder that `run` or `compare` wrote")]) -> None:
     """Write report.html again, from what a run or a comparison left."""
     print(f"report: {write_report(folder)}")
+
+
+@app.command()
+def trust(
+    folder: Annotated[Path, typer.Argument(help="a folder that `run` wrote")],
+    samples: Annotated[int, typer.Option(help="fresh draws a law of inputs; not charged")] = 48,
+) -> None:
+    """Measure how far a run's surrogate can be trusted: other laws of inputs, amplitudes, its Green's function."""
+    with _Screen() as screen:
+        facts = measure_trust(folder, samples=samples, report=screen.tell)
+    print("\n".join(trust_lines(facts)))
+    print(f"report: {write_trust_report(folder)}")
 
 
 def main() -> None:

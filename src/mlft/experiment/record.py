@@ -57,17 +57,17 @@ def write_json(file: Path, facts: dict[str, Any]) -> None:
     os.replace(temporary, file)
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Return the facts of a finished run.
+def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
+    """Return the facts of a finished run, or those of another file of its folder.
 
     Raises:
         MlftError: if the folder holds no finished run, or its record is damaged.
     """
-    file = folder / RECORD
+    file = folder / name
     try:
         return dict(json.loads(file.read_text()))
     except FileNotFoundError:
-        raise MlftError(f"{folder} holds no finished run: {RECORD} is missing; run `mlft run` on it first") from None
+        raise MlftError(f"{folder} holds no finished run: {name} is missing; run `mlft run` on it first") from None
     except (OSError, json.JSONDecodeError) as error:
         raise MlftError(f"the record {file} cannot be read: {error}; run `mlft run` on the folder again") from None
 

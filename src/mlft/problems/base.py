@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 
 from mlft.grids import Grid, Hierarchy, refine, restrict
+from mlft.problems.families import Family, of_coefficients, of_fields
 
 Array = np.ndarray
 
@@ -104,6 +105,23 @@ class Problem(ABC):
         if set(solved.status) - {OK}:
             raise ValueError(f"the reference solve of {self.name} on {grid} failed: {sorted(set(solved.status))}")
         return restrict(solved.solutions, to=self.finest)
+
+    def families(self) -> dict[str, Family]:
+        """Return laws of inputs near the one that is drawn, by name: functions of draws to inputs on the finest grid.
+
+        `mlft trust` asks a surrogate for each of them. Unless a problem knows better: its coefficients larger, smaller,
+        shifted and one at a time, and its fields filtered to be smoother and rougher. Inputs that the equation does not
+        allow are reported as refused, so a family need not suit every problem.
+        """
+
+        def evaluate(draws: Array) -> Array:
+            return self.evaluate(draws, self.finest)
+
+        return of_fields(evaluate, self.finest) | of_coefficients(evaluate)
+
+    def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n c *grid"]:
+        """Return the inputs of draws at another amplitude, 1 being the law's own; by default of draws times it."""
+        return self.evaluate(amplitude * draws, self.finest)
 
 
 @final

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from mlft.grids import Grid, hierarchy
 from mlft.problems.base import Problem, Solved, statuses
+from mlft.problems.families import Family
 from mlft.solvers import burgers
 
 Array = np.ndarray
@@ -72,10 +73,8 @@ class Burgers(Problem):
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (a_1 … a_modes, b_1 … b_modes)."""
-        sizes = np.arange(1, self.modes + 1.0) ** -self.decay
-        sizes /= math.sqrt(float(np.sum(sizes**2)))
         normal = torch.randn(n, 2 * self.modes, generator=generator, dtype=torch.float64)
-        return normal.numpy() * np.tile(sizes, 2)
+        return normal.numpy() * np.tile(self._sizes(self.decay), 2)
 
     def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n 1 cells"]:
         """Return exact cell averages, sinc(kh) Σ_k a_k cos 2πkx + b_k sin 2πkx at the cell centres.
@@ -116,6 +115,26 @@ class Burgers(Problem):
             raise ValueError("the reference of burgers needs finite draws, got some that are not")
         cosines, sines = draws[:, : self.modes], draws[:, self.modes :]
         return burgers.exact(cosines, sines, cells=self.cells, time=self.time)[:, None]
+
+    def families(self) -> dict[str, Family]:
+        """Return initial states with another decay of the waves, other sizes, a mean wind, and jumps."""
+
+        def decaying(decay: float) -> Family:
+            ratio = np.tile(self._sizes(decay) / self._sizes(self.decay), 2)
+            return lambda draws: self.evaluate(draws * ratio, self.finest)
+
+        return {
+            "smoother (decay + 1)": decaying(self.decay + 1),
+            "rougher (decay − 1)": decaying(self.decay - 1),
+            "larger (×2)": lambda draws: self.amplified(draws, 2.0),
+            "smaller (×½)": lambda draws: self.amplified(draws, 0.5),
+            "shifted (mean 1)": lambda draws: self.amplified(draws, 1.0) + 1.0,
+            "other family: jumps": lambda draws: np.sign(self.amplified(draws, 1.0)),
+        }
+
+    def _sizes(self, decay: float) -> Float[Array, " modes"]:
+        sizes = np.arange(1, self.modes + 1.0) ** -decay
+        return sizes / math.sqrt(float(np.sum(sizes**2)))
 
     def _check_draws(self, draws: Array) -> None:
         if draws.ndim != 2 or draws.shape[1] != 2 * self.modes:

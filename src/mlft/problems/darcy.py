@@ -1,5 +1,6 @@
 """Darcy flow: pressure in a rough porous medium with a random conductivity."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Literal, final
@@ -11,6 +12,7 @@ from scipy.fft import dctn
 
 from mlft.grids import Grid, hierarchy, prolong, restrict
 from mlft.problems.base import Problem, Solved, statuses
+from mlft.problems.families import Family
 from mlft.solvers.multigrid import solve_elliptic
 
 Array = np.ndarray
@@ -99,10 +101,7 @@ class Darcy(Problem):
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows c_k: k = (0, 1), (0, 2) …, (1, 0), (1, 1) …; row i is the same for every n."""
-        frequencies = math.pi**2 * np.arange(self.modes) ** 2
-        sizes = (frequencies[:, None] + frequencies + self.correlation_length**-2) ** -self.smoothness
-        sizes = sizes.ravel()[1:]
-        sizes /= math.sqrt(float(np.sum(sizes**2)))
+        sizes = self._sizes(self.smoothness)
         normal = [torch.randn(sizes.size, generator=generator, dtype=torch.float64).numpy() for _ in range(n)]
         return np.reshape(normal, (n, sizes.size)) * sizes
 
@@ -141,6 +140,38 @@ class Darcy(Problem):
         pressures = solved.solutions[:, None]
         scalars = {"iterations": solved.iterations.astype(np.float64), "residual": solved.residuals}
         return Solved(pressures, statuses(pressures, solved.converged), scalars)
+
+    def families(self) -> dict[str, Family]:
+        """Return conductivities of another smoothness or contrast, doubled ones, and those of the other field."""
+        other: Literal["two-phase", "lognormal"] = "lognormal" if self.field == "two-phase" else "two-phase"
+        different = dataclasses.replace(self, field=other)
+
+        def smooth(smoothness: float) -> Family:
+            ratio = self._sizes(smoothness) / self._sizes(self.smoothness)
+            return lambda draws: self.evaluate(draws * ratio, self.finest)
+
+        return {
+            "smoother (+½)": smooth(self.smoothness + 0.5),
+            "rougher (−¼)": smooth(self.smoothness - 0.25),
+            "larger (contrast squared)": lambda draws: self.amplified(draws, 2.0),
+            "smaller (root of contrast)": lambda draws: self.amplified(draws, 0.5),
+            "shifted (×2)": lambda draws: 2 * self.evaluate(draws, self.finest),
+            f"other family: {other}": lambda draws: different.evaluate(draws, self.finest),
+        }
+
+    def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n 1 rows columns"]:
+        """Return conductivities with the contrast raised to a power, which multiplies log a.
+
+        Raises:
+            ValueError: for an amplitude that is not positive.
+        """
+        return dataclasses.replace(self, contrast=self.contrast**amplitude).evaluate(draws, self.finest)
+
+    def _sizes(self, smoothness: float) -> Float[Array, " k"]:
+        frequencies = math.pi**2 * np.arange(self.modes) ** 2
+        sizes = (frequencies[:, None] + frequencies + self.correlation_length**-2) ** -smoothness
+        sizes = sizes.ravel()[1:]
+        return np.asarray(sizes / math.sqrt(float(np.sum(sizes**2))))
 
     def _conductivity(self, coefficients: Array) -> Array:
         scaled = np.concatenate([[0.0], coefficients]).reshape(self.modes, self.modes)

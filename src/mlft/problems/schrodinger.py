@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from mlft.grids import Grid, hierarchy, refine, restrict
 from mlft.problems.base import OK, Problem, Solved, statuses
+from mlft.problems.families import Family
 from mlft.solvers.eigen import ground_states
 from mlft.solvers.series import trigonometric
 
@@ -130,6 +131,22 @@ class Schrodinger(Problem):
         }
         states = ground.states[:, None]
         return Solved(states, statuses(states, ground.converged), scalars)
+
+    def families(self) -> dict[str, Family]:
+        """Return potentials with a weaker or a stronger ripple, other sizes, a constant added, and square wells."""
+
+        def rippled(factor: float) -> Family:
+            ratio = np.tile([1.0 if k <= self.wells else factor for k in self.waves], 2)
+            return lambda draws: self.evaluate(draws * ratio, self.finest)
+
+        return {
+            "smoother (ripple ×¼)": rippled(0.25),
+            "rougher (ripple ×2)": rippled(2.0),
+            "larger (×2)": lambda draws: self.amplified(draws, 2.0),
+            "smaller (×½)": lambda draws: self.amplified(draws, 0.5),
+            "shifted (+ depth)": lambda draws: self.amplified(draws, 1.0) + self.depth,
+            "other family: square wells": lambda draws: self.depth * np.sign(rippled(0.0)(draws)),
+        }
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 points"]:
         """Return (4 u_{4n} − u_{2n}) / 3 on the finest grid, extrapolated from those refined by 2 and by 4.

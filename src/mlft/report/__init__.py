@@ -8,8 +8,9 @@ from mlft.experiment.record import RECORD, read_facts
 from mlft.report.compare import COMPARISON, compare_report
 from mlft.report.metrics import metrics_csv
 from mlft.report.run import run_report
+from mlft.report.trust import trust_lines, trust_report
 
-__all__ = ["write_report"]
+__all__ = ["trust_lines", "write_report", "write_trust_report"]
 
 
 def write_report(folder: Path) -> Path:
@@ -37,6 +38,19 @@ def write_report(folder: Path) -> Path:
     for name, text in (files | {"report.html": page}).items():
         _write(folder / name, text)
     return folder / "report.html"
+
+
+def write_trust_report(folder: Path) -> Path:
+    """Write `trust.html` and its figures of a run that `mlft trust` has looked at, and return the page's path.
+
+    Raises:
+        MlftError: if the run has not been looked at, or a file cannot be written.
+    """
+    page, figures = trust_report(folder)
+    for name, text in {f"figures/{name}.svg": text for name, text in figures.items()}.items():
+        _write(folder / name, text)
+    _write(folder / "trust.html", page)
+    return folder / "trust.html"
 
 
 def _write(file: Path, text: str) -> None:

@@ -1,0 +1,265 @@
+"""How far the surrogate of a run can be trusted: other laws of inputs, the spectrum of its error, where it breaks.
+
+The test error of a run is for inputs like those it was trained on. Here the same draws are made smoother, rougher,
+larger, shifted or of another family (`Problem.families`), solved on the finest grid, and compared; the amplitude is
+swept until the error doubles; and if the solver is linear, the surrogate's Green's function is put beside the solver's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+from scipy.fft import dctn, fftn
+
+from mlft.diagnostics.bounds import span
+from mlft.diagnostics.green import Likeness, jacobian, likeness, probe, superposition_defect
+from mlft.diagnostics.learners import Map
+from mlft.grids import Grid, relative_error
+from mlft.problems import Problem
+from mlft.problems.base import OK
+from mlft.problems.families import wave_numbers
+
+Array = np.ndarray
+
+AMPLITUDES = (0.125, 0.25, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 8.0)
+BREAKS = 2.0
+"""The factor by which the error must grow for an amplitude to count as broken."""
+LINEAR = 1e-6
+"""Largest defect of superposition of a solver that is taken for linear."""
+MOST_COLUMNS = 600
+
+
+@final
+@dataclass(frozen=True)
+class FamilyError:
+    """The error on one law of inputs.
+
+    Attributes:
+        name: of the law.
+        mean: mean relative L2 error over the draws that were solved; NaN if none was.
+        lower: end of the 95% interval of the mean.
+        upper: the other end.
+        median: of the errors.
+        outside: share of the inputs' norm that lies off the span of the law that is trained on.
+        failed: draws that the solver did not solve.
+        refused: why the problem refuses such inputs; empty if it does not.
+    """
+
+    name: str
+    mean: float
+    lower: float
+    upper: float
+    median: float
+    outside: float
+    failed: int = 0
+    refused: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Spectrum:
+    """Mean squares of the waves of errors and of solutions.
+
+    Attributes:
+        numbers: wave numbers, rounded; periods a box, half periods on bounded ones.
+        error: mean square of the error's waves over that of the whole solution.
+        solution: the same of the solution's.
+    """
+
+    numbers: Float[Array, " waves"]
+    error: Float[Array, " waves"]
+    solution: Float[Array, " waves"]
+
+
+@final
+@dataclass(frozen=True)
+class GreenPart:
+    """The Green's function of a surrogate of a linear problem.
+
+    Attributes:
+        solver_defect: defect of superposition of the solver.
+        surrogate_defect: the surrogate's.
+        columns: the columns that were taken, of the flattened input.
+        matrix: the surrogate's Jacobian, averaged over a few inputs of the law.
+        operator: the solver's matrix.
+        by_jacobian: how like they are.
+        by_probing: how like the answers to unit inputs are, each as large as the largest value of the law's inputs.
+    """
+
+    solver_defect: float
+    surrogate_defect: float
+    columns: Sequence[int]
+    matrix: Float[Array, "p k"]
+    operator: Float[Array, "p k"]
+    by_jacobian: Likeness
+    by_probing: Likeness
+
+
+@final
+@dataclass(frozen=True)
+class Trust:
+    """What was found.
+
+    Attributes:
+        families: errors by law, the law itself first.
+        amplitudes: errors by amplitude, as laws named by it.
+        breaking: largest amplitude below 1 and smallest above at which the error has doubled, interpolated on a
+            logarithmic scale; NaN where it has not within the range.
+        spectrum: of the error on the law itself.
+        green: for linear problems.
+        refusal: why there is no Green's function; empty if there is one.
+    """
+
+    families: tuple[FamilyError, ...]
+    amplitudes: dict[float, FamilyError]
+    breaking: tuple[float, float]
+    spectrum: Spectrum
+    green: GreenPart | None
+    refusal: str
+
+
+def measure_trust(
+    predict: Map,
+    problem: Problem,
+    draws: Float[Array, "n k"],
+    *,
+    trained: Float[Array, "m k"],
+    amplitudes: Sequence[float] = AMPLITUDES,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trust:
+    """Return how far a surrogate can be trusted.
+
+    Args:
+        predict: the surrogate's.
+        problem: gives the families, and solves on its finest grid.
+        draws: fresh draws of the law, at least 4.
+        trained: other draws of the law, whose inputs stand for the span of the training inputs.
+        amplitudes: in increasing order, 1 among them.
+        progress: called with (laws done, laws).
+
+    Raises:
+        ValueError: for too few draws, or amplitudes that are not in order or lack 1.
+    """
+    if len(draws) < 4 or 1.0 not in amplitudes or list(amplitudes) != sorted(set(amplitudes)):
+        raise ValueError(
+            f"at least 4 draws and increasing amplitudes with 1 among them are needed, got {len(draws)} draws and "
+            f"{tuple(amplitudes)}"
+        )
+    own = problem.amplified(draws, 1.0)
+    known = span(problem.amplified(trained, 1.0), tolerance=1e-6)
+    makers: list[tuple[str, Callable[[], Array]]] = [("the law itself", lambda: own)]
+    makers += [(name, lambda make=make: make(draws)) for name, make in problem.families().items()]  # type: ignore[misc]
+    makers += [(f"×{a:g}", lambda a=a: problem.amplified(draws, a)) for a in amplitudes]  # type: ignore[misc]
+    found = []
+    for done, (name, make) in enumerate(makers):
+        found.append(_family(name, make, predict, problem, known))
+        if progress is not None:
+            progress(done + 1, len(makers))
+    families, swept = found[: -len(amplitudes)], dict(zip(amplitudes, found[-len(amplitudes) :], strict=True))
+    green, refusal = _green(predict, problem, own)
+    return Trust(
+        tuple(families),
+        swept,
+        breaking_amplitudes(list(amplitudes), [swept[a].mean for a in amplitudes]),
+        spectrum_of(predict(own), _solve(problem, own)[0], problem.finest),
+        green,
+        refusal,
+    )
+
+
+def breaking_amplitudes(amplitudes: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
+    """Return where the error first reaches twice that of amplitude 1, going down and going up from it; else NaN.
+
+    Between two amplitudes both logarithms are interpolated; an error that is not finite counts as broken.
+    """
+    one = list(amplitudes).index(1.0)
+    bar = BREAKS * errors[one]
+    down = _first(list(amplitudes[one::-1]), list(errors[one::-1]), bar)
+    return down, _first(list(amplitudes[one:]), list(errors[one:]), bar)
+
+
+def spectrum_of(predictions: Float[Array, "n c *grid"], solutions: Float[Array, "n c *grid"], grid: Grid) -> Spectrum:
+    """Return the spectrum of predictions − solutions beside that of the solutions; rows with NaN are left out.
+
+    Fourier waves on periodic grids, cosines on bounded ones, in two dimensions summed over rings of |k|.
+    """
+    finite = np.isfinite(solutions.reshape(len(solutions), -1)).all(axis=1)
+    errors, solved = (predictions - solutions)[finite], solutions[finite]
+    rings = np.rint(wave_numbers(grid)).astype(int).ravel()
+    error, solution = (np.bincount(rings, weights=_power(field, grid)) for field in (errors, solved))
+    numbers = np.flatnonzero(np.bincount(rings) > 0)
+    whole = solution.sum()
+    return Spectrum(numbers.astype(np.float64), error[numbers] / whole, solution[numbers] / whole)
+
+
+def _power(fields: Array, grid: Grid) -> Array:
+    """Return the mean square of each wave, summed over channels; they add up to the mean square of the fields."""
+    axes = tuple(range(2, fields.ndim))
+    waves = fftn(fields, axes=axes, norm="ortho") if grid.periodic else dctn(fields, 2, axes=axes, norm="ortho")
+    return np.asarray((np.abs(waves) ** 2).mean(axis=0).sum(axis=0).ravel())
+
+
+def _first(amplitudes: list[float], errors: list[float], bar: float) -> float:
+    for i in range(1, len(errors) if bar > 0 else 0):
+        if not np.isfinite(errors[i]):
+            return amplitudes[i]
+        if errors[i] >= bar:
+            ratio = np.log(bar / errors[i - 1]) / np.log(errors[i] / errors[i - 1])
+            return float(amplitudes[i - 1] * (amplitudes[i] / amplitudes[i - 1]) ** ratio)
+    return float("nan")
+
+
+def _solve(problem: Problem, inputs: Array) -> tuple[Array, Array]:
+    """Return solutions on the finest grid, NaN where the solver failed, and which it solved."""
+    solved = problem.solve(inputs, problem.finest)
+    good = np.array([status == OK for status in solved.status])
+    solutions = np.array(solved.solutions, dtype=np.float64)
+    solutions[~good] = np.nan
+    return solutions, good
+
+
+def _family(name: str, make: Callable[[], Array], predict: Map, problem: Problem, known: Array) -> FamilyError:
+    nothing = float("nan")
+    try:
+        inputs = make()
+        solutions, good = _solve(problem, inputs)
+        predictions = predict(inputs)
+    except ValueError as error:
+        return FamilyError(name, nothing, nothing, nothing, nothing, nothing, refused=str(error))
+    rows = inputs.reshape(len(inputs), -1)
+    outside = float(np.linalg.norm(rows - (rows @ known) @ known.T) / (np.linalg.norm(rows) or 1.0))
+    failed = int(np.sum(~good))
+    if failed > len(good) - 2:
+        return FamilyError(name, nothing, nothing, nothing, nothing, outside, failed)
+    errors = relative_error(predictions[good], solutions[good], problem.finest)
+    half = 1.96 * float(np.std(errors, ddof=1)) / len(errors) ** 0.5
+    mean = float(np.mean(errors))
+    return FamilyError(name, mean, mean - half, mean + half, float(np.median(errors)), outside, failed)
+
+
+def _green(predict: Map, problem: Problem, own: Array) -> tuple[GreenPart | None, str]:
+    def solver(fields: Array) -> Array:
+        return _solve(problem, fields)[0]
+
+    try:
+        defect = superposition_defect(solver, own)
+    except ValueError as error:
+        return None, f"the solver does not take sums of its inputs, or 0: {error}"
+    if not defect <= LINEAR:
+        words = f"the defect of superposition is {defect:.2g}, at most {LINEAR:g} is allowed"
+        return None, f"the solver is not linear: {words}"
+    shape, points = own.shape[1:], int(np.prod(own.shape[1:]))
+    columns = np.unique(np.linspace(0, points - 1, min(points, MOST_COLUMNS)).astype(int)).tolist()
+    step, amplitude = 0.05 * float(np.sqrt(np.mean(own**2))), float(np.abs(own).max())
+    operator = probe(solver, shape, amplitude=amplitude, columns=columns)
+    matrix = jacobian(predict, own[:4], step=step, columns=columns)
+    whole = len(columns) == points
+    weights = problem.finest.weights.ravel() if whole and own.shape[1] == 1 else None
+    known = span(own, tolerance=1e-6) if whole else None
+    alike = [
+        likeness(found, operator, weights=weights, known=known)
+        for found in (matrix, probe(predict, shape, amplitude=amplitude, columns=columns))
+    ]
+    return GreenPart(defect, superposition_defect(predict, own), columns, matrix, operator, alike[0], alike[1]), ""

@@ -1,0 +1,71 @@
+"""Laws of inputs near the one that is trained on, made from its own draws, to ask how far a surrogate can be trusted.
+
+A family is a function of the draws of the problem, so that all families answer for the same randomness and differ in
+nothing else. It returns inputs on the finest grid.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+from scipy.fft import dctn, fftn, idctn, ifftn
+
+from mlft.grids import Grid
+
+Array = np.ndarray
+Family = Callable[[Array], Array]
+"""Draws (n, k) to inputs (n, channels, *grid) on the finest grid."""
+
+
+def of_coefficients(evaluate: Family) -> dict[str, Family]:
+    """Return families for any problem whose draws are coefficients: larger, smaller, shifted, one at a time.
+
+    Args:
+        evaluate: draws to inputs on the finest grid.
+    """
+    return {
+        "larger (×2)": lambda draws: evaluate(2 * draws),
+        "smaller (×½)": lambda draws: evaluate(draws / 2),
+        "shifted": lambda draws: evaluate(draws + draws.std(axis=0)),
+        "other family: one coefficient": lambda draws: evaluate(largest(draws)),
+    }
+
+
+def of_fields(evaluate: Family, grid: Grid) -> dict[str, Family]:
+    """Return families for any problem whose inputs may be filtered: smoother and rougher by one order."""
+    return {
+        "smoother": lambda draws: filtered(evaluate(draws), grid, -1.0),
+        "rougher": lambda draws: filtered(evaluate(draws), grid, 1.0),
+    }
+
+
+def largest(draws: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """Return draws whose largest coefficient alone is kept, at the norm of the whole draw."""
+    kept = np.zeros_like(draws)
+    rows, where = np.arange(len(draws)), np.abs(draws).argmax(axis=1)
+    kept[rows, where] = np.sign(draws[rows, where]) * np.linalg.norm(draws, axis=1)
+    return kept
+
+
+def filtered(fields: Float[Array, "n c *grid"], grid: Grid, power: float) -> Float[Array, "n c *grid"]:
+    """Return fields whose wave of number k is multiplied by (1 + k)^power, k in half periods on bounded boxes.
+
+    The mean and the mean square about it stay what they were.
+    """
+    axes = tuple(range(2, fields.ndim))
+    mean = fields.mean(axis=axes, keepdims=True)
+    factors = (1 + wave_numbers(grid)) ** power
+    waves = fields - mean
+    if grid.periodic:
+        changed = ifftn(factors * fftn(waves, axes=axes), axes=axes).real
+    else:
+        changed = idctn(factors * dctn(waves, type=2, axes=axes, norm="ortho"), type=2, axes=axes, norm="ortho")
+    changed -= changed.mean(axis=axes, keepdims=True)
+    before, after = (np.sqrt(np.mean(part**2, axis=axes, keepdims=True)) for part in (waves, changed))
+    return np.asarray(mean + changed * before / np.where(after > 0, after, 1.0))
+
+
+def wave_numbers(grid: Grid) -> Float[Array, "*grid"]:
+    """Return |k| of each entry of the transform that suits a grid: Fourier on periodic boxes, else cosine."""
+    lines = [np.abs(np.fft.fftfreq(n, 1 / n)) if grid.periodic else np.arange(float(n)) for n in grid.shape]
+    return np.asarray(np.sqrt(sum(part**2 for part in np.meshgrid(*lines, indexing="ij"))))
