@@ -4,15 +4,19 @@ from mlft.problems.base import FunctionProblem, Problem, Solved, statuses
 from mlft.problems.biharmonic import Biharmonic
 from mlft.problems.burgers import Burgers
 from mlft.problems.darcy import Darcy
+from mlft.problems.helmholtz import Helmholtz
 from mlft.problems.poisson import Poisson
 from mlft.problems.schrodinger import Schrodinger
+from mlft.problems.wkb import Wkb
 
 PROBLEMS: dict[str, type[Problem]] = {
     "biharmonic": Biharmonic,
     "burgers": Burgers,
     "darcy": Darcy,
+    "helmholtz": Helmholtz,
     "poisson": Poisson,
     "schrodinger": Schrodinger,
+    "wkb": Wkb,
 }
 
 __all__ = [
@@ -21,9 +25,11 @@ __all__ = [
     "Burgers",
     "Darcy",
     "FunctionProblem",
+    "Helmholtz",
     "Poisson",
     "Problem",
     "Schrodinger",
     "Solved",
+    "Wkb",
     "statuses",
 ]

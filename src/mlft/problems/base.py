@@ -17,6 +17,7 @@ Array = np.ndarray
 OK = "ok"
 NOT_CONVERGED = "not-converged"
 NOT_FINITE = "not-finite"
+UNRESOLVED = "unresolved"
 
 
 @final
