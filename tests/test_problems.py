@@ -17,11 +17,13 @@ from mlft.seeds import generator as stream
 # Options of a problem that make another case of it, to be tested like a problem of its own.
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in PROBLEMS},
+    "burgers with viscosity": ("burgers", {"viscosity": 0.005}),
     "helmholtz in 2D": ("helmholtz", {"dimension": 2}),
     "poisson in 2D": ("poisson", {"dimension": 2, "space": "cos", "degree": 3}),
 }
 # Options that make a case small, beside 48 cells a side on three levels; they change no draw.
 SMALL: dict[str, dict[str, object]] = {
+    "elliptic1d": {"epsilon": 0.15},
     "helmholtz": {"wave_number": 8.0},
     "helmholtz in 2D": {"wave_number": 8.0},
     "wkb": {"epsilon": 0.12},

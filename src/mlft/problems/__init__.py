@@ -1,18 +1,22 @@
 """The problems that are shipped, and how to bring your own. `PROBLEMS` is the registry."""
 
+from mlft.problems.advection import Advection
 from mlft.problems.base import FunctionProblem, Problem, Solved, statuses
 from mlft.problems.biharmonic import Biharmonic
 from mlft.problems.burgers import Burgers
 from mlft.problems.darcy import Darcy
+from mlft.problems.elliptic import Elliptic1d
 from mlft.problems.helmholtz import Helmholtz
 from mlft.problems.poisson import Poisson
 from mlft.problems.schrodinger import Schrodinger
 from mlft.problems.wkb import Wkb
 
 PROBLEMS: dict[str, type[Problem]] = {
+    "advection": Advection,
     "biharmonic": Biharmonic,
     "burgers": Burgers,
     "darcy": Darcy,
+    "elliptic1d": Elliptic1d,
     "helmholtz": Helmholtz,
     "poisson": Poisson,
     "schrodinger": Schrodinger,
@@ -21,9 +25,11 @@ PROBLEMS: dict[str, type[Problem]] = {
 
 __all__ = [
     "PROBLEMS",
+    "Advection",
     "Biharmonic",
     "Burgers",
     "Darcy",
+    "Elliptic1d",
     "FunctionProblem",
     "Helmholtz",
     "Poisson",

@@ -107,7 +107,8 @@ def _axis(points: int) -> tuple[csc_array, Array, Array]:
     """Return the second difference with free ends, the weights and the boundary of one axis."""
     weights, ends = np.ones(points), np.zeros(points)
     weights[[0, -1]], ends[[0, -1]] = 0.5, 1.0
-    return diags_array([-1.0, 2 * weights, -1.0], offsets=(-1, 0, 1), shape=(points, points)).tocsc(), weights, ends
+    side = np.full(points - 1, -1.0)
+    return diags_array([side, 2 * weights, side], offsets=(-1, 0, 1)).tocsc(), weights, ends
 
 
 def _dissect(block: Array) -> Array:
