@@ -9,7 +9,7 @@ with e the length of the face between two points, w the weight and b the boundar
 """
 
 from functools import lru_cache
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -108,7 +108,9 @@ def _axis(points: int) -> tuple[csc_array, Array, Array]:
     weights, ends = np.ones(points), np.zeros(points)
     weights[[0, -1]], ends[[0, -1]] = 0.5, 1.0
     side = np.full(points - 1, -1.0)
-    return diags_array([side, 2 * weights, side], offsets=(-1, 0, 1)).tocsc(), weights, ends
+    diagonals: list[Any] = [side, 2 * weights, side]
+    stencil = diags_array(diagonals, offsets=(-1, 0, 1))
+    return stencil.tocsc(), weights, ends
 
 
 def _dissect(block: Array) -> Array:
