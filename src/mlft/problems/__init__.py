@@ -6,6 +6,7 @@ from mlft.problems.biharmonic import Biharmonic
 from mlft.problems.burgers import Burgers
 from mlft.problems.darcy import Darcy
 from mlft.problems.elliptic import Elliptic1d
+from mlft.problems.euler import Euler
 from mlft.problems.helmholtz import Helmholtz
 from mlft.problems.poisson import Poisson
 from mlft.problems.schrodinger import Schrodinger
@@ -17,6 +18,7 @@ PROBLEMS: dict[str, type[Problem]] = {
     "burgers": Burgers,
     "darcy": Darcy,
     "elliptic1d": Elliptic1d,
+    "euler": Euler,
     "helmholtz": Helmholtz,
     "poisson": Poisson,
     "schrodinger": Schrodinger,
@@ -30,6 +32,7 @@ __all__ = [
     "Burgers",
     "Darcy",
     "Elliptic1d",
+    "Euler",
     "FunctionProblem",
     "Helmholtz",
     "Poisson",
