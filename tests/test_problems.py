@@ -19,6 +19,11 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in PROBLEMS},
     "burgers with viscosity": ("burgers", {"viscosity": 0.005}),
     "helmholtz in 2D": ("helmholtz", {"dimension": 2}),
+    "gross-pitaevskii": ("schrodinger", {"law": "wells", "wells": 2, "boundary": "dirichlet", "cubic": 10.0}),
+    "gross-pitaevskii in 2D": (
+        "schrodinger",
+        {"law": "wells", "wells": 2, "dimension": 2, "scheme": "spectral", "cubic": 10.0},
+    ),
     "poisson in 2D": ("poisson", {"dimension": 2, "space": "cos", "degree": 3}),
 }
 # Options that make a case small, beside 48 cells a side on three levels; they change no draw.
