@@ -18,6 +18,7 @@ from mlft.seeds import generator as stream
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in PROBLEMS},
     "burgers with viscosity": ("burgers", {"viscosity": 0.005}),
+    "darcy with channels": ("darcy", {"field": "channels", "contrast": 100.0}),
     "helmholtz in 2D": ("helmholtz", {"dimension": 2}),
     "gross-pitaevskii": ("schrodinger", {"law": "wells", "wells": 2, "boundary": "dirichlet", "cubic": 10.0}),
     "gross-pitaevskii in 2D": (
