@@ -8,7 +8,9 @@ from mlft.problems.darcy import Darcy
 from mlft.problems.elliptic import Elliptic1d
 from mlft.problems.euler import Euler
 from mlft.problems.helmholtz import Helmholtz
+from mlft.problems.kohn_sham import KohnSham
 from mlft.problems.poisson import Poisson
+from mlft.problems.radiative import RadiativeTransfer
 from mlft.problems.schrodinger import Schrodinger
 from mlft.problems.wkb import Wkb
 
@@ -20,7 +22,9 @@ PROBLEMS: dict[str, type[Problem]] = {
     "elliptic1d": Elliptic1d,
     "euler": Euler,
     "helmholtz": Helmholtz,
+    "kohn-sham": KohnSham,
     "poisson": Poisson,
+    "radiative-transfer": RadiativeTransfer,
     "schrodinger": Schrodinger,
     "wkb": Wkb,
 }
@@ -35,8 +39,10 @@ __all__ = [
     "Euler",
     "FunctionProblem",
     "Helmholtz",
+    "KohnSham",
     "Poisson",
     "Problem",
+    "RadiativeTransfer",
     "Schrodinger",
     "Solved",
     "Wkb",

@@ -18,6 +18,7 @@ OK = "ok"
 NOT_CONVERGED = "not-converged"
 NOT_FINITE = "not-finite"
 UNRESOLVED = "unresolved"
+DEGENERATE = "degenerate"
 
 
 @final
