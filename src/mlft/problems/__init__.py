@@ -9,6 +9,7 @@ from mlft.problems.elliptic import Elliptic1d
 from mlft.problems.euler import Euler
 from mlft.problems.helmholtz import Helmholtz
 from mlft.problems.kohn_sham import KohnSham
+from mlft.problems.navier_stokes import NavierStokes
 from mlft.problems.poisson import Poisson
 from mlft.problems.radiative import RadiativeTransfer
 from mlft.problems.schrodinger import Schrodinger
@@ -23,6 +24,7 @@ PROBLEMS: dict[str, type[Problem]] = {
     "euler": Euler,
     "helmholtz": Helmholtz,
     "kohn-sham": KohnSham,
+    "navier-stokes": NavierStokes,
     "poisson": Poisson,
     "radiative-transfer": RadiativeTransfer,
     "schrodinger": Schrodinger,
@@ -40,6 +42,7 @@ __all__ = [
     "FunctionProblem",
     "Helmholtz",
     "KohnSham",
+    "NavierStokes",
     "Poisson",
     "Problem",
     "RadiativeTransfer",
