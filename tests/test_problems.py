@@ -97,6 +97,9 @@ def test_a_problem_says_what_it_is(name: str) -> None:
     assert "\n" not in problem.equation
     assert problem.order > 0
     assert problem.cost_exponent > 0
+    documentation = " ".join((type(problem).__doc__ or "").split())
+    assert re.search(r"What (makes it|is) hard", documentation)
+    assert "Source: " in documentation
 
 
 @every_problem

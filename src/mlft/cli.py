@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 from mlft.errors import ConfigError, MlftError
 from mlft.experiment import Config, Progress, compare_config, configure, read_config, run_config
 from mlft.problems import PROBLEMS
-from mlft.report import write_report
+from mlft.report import write_gallery, write_report
 
 app = typer.Typer(
     help="Turn a numerical solver and a budget of solver time into a trained surrogate.",
@@ -56,7 +56,11 @@ FailureOption = Annotated[float | None, typer.Option(help="share of failed sampl
 
 
 @app.command()
-def problems() -> None:
+def problems(
+    gallery: Annotated[
+        Path | None, typer.Option(help="also write gallery.html, a page of pictures, to this folder")
+    ] = None,
+) -> None:
     """List the problems that are shipped, with their equations, grids and options."""
     for name, kind in PROBLEMS.items():
         problem = kind()
@@ -66,6 +70,8 @@ def problems() -> None:
         print(f"    levels, coarse to fine: {grids}")
         print(f"    order {problem.order:g} on smooth data; cost ∝ (points a side)^{problem.cost_exponent:g}")
         print(f"    options (--set): {options}\n")
+    if gallery is not None:
+        print(f"gallery: {write_gallery(gallery)}")
 
 
 @app.command()

@@ -47,6 +47,9 @@ class Burgers(Problem):
 
     Raises:
         ValueError: an option out of range.
+
+    Source: LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), chapter 11; Li et al., Fourier neural
+    operator (2021), section 5.1, for viscous Burgers as a map to learn.
     """
 
     cells: int = 512

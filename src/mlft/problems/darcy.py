@@ -45,8 +45,10 @@ class Darcy(Problem):
 
         channels:   a = contrast^½ where |y − c_j − A_j sin 2π(f_j x + φ_j)| < w_j for one of the `channels` j, and
                     contrast^(−½) elsewhere; c_j uniform in the j-th of equal bands, A in (0.02, 0.12), f in (0.5, 1.5),
-                    φ in (0, 1), w in (0.02, 0.05). What is hard here: flow follows the channels across the square, and
-                    a grid that averages a channel away, or closes it, gets the pressure wrong everywhere.
+                    φ in (0, 1), w in (0.02, 0.05).
+
+    What makes it hard: u bends wherever a jumps, and flow seeks the best of many ways through, so that a change of a
+    anywhere is felt everywhere. A grid that averages a channel away, or closes it, gets the pressure wrong all over.
 
     **The input is a cell-wise constant function**: the value of the formula at the centres of the finest grid's cells.
     On a coarser level it is averaged over cells, on a finer grid (the reference) repeated: the same function

@@ -38,7 +38,7 @@ class Wkb(Problem):
     The input has one channel, a; the solution two, Re w and Im w. Fields are point values, both ends stored.
 
     On the `mesh_free` coarsest levels the solution is the WKB formula of second order, off by O(ε²) on *any* grid; on
-    the others Numerov's method, of order 4, off by about (kh)⁴/480 · k, k = √a/ε. So what makes it hard, many waves to
+    the others Numerov's method, of order 4, off by about (kh)⁴/480 · k, k = √a/ε. What makes it hard, many waves to
     follow, is what makes the coarse level good. By default
     (5 waves, 6 points in the shortest on the coarsest grid, 50 on the finest) the formula is wrong by 0.2% where
     Numerov's method on the same grid is wrong by 1.3%.

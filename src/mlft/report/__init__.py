@@ -6,10 +6,11 @@ from pathlib import Path
 from mlft.errors import MlftError
 from mlft.experiment.record import RECORD, read_facts
 from mlft.report.compare import COMPARISON, compare_report
+from mlft.report.gallery import gallery_page
 from mlft.report.metrics import metrics_csv
 from mlft.report.run import run_report
 
-__all__ = ["write_report"]
+__all__ = ["write_gallery", "write_report"]
 
 
 def write_report(folder: Path) -> Path:
@@ -37,6 +38,16 @@ def write_report(folder: Path) -> Path:
     for name, text in (files | {"report.html": page}).items():
         _write(folder / name, text)
     return folder / "report.html"
+
+
+def write_gallery(folder: Path) -> Path:
+    """Write `gallery.html`, a page with a picture and the statement of every problem, and return its path.
+
+    Raises:
+        MlftError: if it cannot be written.
+    """
+    _write(folder / "gallery.html", gallery_page())
+    return folder / "gallery.html"
 
 
 def _write(file: Path, text: str) -> None:
