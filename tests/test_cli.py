@@ -1,10 +1,12 @@
 import csv
 import sys
+from html import escape
 
 import pytest
 
 import mlft
 from mlft.cli import main
+from mlft.report import gallery
 from small import SMALL
 
 OPTIONS = [
@@ -30,6 +32,27 @@ def mlft_command(monkeypatch, capsys):
 def test_problems_lists_every_problem_with_its_equation(mlft_command):
     code, out, _ = mlft_command("problems")
     assert code == 0 and all(name in out for name in mlft.PROBLEMS)
+
+
+def test_the_gallery_is_a_page_with_a_picture_and_the_statement_of_each_case(tmp_path, mlft_command, monkeypatch):
+    shown = {name: gallery.CASES[name] for name in ("burgers", "poisson, 2D", "poisson")}
+    monkeypatch.setattr(gallery, "CASES", shown)
+    code, out, err = mlft_command("problems", "--gallery", tmp_path / "gallery")
+    assert code == 0, err
+    assert "gallery.html" in out
+    page = (tmp_path / "gallery" / "gallery.html").read_text()
+    assert page.count("<svg") == page.count("What makes it hard") == page.count("Source: ") == 3
+    for title, (name, _) in shown.items():
+        assert f"<h2>{title}</h2>" in page
+        assert escape(mlft.PROBLEMS[name].equation) in page
+    assert "(not-" not in page and "http://" not in page and "https://" not in page
+
+
+def test_the_gallery_knows_every_problem_and_its_statement():
+    assert set(gallery.CASES) >= set(mlft.PROBLEMS)
+    for name, options in gallery.CASES.values():
+        hard, source = gallery.statement(mlft.PROBLEMS[name](**options))
+        assert hard.startswith("What makes it hard") and source.startswith("Source: ")
 
 
 def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_path, mlft_command):

@@ -373,3 +373,37 @@ def test_draws_and_grids_that_do_not_fit_are_refused() -> None:
             problem.evaluate(draws, grid)
     with pytest.raises(ValueError, match="bounded square cells"):
         problem.solve(np.ones((2, 1, 12, 24)), Grid((12, 24), periodic=False))
+
+
+def test_a_matern_field_has_the_exponential_covariance_away_from_the_sides() -> None:
+    problem = Darcy(cells=64, levels=1, modes=64, field="matern", contrast=np.exp(2 * 1.959963984540054),
+                    correlation_length=0.1)  # fmt: skip
+    draws = np.concatenate([problem.draw(1, stream(0, "matern", i)) for i in range(1500)])
+    logs = np.log(problem.evaluate(draws, problem.finest)[:, 0])  # g itself: σ = 1
+    variance = (logs[:, 32, 32] ** 2).mean()
+    for steps in (2, 4, 8):
+        measured = (logs[:, 32, 32 - steps // 2] * logs[:, 32, 32 + steps // 2]).mean() / variance
+        # a correlation from 1,500 draws has a standard deviation of 0.026 at most; the modes cut off cost 0.02
+        assert measured == pytest.approx(np.exp(-steps / 64 / 0.1), abs=0.1)
+    smooth = dataclasses.replace(problem, field="lognormal", smoothness=2.0)
+    rough = np.abs(np.diff(logs, axis=2)).mean() / logs.std()
+    others = np.log(smooth.evaluate(smooth.draw(20, stream(0, "smooth")), smooth.finest)[:, 0])
+    assert rough > 3 * np.abs(np.diff(others, axis=2)).mean() / others.std()
+
+
+def test_channels_are_the_stated_bands_and_carry_the_flow() -> None:
+    problem = Darcy(cells=60, levels=1, field="channels", contrast=1e4, channels=3)
+    draws = problem.draw(200, stream(0, "channels"))
+    c, a, f, phase, w = draws.reshape(200, 5, 3).transpose(1, 0, 2)
+    assert ((c * 3).astype(int) == [0, 1, 2]).all()
+    for values, low, high in ((a, 0.02, 0.12), (f, 0.5, 1.5), (phase, 0.0, 1.0), (w, 0.02, 0.05)):
+        assert low < values.min() < low + 0.05 * (high - low) < high - 0.05 * (high - low) < values.max() < high
+    fields = problem.evaluate(draws[:2], problem.finest)[:, 0]
+    for i, j in ((0, 7), (31, 20), (59, 55)):
+        x, y = (i + 0.5) / 60, (j + 0.5) / 60
+        near = np.abs(y - c[0] - a[0] * np.sin(2 * np.pi * (f[0] * x + phase[0]))) < w[0]
+        assert fields[0, i, j] == (1e2 if near.any() else 1e-2)
+    assert sorted(set(fields.ravel())) == [1e-2, 1e2]
+    solved = problem.solve(fields[:, None], problem.finest)
+    assert solved.status == ("ok", "ok")
+    assert solved.scalars["iterations"].max() < 40

@@ -390,9 +390,9 @@ def test_grids_draws_and_inputs_of_another_kind_are_refused(generator: torch.Gen
     problem = Schrodinger(cells=48, levels=3)
     draws = problem.draw(2, generator)
     for grid in (Grid((48,)), Grid((48,), lengths=(2.0,), centring="nodal"), Grid((48,), (1.0,), "nodal", False)):
-        with pytest.raises(ValueError, match="periodic nodal grids of the unit interval"):
+        with pytest.raises(ValueError, match="schrodinger lives on periodic nodal grids"):
             problem.evaluate(draws, grid)
-        with pytest.raises(ValueError, match="periodic nodal grids of the unit interval"):
+        with pytest.raises(ValueError, match="schrodinger lives on periodic nodal grids"):
             problem.solve(np.ones((1, 1, *grid.shape)), grid)
     with pytest.raises(ValueError, match=r"draws of schrodinger have shape \(n, 32\), got \(2, 31\)"):
         problem.evaluate(draws[:, 1:], problem.finest)

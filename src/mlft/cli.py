@@ -25,7 +25,7 @@ from mlft.experiment import (
 )
 from mlft.experiment.trust import trust as measure_trust
 from mlft.problems import PROBLEMS
-from mlft.report import trust_lines, write_report, write_trust_report
+from mlft.report import trust_lines, write_gallery, write_report, write_trust_report
 
 app = typer.Typer(
     help="Turn a numerical solver and a budget of solver time into a trained surrogate.",
@@ -77,7 +77,11 @@ FailureOption = Annotated[float | None, typer.Option(help="share of failed sampl
 
 
 @app.command()
-def problems() -> None:
+def problems(
+    gallery: Annotated[
+        Path | None, typer.Option(help="also write gallery.html, a page of pictures, to this folder")
+    ] = None,
+) -> None:
     """List the problems that are shipped, with their equations, grids and options."""
     for name, kind in PROBLEMS.items():
         problem = kind()
@@ -87,6 +91,8 @@ def problems() -> None:
         print(f"    levels, coarse to fine: {grids}")
         print(f"    order {problem.order:g} on smooth data; cost ∝ (points a side)^{problem.cost_exponent:g}")
         print(f"    options (--set): {options}\n")
+    if gallery is not None:
+        print(f"gallery: {write_gallery(gallery)}")
 
 
 @app.command()

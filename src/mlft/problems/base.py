@@ -18,6 +18,8 @@ Array = np.ndarray
 OK = "ok"
 NOT_CONVERGED = "not-converged"
 NOT_FINITE = "not-finite"
+UNRESOLVED = "unresolved"
+DEGENERATE = "degenerate"
 
 
 @final

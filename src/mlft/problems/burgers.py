@@ -1,4 +1,4 @@
-"""Inviscid Burgers: a random smooth initial state, and the state after its shocks have formed."""
+"""Burgers, inviscid or viscous: a random smooth initial state, and the state after its shocks have formed."""
 
 import math
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from mlft.grids import Grid, hierarchy
 from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.families import Family
 from mlft.solvers import burgers
+from mlft.solvers.advection import cole_hopf, march_viscous
 
 Array = np.ndarray
 
@@ -21,7 +22,7 @@ STEPS_PER_CELL = 100
 @final
 @dataclass(frozen=True)
 class Burgers(Problem):
-    """Inviscid Burgers on the periodic unit interval, u_t + (u²/2)_x = 0, from u₀ to u(·, time).
+    """Burgers on the periodic unit interval, u_t + (u²/2)_x = viscosity · u_xx, from u₀ to u(·, time).
 
     The initial state is a finite Fourier series without mean, of pointwise variance 1,
 
@@ -31,8 +32,11 @@ class Burgers(Problem):
     shocks, and time · max(−u₀') lay between 1.5 and 10. Fields are cell averages, in one channel.
 
     The solver is MUSCL–Hancock (`mlft.solvers.burgers.march`): order 2 in L1 on smooth data; with shocks, as here,
-    order 1 in L1 and ½ in L2. The reference is exact. A sample that is not finite ends as "not-finite"; one that
-    needs more than 100 steps a cell (waves that cross the domain some 80 times) as "not-converged".
+    order 1 in L1 and ½ in L2. With viscosity, which rounds shocks of height j to fronts of width 8ν/j, it is
+    `mlft.solvers.advection.march_viscous`, of order 2 in L1 where a grid resolves the fronts. The references are exact:
+    Lax–Oleinik, and Cole–Hopf. What makes it hard: where a shock stands in its cell, a coarse grid cannot know. A
+    sample that is not finite ends as "not-finite"; one that needs more than 100 steps a cell (waves that cross the
+    domain some 80 times) as "not-converged".
 
     Attributes:
         cells: cells of the finest grid.
@@ -40,9 +44,13 @@ class Burgers(Problem):
         time: the end time, in the unit of time (in which a state of size 1 crosses the domain).
         modes: waves of the initial state.
         decay: decay of their amplitudes; smaller is rougher. Good values: 1 to 3.
+        viscosity: ν, at least 0; in length² / time. Good values: 1e-4 to 1e-2.
 
     Raises:
         ValueError: an option out of range.
+
+    Source: LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), chapter 11; Li et al., Fourier neural
+    operator (2021), section 5.1, for viscous Burgers as a map to learn.
     """
 
     cells: int = 512
@@ -50,9 +58,10 @@ class Burgers(Problem):
     time: float = 0.25
     modes: int = 8
     decay: float = 1.5
+    viscosity: float = 0.0
 
     name = "burgers"
-    equation = "u_t + (u²/2)_x = 0 on [0, 1), periodic; u₀ → u(·, time), with shocks"
+    equation = "u_t + (u²/2)_x = ν u_xx on [0, 1), periodic, ν = 0 or small; u₀ → u(·, time), with shocks"
     order = 2.0
     cost_exponent = 2.0
 
@@ -65,6 +74,8 @@ class Burgers(Problem):
             raise ValueError(f"time of burgers must be positive and finite, got {self.time!r}")
         if not (0 <= self.decay < math.inf):
             raise ValueError(f"decay of burgers must be 0 or more, and finite, got {self.decay!r}")
+        if not (0 <= self.viscosity < math.inf):
+            raise ValueError(f"viscosity of burgers must be 0 or more, and finite, got {self.viscosity!r}")
         if self.cells < 2 ** (self.levels + 1):
             raise ValueError(
                 f"{self.levels} levels of burgers need 2**(levels + 1) cells, so 4 on the coarsest; got {self.cells}"
@@ -101,11 +112,18 @@ class Burgers(Problem):
         if inputs.shape[1:] != (1, *grid.shape):
             raise ValueError(f"inputs of burgers on {grid} have shape (n, 1, {grid}), got {inputs.shape}")
         limit = STEPS_PER_CELL * grid.cells[0]
-        states, steps, done = burgers.march(inputs[:, 0], width=grid.spacing[0], time=self.time, step_limit=limit)
+        width, rows = grid.spacing[0], inputs[:, 0]
+        if self.viscosity > 0:
+            limit += math.ceil(5 * self.viscosity * self.time / width**2)
+            states, steps, done = march_viscous(
+                rows, width=width, time=self.time, viscosity=self.viscosity, step_limit=limit
+            )
+        else:
+            states, steps, done = burgers.march(rows, width=width, time=self.time, step_limit=limit)
         return Solved(states[:, None], statuses(states[:, None], done), {"steps": steps.astype(np.float64)})
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
-        """Return the exact cell averages on the finest grid, by the formula of Lax and Oleinik.
+        """Return the exact cell averages on the finest grid, by the formula of Lax and Oleinik, or of Cole and Hopf.
 
         Raises:
             ValueError: draws of another width, or not finite.
@@ -114,6 +132,8 @@ class Burgers(Problem):
         if not np.isfinite(draws).all():
             raise ValueError("the reference of burgers needs finite draws, got some that are not")
         cosines, sines = draws[:, : self.modes], draws[:, self.modes :]
+        if self.viscosity > 0:
+            return cole_hopf(cosines, sines, cells=self.cells, time=self.time, viscosity=self.viscosity)[:, None]
         return burgers.exact(cosines, sines, cells=self.cells, time=self.time)[:, None]
 
     def families(self) -> dict[str, Family]:

@@ -17,7 +17,10 @@ from mlft.solvers.multigrid import solve_elliptic
 
 Array = np.ndarray
 
-FIELDS = ("two-phase", "lognormal")
+FIELDS = ("two-phase", "lognormal", "matern", "channels")
+ROUGH = 0.75  # the smoothness of "matern": (ν + d/2) / 2 with ν = ½ in two dimensions
+# c (of a band), A, f, φ and w of a channel: from, to
+CHANNELS = np.array([[0.0, 0.02, 0.5, 0.0, 0.02], [1.0, 0.12, 1.5, 1.0, 0.05]])
 _NORMAL_QUANTILE = 1.959963984540054  # of 97.5%
 
 
@@ -37,7 +40,17 @@ class Darcy(Problem):
         lognormal:  a = exp(σg), σ = log(contrast) / (2 · 1.96); `contrast` is the ratio of the 97.5% and 2.5%
                     quantiles of a where g has variance 1; max a / min a over one draw has a median of about twice it.
 
-    Conductivities are scaled to a geometric mean of 1, for a factor in a is only one in u.
+        matern:     as lognormal, with a smoothness of ¾: the covariance of g is, away from the sides, that of Matérn
+                    with ν = ½, exp(−r / correlation_length), up to the scale of `modes`: continuous, nowhere smooth.
+
+    These are scaled to a geometric mean of 1, for a factor in a is only one in u. The fourth kind has no g:
+
+        channels:   a = contrast^½ where |y − c_j − A_j sin 2π(f_j x + φ_j)| < w_j for one of the `channels` j, and
+                    contrast^(−½) elsewhere; c_j uniform in the j-th of equal bands, A in (0.02, 0.12), f in (0.5, 1.5),
+                    φ in (0, 1), w in (0.02, 0.05).
+
+    What makes it hard: u bends wherever a jumps, and flow seeks the best of many ways through, so that a change of a
+    anywhere is felt everywhere. A grid that averages a channel away, or closes it, gets the pressure wrong all over.
 
     **The input is a cell-wise constant function**: the value of the formula at the centres of the finest grid's cells.
     On a coarser level it is averaged over cells, on a finer grid (the reference) repeated: the same function
@@ -55,26 +68,30 @@ class Darcy(Problem):
         field: how the conductivity is made from the Gaussian field.
         contrast: ratio of large to small conductivities, more than 1.
         correlation_length: of the Gaussian field, in sides of the square.
-        smoothness: decay of its modes; larger is smoother, ½ or less is white noise at the scale of `modes`.
+        smoothness: decay of its modes; larger is smoother, ½ or less is white noise at the scale of `modes`; not for
+            matern and channels.
         modes: cosines on each axis, at most `cells`.
         source: f, the same everywhere.
+        channels: how many, for that kind of field.
         iteration_limit: iterations after which a sample is given up; at a two-phase contrast of 1e5, 40 sufficed.
 
     Raises:
         ValueError: an option out of range.
 
-    Source: Li et al., Fourier neural operator (2021), section 5.2, for the two-phase law, with τ = 3, smoothness 1.
+    Source: Li et al., Fourier neural operator (2021), section 5.2, for the two-phase law, with τ = 3, smoothness 1;
+    Lindgren, Rue, Lindström, J. R. Statist. Soc. B 73 (2011), for Matérn's covariance by powers of −Δ + τ².
     """
 
     cells: int = 128
     levels: int = 4
-    field: Literal["two-phase", "lognormal"] = "two-phase"
+    field: Literal["two-phase", "lognormal", "matern", "channels"] = "two-phase"
     contrast: float = 12.0
     correlation_length: float = 0.3
     smoothness: float = 1.0
     modes: int = 32
     source: float = 1.0
     iteration_limit: int = 500
+    channels: int = 4
 
     name = "darcy"
     equation = "−div(a ∇u) = f on the unit square, u = 0 on its boundary; a → u, a rough"
@@ -82,7 +99,7 @@ class Darcy(Problem):
     cost_exponent = 2.0
 
     def __post_init__(self) -> None:
-        for option, least in (("cells", 2), ("levels", 1), ("modes", 2), ("iteration_limit", 1)):
+        for option, least in (("cells", 2), ("levels", 1), ("modes", 2), ("iteration_limit", 1), ("channels", 1)):
             value = getattr(self, option)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{option} of darcy must be an integer of at least {least}, got {value!r}")
@@ -100,8 +117,13 @@ class Darcy(Problem):
         object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
-        """Return n rows c_k: k = (0, 1), (0, 2) …, (1, 0), (1, 1) …; row i is the same for every n."""
-        sizes = self._sizes(self.smoothness)
+        """Return n rows c_k: k = (0, 1), (0, 2) …, (1, 0), (1, 1) …, or (c, A, f, φ, w) of the channels.
+
+        Row i is the same for every n.
+        """
+        if self.field == "channels":
+            return self._draw_channels(n, generator)
+        sizes = self._sizes(ROUGH if self.field == "matern" else self.smoothness)
         normal = [torch.randn(sizes.size, generator=generator, dtype=torch.float64).numpy() for _ in range(n)]
         return np.reshape(normal, (n, sizes.size)) * sizes
 
@@ -113,8 +135,9 @@ class Darcy(Problem):
                 power of 2.
         """
         _check_grid(grid)
-        if draws.shape[1:] != (self.modes**2 - 1,):
-            raise ValueError(f"draws of darcy have shape (n, {self.modes**2 - 1}), got {draws.shape}")
+        width = 5 * self.channels if self.field == "channels" else self.modes**2 - 1
+        if draws.shape[1:] != (width,):
+            raise ValueError(f"draws of darcy have shape (n, {width}), got {draws.shape}")
         if not np.isfinite(draws).all():
             raise ValueError("draws of darcy must be finite, got some that are not")
         fields = np.empty((len(draws), 1, *self.finest.shape))
@@ -142,7 +165,12 @@ class Darcy(Problem):
         return Solved(pressures, statuses(pressures, solved.converged), scalars)
 
     def families(self) -> dict[str, Family]:
-        """Return conductivities of another smoothness or contrast, doubled ones, and those of the other field."""
+        """Return conductivities of another smoothness or contrast, doubled ones, and those of the other field.
+
+        For the kinds of field that are no power of one Gaussian field, the families of any problem.
+        """
+        if self.field not in ("two-phase", "lognormal"):
+            return super().families()
         other: Literal["two-phase", "lognormal"] = "lognormal" if self.field == "two-phase" else "two-phase"
         different = dataclasses.replace(self, field=other)
 
@@ -165,6 +193,8 @@ class Darcy(Problem):
         Raises:
             ValueError: for an amplitude that is not positive.
         """
+        if self.field == "channels":
+            return np.asarray(self.evaluate(draws, self.finest) ** amplitude)
         return dataclasses.replace(self, contrast=self.contrast**amplitude).evaluate(draws, self.finest)
 
     def _sizes(self, smoothness: float) -> Float[Array, " k"]:
@@ -173,7 +203,23 @@ class Darcy(Problem):
         sizes = sizes.ravel()[1:]
         return np.asarray(sizes / math.sqrt(float(np.sum(sizes**2))))
 
+    def _draw_channels(self, n: int, generator: torch.Generator) -> Array:
+        lowest, highest = CHANNELS[:, :, None]
+        rows = np.empty((n, 5, self.channels))
+        for i in range(n):
+            uniform = torch.rand(5, self.channels, generator=generator, dtype=torch.float64).numpy()
+            rows[i] = lowest + (highest - lowest) * uniform
+            rows[i, 0] = (np.arange(self.channels) + uniform[0]) / self.channels
+        return rows.reshape(n, -1)
+
     def _conductivity(self, coefficients: Array) -> Array:
+        if self.field == "channels":
+            x, y = self.finest.points
+            inside = np.zeros(self.finest.shape, dtype=bool)
+            for centre, swing, frequency, phase, half in coefficients.reshape(5, -1).T:
+                line = centre + swing * np.sin(2 * np.pi * (frequency * x + phase))
+                inside |= np.abs(y - line[:, None]) < half
+            return np.where(inside, self.contrast**0.5, self.contrast**-0.5)
         scaled = np.concatenate([[0.0], coefficients]).reshape(self.modes, self.modes)
         scaled[1:] /= math.sqrt(2)  # a type-III transform counts every cosine but the first twice
         scaled[:, 1:] /= math.sqrt(2)

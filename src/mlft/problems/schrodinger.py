@@ -1,8 +1,8 @@
-"""Ground states of the periodic 1D Schrödinger equation: a smooth random potential with a fast ripple on it."""
+"""Ground states of the Schrödinger and the Gross–Pitaevskii equation, in random potentials with ripples or wells."""
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -10,19 +10,25 @@ from jaxtyping import Float
 
 from mlft.grids import Grid, hierarchy, refine, restrict
 from mlft.problems.base import OK, Problem, Solved, statuses
+from mlft.problems.checks import check_choice, check_grid, check_inputs
 from mlft.problems.families import Family
+from mlft.solvers.condensate import condensates
 from mlft.solvers.eigen import ground_states
 from mlft.solvers.series import trigonometric
 
 Array = np.ndarray
 
+GAP = 0.05  # between wells, at least
+
 
 @final
 @dataclass(frozen=True)
 class Schrodinger(Problem):
-    """The ground state of −u″ + V u = E u on [0, 1), periodic: V → u > 0 with ∫ u² = 1.
+    """The ground state of −Δu + V u + β u³ = E u on the unit interval or square: V → u > 0 with ∫ u² = 1.
 
-    The potential is a finite random Fourier series, smooth wells and a ripple,
+    Periodic, or with u = 0 on the boundary. With β = 0 (`cubic`) the equation is linear. What makes it hard: the map
+    from V to u is nonlinear and not local; where two wells are nearly as deep, a small change of V moves u from the one
+    to the other. The law "ripple", in one dimension, is a finite random Fourier series, smooth wells and a ripple,
 
         V(x) = Σ_k a_k cos 2πkx + b_k sin 2πkx,   a_k, b_k ~ N(0, σ_k²),
         σ_k² = depth² / wells for k = 1 … wells,   ripple² / waves for the `waves` numbers k = first … last,
@@ -33,22 +39,41 @@ class Schrodinger(Problem):
     By default the coarsest grid, of 32 points, sees 1.6 to 4 points a wave, and its ground states are wrong by 17% on
     average; the finest, of 512, by 0.02%.
 
-    Fields are point values, in one channel. The solver is `mlft.solvers.eigen.ground_states`, of order 2 for u and for
-    E. Scalars: the "energy" E, the "bracket" (a proven lower bound of the scheme's smallest eigenvalue is this far
-    below E), the "residual" ‖Hu − Eu‖ / ‖u‖ ‖H − min V‖, and the "iterations". A sample that is not certified with
-    residual and bracket under 1e-10 ends as "not-converged", one with a value that is not finite as "not-finite".
+    The law "wells" is a sum of `wells` Gaussians and their periodic images,
+
+        V(x) = −Σ_j r_j / √(2πT) Σ_s exp(−|x − c_j − s|² / 2T),   T uniform in (0.002, 0.004), shared,
+        r_j uniform in (10, 40) in 1D and (1, 6) in 2D,   the c_j uniform, at gaps of 0.05 or more on the circle;
+
+    in 2D each coordinate of the centres so, and sorted: a law that prefers a diagonal, which is that of the source. The
+    source has two wells and β = 10, and shifts V by a constant, which changes E alone.
+
+    Fields are point values, in one channel. In the linear, periodic case in one dimension with differences the solver
+    is `mlft.solvers.eigen.ground_states`, of order 2 for u and for E. Scalars: the "energy" E, the "bracket" (a proven
+    lower bound of the scheme's smallest eigenvalue is this far below E), the "residual" ‖Hu − Eu‖ / ‖u‖ ‖H − min V‖,
+    and the "iterations". A sample that is not certified with residual and bracket under 1e-10 ends as "not-converged",
+    one with a value that is not finite as "not-finite". Else it is `mlft.solvers.condensate.condensates`, with
+    differences of order 2 or spectral, of no finite order; the same scalars but the bracket. A sample is
+    "not-converged" whose residual stays over 2e-9, or whose state is negative somewhere.
 
     Attributes:
-        cells: points of the finest grid.
+        cells: cells a side of the finest grid.
         levels: grids of ratio 2; the coarsest must keep 4 points.
-        wells: waves of the smooth part.
+        wells: waves of the smooth part; or how many wells, fewer than 20.
         depth: standard deviation of the smooth part.
         first: smallest wave number of the ripple.
         last: largest wave number of the ripple; 12 points a wave or more on the finest grid keep that accurate.
         ripple: standard deviation of the ripple.
+        dimension: 1 or 2.
+        law: of the potentials; "ripple" in one dimension only.
+        boundary: periodic, or u = 0.
+        scheme: how −Δ is discretized.
+        cubic: β, at least 0: the repulsion, in the unit of E.
 
     Raises:
         ValueError: an option out of range.
+
+    Source: Fan, Lin, Ying, Zepeda-Núñez, A multiscale neural network based on hierarchical matrices, Multiscale Model.
+    Simul. 17 (2019), section 4.1, for the law "wells"; Bao, Du, SIAM J. Sci. Comput. 25 (2004), for the equation.
     """
 
     cells: int = 512
@@ -58,23 +83,32 @@ class Schrodinger(Problem):
     first: int = 8
     last: int = 20
     ripple: float = 400.0
+    dimension: Literal[1, 2] = 1
+    law: Literal["ripple", "wells"] = "ripple"
+    boundary: Literal["periodic", "dirichlet"] = "periodic"
+    scheme: Literal["differences", "spectral"] = "differences"
+    cubic: float = 0.0
 
     name = "schrodinger"
-    equation = "−u″ + V u = E u on [0, 1), periodic; V → ground state u > 0, ∫ u² = 1"
-    order = 2.0
-    cost_exponent = 1.0
+    equation = "−Δu + V u + β u³ = E u on the unit interval or square, periodic or u = 0; V → u > 0, ∫ u² = 1"
 
     def __post_init__(self) -> None:
         for option in ("cells", "levels", "wells", "first", "last"):
             value = getattr(self, option)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{option} of schrodinger must be a positive integer, got {value!r}")
-        for option in ("depth", "ripple"):
+        check_choice(self, "dimension", (1, 2))
+        check_choice(self, "law", ("ripple", "wells") if self.dimension == 1 else ("wells",))
+        check_choice(self, "boundary", ("periodic", "dirichlet"))
+        check_choice(self, "scheme", ("differences", "spectral"))
+        for option in ("depth", "ripple", "cubic"):
             if not 0 <= getattr(self, option) < math.inf:
                 raise ValueError(
                     f"{option} of schrodinger must be 0 or more, and finite, got {getattr(self, option)!r}"
                 )
-        if not self.wells < self.first <= self.last:
+        if self.law == "wells" and self.wells > 19:
+            raise ValueError(f"at most 19 wells of schrodinger fit at gaps of 0.05, got wells={self.wells}")
+        if self.law == "ripple" and not self.wells < self.first <= self.last:
             raise ValueError(
                 f"the ripple of schrodinger must be shorter than its wells, wells < first <= last; "
                 f"got {self.wells=}, {self.first=}, {self.last=}"
@@ -84,8 +118,10 @@ class Schrodinger(Problem):
                 f"{self.levels} levels of schrodinger need 2**(levels + 1) cells, so 4 points on the coarsest grid; "
                 f"got {self.cells}"
             )
-        finest = Grid((self.cells,), centring="nodal")
+        finest = Grid((self.cells,) * self.dimension, centring="nodal", periodic=self.boundary == "periodic")
         object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
+        object.__setattr__(self, "order", 2.0 if self.scheme == "differences" else math.inf)
+        object.__setattr__(self, "cost_exponent", float(self.dimension))
 
     @property
     def waves(self) -> tuple[int, ...]:
@@ -93,35 +129,43 @@ class Schrodinger(Problem):
         return (*range(1, self.wells + 1), *range(self.first, self.last + 1))
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
-        """Return n rows (a, b) of the coefficients of the cosines and the sines, in the order of `waves`."""
+        """Return n rows: (a, b), of the cosines and the sines in the order of `waves`; or (r, T, c) of the wells."""
+        if self.law == "wells":
+            return self._draw_wells(n, generator)
         ripples = self.last - self.first + 1
         sizes = [self.depth / math.sqrt(self.wells)] * self.wells + [self.ripple / math.sqrt(ripples)] * ripples
         normal = torch.randn(n, 2 * len(sizes), generator=generator, dtype=torch.float64)
         return normal.numpy() * np.tile(sizes, 2)
 
-    def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n 1 points"]:
+    def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n 1 *grid"]:
         """Return the values of V at the points of a grid, whether or not the grid resolves the ripple.
 
         Raises:
-            ValueError: draws of another width, or a grid that is not periodic and nodal on the unit interval.
+            ValueError: draws of another width, or a grid of another kind.
         """
-        _check_grid(grid)
+        check_grid(self, grid)
+        if self.law == "wells":
+            return self._evaluate_wells(draws, grid)
         waves = self.waves
         if draws.shape[1] != 2 * len(waves):
             raise ValueError(f"draws of schrodinger have shape (n, {2 * len(waves)}), got {draws.shape}")
         cosines, sines = draws[:, : len(waves)], draws[:, len(waves) :]
-        return trigonometric(cosines, sines, waves=waves, points=grid.cells[0])[:, None]
+        fields = trigonometric(cosines, sines, waves=waves, points=grid.cells[0])
+        return (fields if grid.periodic else np.concatenate([fields, fields[:, :1]], axis=1))[:, None]
 
-    def solve(self, inputs: Float[Array, "n 1 points"], grid: Grid) -> Solved:
-        """Return the ground states, with the scalars "energy", "bracket", "residual" and "iterations".
+    def solve(self, inputs: Float[Array, "n 1 *grid"], grid: Grid) -> Solved:
+        """Return the ground states, with the scalars "energy", "residual" and "iterations", and maybe "bracket".
 
         Raises:
-            ValueError: inputs that are not on the grid, a grid that is not periodic and nodal on the unit interval, or
-                one of fewer than 3 points.
+            ValueError: inputs that are not on the grid, or a grid of another kind, or of fewer than 3 points.
         """
-        _check_grid(grid)
-        if inputs.shape[1:] != (1, *grid.shape):
-            raise ValueError(f"inputs of schrodinger on {grid} have shape (n, 1, {grid}), got {inputs.shape}")
+        check_inputs(self, inputs, grid)
+        periodic, spectral = self.boundary == "periodic", self.scheme == "spectral"
+        if self.dimension > 1 or self.cubic > 0 or not periodic or spectral:
+            found = condensates(inputs[:, 0], cubic=float(self.cubic), periodic=periodic, spectral=spectral)
+            scalars = {"energy": found.energies, "residual": found.residuals}
+            scalars["iterations"] = found.iterations.astype(np.float64)
+            return Solved(found.states[:, None], statuses(found.states[:, None], found.converged), scalars)
         ground = ground_states(inputs[:, 0], grid.lengths[0])
         scalars = {
             "energy": ground.energies,
@@ -133,7 +177,12 @@ class Schrodinger(Problem):
         return Solved(states, statuses(states, ground.converged), scalars)
 
     def families(self) -> dict[str, Family]:
-        """Return potentials with a weaker or a stronger ripple, other sizes, a constant added, and square wells."""
+        """Return potentials with a weaker or a stronger ripple, other sizes, a constant added, and square wells.
+
+        For the law "wells", the families of any problem.
+        """
+        if self.law != "ripple":
+            return super().families()
 
         def rippled(factor: float) -> Family:
             ratio = np.tile([1.0 if k <= self.wells else factor for k in self.waves], 2)
@@ -148,14 +197,17 @@ class Schrodinger(Problem):
             "other family: square wells": lambda draws: self.depth * np.sign(rippled(0.0)(draws)),
         }
 
-    def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 points"]:
+    def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 *grid"]:
         """Return (4 u_{4n} − u_{2n}) / 3 on the finest grid, extrapolated from those refined by 2 and by 4.
 
         Of order 4: with the default options within 1e-6 of a spectral solution, relative L2, when u_n is 2e-4 away.
+        With the spectral scheme the solution on the grid refined by 2.
 
         Raises:
             ValueError: if a solve fails.
         """
+        if self.scheme == "spectral":
+            return self._solved(draws, refine(self.finest))
         fine, finer = (self._solved(draws, refine(self.finest, ratio)) for ratio in (2, 4))
         return (4 * finer - fine) / 3
 
@@ -165,7 +217,32 @@ class Schrodinger(Problem):
             raise ValueError(f"a reference solve of schrodinger on {grid} failed: {sorted(set(solved.status))}")
         return restrict(solved.solutions, to=self.finest)
 
+    def _draw_wells(self, n: int, generator: torch.Generator) -> Array:
+        """Spacings of points at random on a circle are uniform on a simplex: exponential numbers over their sum."""
+        strongest = (10.0, 40.0) if self.dimension == 1 else (1.0, 6.0)
+        rows = np.empty((n, self.wells * (1 + self.dimension) + 1))
+        for i in range(n):
+            uniform = torch.rand(self.wells + 1, generator=generator, dtype=torch.float64).numpy()
+            rows[i, : self.wells] = strongest[0] + (strongest[1] - strongest[0]) * uniform[:-1]
+            rows[i, self.wells] = 0.002 + 0.002 * uniform[-1]
+            for axis in range(self.dimension):
+                start, *others = torch.rand(self.wells + 1, generator=generator, dtype=torch.float64).tolist()
+                spacings = -np.log1p(-np.array(others))
+                gaps = GAP + (1 - GAP * self.wells) * spacings / spacings.sum()
+                first = self.wells * (1 + axis) + 1
+                rows[i, first : first + self.wells] = np.sort((start + np.cumsum(gaps)) % 1.0)
+        return rows
 
-def _check_grid(grid: Grid) -> None:
-    if grid.dimension != 1 or grid.lengths != (1.0,) or grid.centring != "nodal" or not grid.periodic:
-        raise ValueError(f"schrodinger lives on periodic nodal grids of the unit interval, got {grid!r}")
+    def _evaluate_wells(self, draws: Array, grid: Grid) -> Array:
+        width = self.wells * (1 + self.dimension) + 1
+        if draws.shape[1] != width:
+            raise ValueError(f"draws of schrodinger have shape (n, {width}), got {draws.shape}")
+        fields, (x, *_) = np.zeros((len(draws), 1, *grid.shape)), grid.points
+        for i, row in enumerate(draws):
+            spread = row[self.wells]
+            for j in range(self.wells):
+                centres = row[self.wells + 1 + j :: self.wells]
+                bumps = [sum(np.exp(-((x - c - s) ** 2) / (2 * spread)) for s in (-1, 0, 1)) for c in centres]
+                shape = bumps[0] if self.dimension == 1 else np.outer(bumps[0], bumps[1])
+                fields[i, 0] -= row[j] / math.sqrt(2 * math.pi * spread) * shape
+        return fields

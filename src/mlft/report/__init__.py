@@ -6,11 +6,12 @@ from pathlib import Path
 from mlft.errors import MlftError
 from mlft.experiment.record import RECORD, read_facts
 from mlft.report.compare import COMPARISON, compare_report
+from mlft.report.gallery import gallery_page
 from mlft.report.metrics import metrics_csv
 from mlft.report.run import run_report
 from mlft.report.trust import trust_lines, trust_report
 
-__all__ = ["trust_lines", "write_report", "write_trust_report"]
+__all__ = ["trust_lines", "write_gallery", "write_report", "write_trust_report"]
 
 
 def write_report(folder: Path) -> Path:
@@ -51,6 +52,16 @@ def write_trust_report(folder: Path) -> Path:
         _write(folder / name, text)
     _write(folder / "trust.html", page)
     return folder / "trust.html"
+
+
+def write_gallery(folder: Path) -> Path:
+    """Write `gallery.html`, a page with a picture and the statement of every problem, and return its path.
+
+    Raises:
+        MlftError: if it cannot be written.
+    """
+    _write(folder / "gallery.html", gallery_page())
+    return folder / "gallery.html"
 
 
 def _write(file: Path, text: str) -> None:

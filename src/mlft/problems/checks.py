@@ -1,0 +1,109 @@
+"""What problems refuse, in one wording: options out of range; draws, inputs and grids of another kind."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlft.grids import Grid
+from mlft.problems.base import Problem
+
+Array = np.ndarray
+
+
+def check_integers(problem: Problem, **least: int) -> None:
+    """Refuse options that are not integers of at least the stated bounds.
+
+    Raises:
+        ValueError: naming the option, its value and the bound.
+    """
+    for option, bound in least.items():
+        value = getattr(problem, option)
+        if not isinstance(value, int) or value < bound:
+            raise ValueError(f"{option} of {problem.name} must be an integer of at least {bound}, got {value!r}")
+
+
+def check_numbers(problem: Problem, **above: float) -> None:
+    """Refuse options that are not finite numbers above the stated bounds.
+
+    Raises:
+        ValueError: naming the option, its value and the bound.
+    """
+    for option, bound in above.items():
+        value = getattr(problem, option)
+        if not bound < value < math.inf:
+            raise ValueError(f"{option} of {problem.name} must be finite and above {bound:g}, got {value!r}")
+
+
+def check_between(problem: Problem, option: str, low: float, high: float) -> None:
+    """Refuse an option outside [low, high).
+
+    Raises:
+        ValueError: naming the option, its value and the bounds.
+    """
+    value = getattr(problem, option)
+    if not low <= value < high:
+        raise ValueError(f"{option} of {problem.name} must be at least {low:g} and below {high:g}, got {value!r}")
+
+
+def check_choice(problem: Problem, option: str, offered: Sequence[object]) -> None:
+    """Refuse an option that is none of the values offered.
+
+    Raises:
+        ValueError: naming the option, its value and the values offered.
+    """
+    value = getattr(problem, option)
+    if value not in offered:
+        raise ValueError(f"{option} of {problem.name} is one of {', '.join(map(str, offered))}; got {value!r}")
+
+
+def check_grid(problem: Problem, grid: Grid) -> None:
+    """Refuse a grid that is not of the kind of the problem's hierarchy: same box and centring, cells in proportion.
+
+    Raises:
+        ValueError: saying what the problem lives on.
+    """
+    finest = problem.finest
+    kind = (grid.dimension, grid.lengths, grid.centring, grid.periodic)
+    expected = (finest.dimension, finest.lengths, finest.centring, finest.periodic)
+    stretched = len({n * finest.cells[0] // m for n, m in zip(grid.cells, finest.cells, strict=False)}) > 1
+    if kind != expected or stretched:
+        ends = "periodic" if finest.periodic else "bounded"
+        raise ValueError(
+            f"{problem.name} lives on {ends} {finest.centring} grids of the box {finest.lengths}, "
+            f"with cells as {finest}; got {grid!r}"
+        )
+
+
+def check_draws(problem: Problem, draws: Array, width: int) -> None:
+    """Refuse draws that are not rows of `width` finite numbers.
+
+    Raises:
+        ValueError: saying the shape that was got.
+    """
+    if draws.ndim != 2 or draws.shape[1] != width:
+        raise ValueError(f"draws of {problem.name} have shape (n, {width}), got {draws.shape}")
+    if not np.isfinite(draws).all():
+        raise ValueError(f"draws of {problem.name} must be finite, got some that are not")
+
+
+def check_inputs(problem: Problem, inputs: Array, grid: Grid, channels: int = 1) -> None:
+    """Refuse inputs that do not lie on a grid of the problem.
+
+    Raises:
+        ValueError: saying the shape that was got.
+    """
+    check_grid(problem, grid)
+    if inputs.shape[1:] != (channels, *grid.shape):
+        shape = ", ".join(map(str, (channels, *grid.shape)))
+        raise ValueError(f"inputs of {problem.name} on {grid} have shape (n, {shape}), got {inputs.shape}")
+
+
+def check_above(problem: Problem, inputs: Array, bound: float, what: str) -> None:
+    """Refuse inputs with a value that is not above a bound (one that is not a number passes: it fails by name).
+
+    Raises:
+        ValueError: saying the least value that was got.
+    """
+    if (inputs <= bound).any():
+        raise ValueError(f"{what} of {problem.name} must be above {bound:g} everywhere, got {np.nanmin(inputs):.6g}")

@@ -1,0 +1,158 @@
+"""A multiscale coefficient in one dimension: coarse grids see its mean, the solution sees its harmonic mean."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from mlft.grids import Grid, hierarchy
+from mlft.problems.base import Problem, Solved, statuses
+from mlft.problems.checks import (
+    check_above,
+    check_between,
+    check_draws,
+    check_grid,
+    check_inputs,
+    check_integers,
+    check_numbers,
+)
+from mlft.solvers.layered import solve_layered
+
+Array = np.ndarray
+
+
+@final
+@dataclass(frozen=True)
+class Elliptic1d(Problem):
+    """−(a(x, x/ε) u′)′ = source on (0, 1) with u = 0 at both ends, from a to u.
+
+    The coefficient is a slow function times a fast one,
+
+        a(x, y) = ā(x) (1 + ripple cos(2πy + φ)),   ā(x) = 1 + contrast Σ_k w_k c_k cos kπx,   k = 1 … modes,
+        c_k uniform in (−1, 1),   w_k = 1/k / Σ_j 1/j,   φ uniform in (0, 2π).
+
+    As ε → 0 the solution tends to that of the homogenised coefficient, the harmonic mean a* = ā √(1 − ripple²), with an
+    error of O(ε): `homogenised` returns it. Fields are exact cell averages. What makes it hard: a grid that does not
+    resolve ε averages a to ā, not to a*, and its solution is too small by √(1 − ripple²), whatever its order; the
+    rates of levels change where they begin to resolve ε.
+
+    The solver, `mlft.solvers.layered.solve_layered`, takes a as constant in each cell: order 2 once ε is resolved. The
+    reference is exact, by quadrature. A sample that is not finite ends as "not-finite".
+
+    Attributes:
+        cells: cells of the finest grid.
+        levels: grids of ratio 2.
+        epsilon: ε, the period of the fast part, in the unit of length.
+        ripple: size of the fast part, at least 0 and below 1.
+        contrast: size of the slow part, at least 0 and below 1.
+        modes: cosines of the slow part.
+        source: f, the same everywhere.
+
+    Raises:
+        ValueError: an option out of range.
+
+    Source: Bensoussan, Lions, Papanicolaou, Asymptotic Analysis for Periodic Structures (1978), chapter 1; Hou, Wu, A
+    multiscale finite element method, J. Comput. Phys. 134 (1997), for the coarse grids.
+    """
+
+    cells: int = 1024
+    levels: int = 5
+    epsilon: float = 0.02
+    ripple: float = 0.8
+    contrast: float = 0.5
+    modes: int = 4
+    source: float = 1.0
+
+    name = "elliptic1d"
+    equation = "−(a(x, x/ε) u′)′ = f on (0, 1), u = 0 at both ends; a, oscillating → u"
+    order = 2.0
+    cost_exponent = 1.0
+
+    def __post_init__(self) -> None:
+        check_integers(self, cells=2, levels=1, modes=1)
+        check_numbers(self, epsilon=0, source=-math.inf)
+        check_between(self, "ripple", 0, 1)
+        check_between(self, "contrast", 0, 1)
+        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,), periodic=False), self.levels))
+
+    def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
+        """Return n rows (c_1 … c_modes, φ/2π)."""
+        uniform = torch.rand(n, self.modes + 1, generator=generator, dtype=torch.float64).numpy()
+        uniform[:, :-1] = 2 * uniform[:, :-1] - 1
+        return uniform
+
+    def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n 1 cells"]:
+        """Return exact cell averages of a, whether or not the grid resolves ε.
+
+        Raises:
+            ValueError: draws of another width or not finite, or a grid of another kind.
+        """
+        check_draws(self, draws, self.modes + 1)
+        check_grid(self, grid)
+        (x,), (h,), sizes = grid.points, grid.spacing, self._sizes()
+        fast, phase = 2 / self.epsilon, 2 * np.pi * draws[:, -1, None]  # in half turns a unit of length
+
+        def mean(number: float, angle: Array | float) -> Array:
+            return np.sinc(number * h / 2) * np.cos(np.pi * number * x + angle)
+
+        fields = 1 + self.ripple * mean(fast, phase)
+        for k in range(1, self.modes + 1):  # in this order: no sample sees its batch
+            slow = mean(k, 0.0) + 0.5 * self.ripple * (mean(fast + k, phase) + mean(fast - k, phase))
+            fields += sizes[k - 1] * draws[:, k - 1, None] * slow
+        return fields[:, None]
+
+    def solve(self, inputs: Float[Array, "n 1 cells"], grid: Grid) -> Solved:
+        """Return the solutions of the scheme.
+
+        Raises:
+            ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
+        """
+        check_inputs(self, inputs, grid)
+        check_above(self, inputs, 0.0, "the coefficient")
+        fields = solve_layered(inputs[:, 0], self.source, width=grid.spacing[0])
+        fields[~np.isfinite(inputs[:, 0]).all(axis=1)] = np.nan
+        return Solved(fields[:, None], statuses(fields[:, None]))
+
+    def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
+        """Return exact cell averages of u on the finest grid, by Gauss's rule with 8 points on 32 parts of a period.
+
+        Raises:
+            ValueError: draws of another width or not finite.
+        """
+        return self._exact(draws, self.ripple)
+
+    def homogenised(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
+        """Return exact cell averages on the finest grid of the limit ε → 0, the solution for a* = ā √(1 − ripple²).
+
+        Raises:
+            ValueError: draws of another width or not finite.
+        """
+        return self._exact(draws, 0.0) / math.sqrt(1 - self.ripple**2)
+
+    def _sizes(self) -> Array:
+        sizes = 1 / np.arange(1.0, self.modes + 1)
+        return self.contrast * sizes / sizes.sum()
+
+    def _exact(self, draws: Array, ripple: float) -> Array:
+        """u′ = −(q_0 + f x)/a with q_0 from u(1) = 0; a cell's average is u(left) + ∫ u′ (right − s) ds / h."""
+        check_draws(self, draws, self.modes + 1)
+        parts = max(1, math.ceil(32 * self.finest.spacing[0] / self.epsilon))
+        nodes, weights = np.polynomial.legendre.leggauss(8)
+        h = self.finest.spacing[0]
+        places = ((np.arange(parts)[:, None] + 0.5 + 0.5 * nodes) / parts).reshape(-1)  # in a cell
+        weights = np.tile(weights, parts) / (2 * parts) * h
+        x = (np.arange(self.cells)[:, None] + places) * h
+        solutions = np.empty((len(draws), 1, self.cells))
+        for i, row in enumerate(draws):
+            slow = np.ones_like(x)
+            for k, size in enumerate(self._sizes(), 1):
+                slow += size * row[k - 1] * np.cos(np.pi * k * x)
+            inverse = 1 / (slow * (1 + ripple * np.cos(2 * np.pi * (x / self.epsilon + row[-1]))))
+            flux = x - np.sum(weights * inverse * x) / np.sum(weights * inverse)
+            slopes = -self.source * weights * inverse * flux
+            start = np.concatenate([[0.0], np.cumsum(slopes.sum(axis=1))[:-1]])
+            solutions[i, 0] = start + (slopes * (1 - places)).sum(axis=1)
+        return solutions

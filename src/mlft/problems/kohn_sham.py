@@ -1,0 +1,122 @@
+"""The Kohn–Sham map: from a potential of random wells to the density of the electrons in it; a dense eigenproblem."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from mlft.grids import Grid, hierarchy
+from mlft.problems.base import DEGENERATE, OK, Problem, Solved, statuses
+from mlft.problems.checks import check_choice, check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.solvers.orbitals import orbital_densities
+
+Array = np.ndarray
+
+SMALLEST_GAP = 1e-9
+
+
+@final
+@dataclass(frozen=True)
+class KohnSham(Problem):
+    """−½ψ_i″ + V ψ_i = E_i ψ_i on a periodic box, ρ = Σ |ψ_i|² over the `electrons` lowest: from V to ρ.
+
+    One electron in each orbital and as many wells, in atomic units, on a box of the length 10 · electrons:
+
+        V(x) = −Σ_j c_j Σ_s exp(−(x − R_j − s)² / 2 width²),   c_j uniform in (0.8, 1.2),
+
+    the R_j uniform on the circle at gaps of twice the width or more, s over the periodic images. Fields are point
+    values, in one channel. Scalars: the "energy" Σ E_i, and the "gap" to the next orbital. Where the gap is under 1e-9,
+    as for wells that do not feel each other, the density is not determined and the sample ends as "degenerate"; one
+    that is not finite as "not-finite".
+
+    What makes it hard: each solve is the full matrix's lowest eigenpairs, (points)³; and where the gap is small, a
+    small change of V moves an electron from one well to another. (The source drops such samples; here they stay, and
+    the gap tells them.) The scheme is of order 2 with differences; spectral, of no finite order, it is exact to 1e-4 on
+    80 points and to 1e-9 on 160 by default.
+
+    Attributes:
+        cells: points of the finest grid.
+        levels: grids of ratio 2; the coarsest must keep more points than electrons.
+        electrons: how many, and how many wells.
+        width: of a well, in the unit of length; below 5 for the gaps to fit.
+        scheme: how −½ d²/dx² is discretized.
+
+    Raises:
+        ValueError: an option out of range.
+
+    Source: Fan, Lin, Ying, Zepeda-Núñez, A multiscale neural network based on hierarchical matrices, Multiscale Model.
+    Simul. 17 (2019), section 4.2.
+    """
+
+    cells: int = 320
+    levels: int = 4
+    electrons: int = 8
+    width: float = 2.0
+    scheme: Literal["differences", "spectral"] = "differences"
+
+    name = "kohn-sham"
+    equation = "−½ψ″ + V ψ = E ψ, periodic, ρ = Σ |ψ|² over the lowest; V → ρ"
+    cost_exponent = 2.7
+
+    def __post_init__(self) -> None:
+        check_integers(self, cells=2, levels=1, electrons=1)
+        check_numbers(self, width=0)
+        check_choice(self, "scheme", ("differences", "spectral"))
+        if self.width >= 5:
+            raise ValueError(f"width of kohn-sham must be below 5 for the gaps of 2 widths to fit, got {self.width!r}")
+        finest = Grid((self.cells,), (10.0 * self.electrons,), centring="nodal")
+        grids = hierarchy(finest, self.levels)
+        if grids[0].cells[0] < max(3, self.electrons + 1):
+            raise ValueError(
+                f"{self.electrons} electrons of kohn-sham need at least {max(3, self.electrons + 1)} points on the "
+                f"coarsest grid, got {grids[0].cells[0]}: ask for more cells or fewer levels"
+            )
+        object.__setattr__(self, "hierarchy", grids)
+        object.__setattr__(self, "order", 2.0 if self.scheme == "differences" else math.inf)
+
+    def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
+        """Return n rows (c, R), the R sorted."""
+        rows, count, length = np.empty((n, 2 * self.electrons)), self.electrons, self.finest.lengths[0]
+        for i in range(n):
+            uniform = torch.rand(2 * count + 1, generator=generator, dtype=torch.float64).numpy()
+            rows[i, :count] = 0.8 + 0.4 * uniform[:count]
+            spacings = -np.log1p(-uniform[count:-1])  # those of points at random: uniform on a simplex
+            gaps = 2 * self.width + (length - 2 * self.width * count) * spacings / spacings.sum()
+            rows[i, count:] = np.sort((length * uniform[-1] + np.cumsum(gaps)) % length)
+        return rows
+
+    def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n 1 points"]:
+        """Return the values of V at the points of a grid.
+
+        Raises:
+            ValueError: draws of another width or not finite, or a grid of another kind.
+        """
+        check_draws(self, draws, 2 * self.electrons)
+        check_grid(self, grid)
+        (x,), (length,) = grid.points, grid.lengths
+        images = math.ceil(8 * self.width / length) + 1
+        fields = np.zeros((len(draws), *grid.shape))
+        for i, row in enumerate(draws):
+            for depth, centre in zip(row[: self.electrons], row[self.electrons :], strict=True):
+                for s in range(-images, images + 1):
+                    fields[i] -= depth * np.exp(-((x - centre - s * length) ** 2) / (2 * self.width**2))
+        return fields[:, None]
+
+    def solve(self, inputs: Float[Array, "n 1 points"], grid: Grid) -> Solved:
+        """Return the densities, with the scalars "energy" and "gap".
+
+        Raises:
+            ValueError: inputs that are not on the grid, or a grid of another kind or of too few points.
+        """
+        check_inputs(self, inputs, grid)
+        spectral, length = self.scheme == "spectral", grid.lengths[0]
+        found = orbital_densities(inputs[:, 0], electrons=self.electrons, length=length, spectral=spectral)
+        fields = found.densities[:, None]
+        status = [
+            DEGENERATE if state == OK and gap < SMALLEST_GAP else state
+            for state, gap in zip(statuses(fields), found.gaps, strict=True)
+        ]
+        return Solved(fields, tuple(status), {"energy": found.energies, "gap": found.gaps})

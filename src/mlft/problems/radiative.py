@@ -1,0 +1,104 @@
+"""Radiative transfer in a slab: the mean intensity of light that a random scatterer leaves, by a dense solve."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.special import erf
+
+from mlft.grids import Grid, hierarchy
+from mlft.problems.base import Problem, Solved, statuses
+from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.solvers.transfer import mean_intensity
+
+Array = np.ndarray
+
+GAP = 0.05  # between the centres of scatterers, at least
+
+
+@final
+@dataclass(frozen=True)
+class RadiativeTransfer(Problem):
+    """φ = K (μ_s φ + 1) on (0, 1): from the scattering coefficient μ_s to the mean intensity φ.
+
+    (Kq)(x) = ∫ ½E₁(|∫_x^y μ_s + μ_a|) q(y) dy: light of a unit source, absorbed and scattered in a slab that none
+    enters from outside. The scatterers are `strength` times Gaussians,
+
+        μ_s(x) = strength Σ_j r_j / √(2πT) exp(−(x − c_j)² / 2T),   T uniform in (0.002, 0.004), shared,
+        r_j uniform in (0.1, 0.3),   the c_j uniform in (0.2, 0.8), at gaps of 0.05 or more.
+
+    Fields are exact cell averages, in one channel. The solver, `mlft.solvers.transfer.mean_intensity`, is of order 2.
+    What makes it hard is its price: every place sees every other, the matrix is full, a solve costs (cells)³. The map
+    is smooth, its kernel singular on the diagonal. A sample that is not finite ends as "not-finite".
+
+    A sample needs room for three matrices of cells²: 2.5 MB at 320 cells, 50 MB at 1,440.
+
+    Attributes:
+        cells: cells of the finest grid.
+        levels: grids of ratio 2.
+        scatterers: how many Gaussians, fewer than 12.
+        strength: their strength, over that of the source; positive.
+        absorption: μ_a, in 1/length; positive.
+
+    Raises:
+        ValueError: an option out of range.
+
+    Source: Fan, Lin, Ying, Zepeda-Núñez, A multiscale neural network based on hierarchical nested bases, Res. Math.
+    Sci. 6 (2019), arXiv 1808.02376, section 4.3.
+    """
+
+    cells: int = 320
+    levels: int = 4
+    scatterers: int = 2
+    strength: float = 1.0
+    absorption: float = 0.2
+
+    name = "radiative-transfer"
+    equation = "φ = K(μ_s φ + 1) on (0, 1), K with the kernel ½E₁ of the optical depth; μ_s → φ"
+    order = 2.0
+    cost_exponent = 2.5
+
+    def __post_init__(self) -> None:
+        check_integers(self, cells=2, levels=1, scatterers=1)
+        check_numbers(self, strength=0, absorption=0)
+        if self.scatterers > 11:
+            raise ValueError(f"at most 11 scatterers of radiative-transfer fit at gaps of 0.05, got {self.scatterers}")
+        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,), periodic=False), self.levels))
+
+    def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
+        """Return n rows (r, c, T)."""
+        rows, count = np.empty((n, 2 * self.scatterers + 1)), self.scatterers
+        for i in range(n):
+            uniform = torch.rand(2 * count + 1, generator=generator, dtype=torch.float64).numpy()
+            rows[i, :count] = 0.1 + 0.2 * uniform[:count]
+            room = 0.6 - GAP * (count - 1)  # points at gaps are sorted points of a shorter interval, pushed apart
+            rows[i, count:-1] = 0.2 + room * np.sort(uniform[count:-1]) + GAP * np.arange(count)
+            rows[i, -1] = 0.002 + 0.002 * uniform[-1]
+        return rows
+
+    def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n 1 cells"]:
+        """Return exact cell averages of μ_s.
+
+        Raises:
+            ValueError: draws of another width or not finite, or a grid of another kind.
+        """
+        check_draws(self, draws, 2 * self.scatterers + 1)
+        check_grid(self, grid)
+        faces, fields = np.arange(grid.cells[0] + 1) / grid.cells[0], np.zeros((len(draws), *grid.shape))
+        for i, row in enumerate(draws):
+            for j in range(self.scatterers):
+                covered = erf((faces - row[self.scatterers + j]) / np.sqrt(2 * row[-1]))
+                fields[i] += 0.5 * self.strength * row[j] * grid.cells[0] * np.diff(covered)
+        return fields[:, None]
+
+    def solve(self, inputs: Float[Array, "n 1 cells"], grid: Grid) -> Solved:
+        """Return the mean intensities.
+
+        Raises:
+            ValueError: inputs that are not on the grid or negative, or a grid of another kind.
+        """
+        check_inputs(self, inputs, grid)
+        fields = mean_intensity(inputs[:, 0], absorption=float(self.absorption), width=grid.spacing[0])
+        return Solved(fields[:, None], statuses(fields[:, None]))
