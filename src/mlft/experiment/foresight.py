@@ -134,7 +134,19 @@ def _forecast(solver: Solver, price: Prices, network: nn.Module | None) -> dict[
     plan = _planned(solver, outlook, price, list(price.pilot))
     if solver.asked.strategy == "finetune:mlmc":
         plan = _by_variances(outlook, pilot, plan, price)
-    return {"plan": _plain(plan.facts), "facts": _plain(_facts(solver, outlook, pilot))}
+    facts = _facts(solver, outlook, pilot) | {"by_budget": _by_budget(outlook, price)}
+    return {"plan": _plain(plan.facts), "facts": _plain(facts)}
+
+
+def _by_budget(outlook: Outlook, price: Prices) -> list[list[float]]:
+    """Return (budget, predicted error, lower, upper) of the best plan from an eighth to eight times the budget."""
+    rows = []
+    for budget in (price.budget * 2.0**i for i in range(-3, 4)):
+        if budget >= 2 * min(price.costs):
+            stream = torch.Generator().manual_seed(0)
+            plan = outlook.plan(price.costs, budget, bought=[0] * len(price.costs), seed=stream)
+            rows.append([budget, plan.predicted or 0.0, *(plan.interval or (0.0, 0.0))])
+    return rows
 
 
 def _planned(solver: Solver, outlook: Outlook, price: Prices, bought: list[int]) -> Plan:

@@ -38,6 +38,7 @@ def _rows(facts: Facts) -> list[tuple[str, int | str, Any]]:
     for stage in facts["stages"]:
         told = {"error_before": stage["error_before"], "error_after": stage["error_after"]}
         told |= {"kept": int(stage["kept"]), "blend": stage["blend"], "steps": stage["steps"]}
+        told |= {name: stage[name] for name in ("movement", "alignment") if name in stage}
         rows += [(f"stage_{name}", stage["level"], value) for name, value in told.items()]
     return rows
 

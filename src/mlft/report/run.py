@@ -8,6 +8,7 @@ import numpy as np
 from mlft.experiment.record import read_evaluation, read_facts
 from mlft.grids import Grid
 from mlft.report.fields import Shown, sample_figures
+from mlft.report.foresight import foresight
 from mlft.report.page import document, figure, paragraph, section, title
 from mlft.report.rivals import rivals, verdict
 from mlft.report.sections import ledger, measured, plan, repeat, training
@@ -29,6 +30,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
         (_header(facts), {}),
         (_story(shown, samples), samples),
         plan(facts),
+        foresight(facts),
         ledger(facts),
         training(facts),
         measured(facts, evaluation["errors"].astype(np.float64)),

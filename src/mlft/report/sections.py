@@ -79,12 +79,14 @@ def training(facts: Facts) -> Section:
         Column("Steps"),
         Column("Before", "held-out error"),
         Column("After", "held-out error"),
+        Column("Kernel moved", "relative"),
         Column("Guard", text=True),
     )
     rows = [
         [
             *[number(stage["level"]), grids[stage["level"]], number(stage["samples"]), number(stage["held_out"])],
-            *[number(stage["steps"]), error(stage["error_before"]), error(stage["error_after"]), _guard(stage)],
+            *[number(stage["steps"]), error(stage["error_before"]), error(stage["error_after"])],
+            *[number(stage.get("movement")), _guard(stage)],
         ]
         for stage in stages
     ]
@@ -95,7 +97,13 @@ def training(facts: Facts) -> Section:
         "weights before the stage. Full dot: the weights that were kept"
         + (rejected if any(not stage["kept"] for stage in stages) else ".")
     )
+    regime = (
+        "Kernel moved: ‖K_after − K_before‖ / ‖K_before‖ of the network's tangent kernel over the stage, on fresh "
+        "draws. Far below 1 the network stays in the kernel regime, where the theory of the plan holds; above, it "
+        "learns features."
+    )
     told = table("Stages in the order of training", columns, rows)
+    told += paragraph(regime, "soft") if any(stage.get("movement") is not None for stage in stages) else ""
     if not any(e is not None for stage in stages for e in (stage["error_before"], stage["error_after"])):
         return section("Error by stage", paragraph("Nothing was held out, so no stage could be judged."), told), {}
     drawings = {"stages": stage_figure(stages, grids)}
