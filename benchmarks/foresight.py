@@ -17,7 +17,7 @@ from loky import ProcessPoolExecutor
 
 from mlft.estimators import ESTIMATORS
 from mlft.experiment import configure, read_facts
-from mlft.experiment.foresight import estimate
+from mlft.experiment.foresight import estimate, outlook_of
 from mlft.experiment.loop import quiet
 from mlft.experiment.pilot import solve_pilot
 from mlft.experiment.setup import store_identity
@@ -46,8 +46,9 @@ def cell(case: str, budget: int, seed: int, out: Path) -> dict[str, float]:
             solver = Solver(problem, store, asked, pool, quiet)
             pilot = solve_pilot(solver, tuple(told["foresight"]["pilot"]))
             started = time.process_time()
-            outlook = estimate(solver, pilot, None)
-            row[f"{name} seconds"] = time.process_time() - started
+            known = name == told["foresight"]["estimator"]  # the run's own: estimating again would give the same
+            outlook = outlook_of(asked, told["foresight"], pilot) if known else estimate(solver, pilot, None)
+            row[f"{name} seconds"] = told["seconds"]["plan"] if known else time.process_time() - started
         row[name] = predict(outlook.curves(), samples, bias=outlook.bias(len(samples)))
     kept.write_text(json.dumps(row))
     return row
@@ -76,7 +77,7 @@ def main() -> None:
     inside = np.mean([row["inside"] for row in rows.values()])
     print(f"the 95% interval of the plan holds the measured error in {inside:.0%} of the cells")
     for name in ESTIMATORS:
-        print(f"{name}: at most {max(row[f'{name} seconds'] for row in rows.values()):.0f} s of CPU time")
+        print(f"{name}: at most {max(row[f'{name} seconds'] for row in rows.values()):.0f} s")
 
 
 if __name__ == "__main__":

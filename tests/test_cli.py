@@ -1,4 +1,5 @@
 import csv
+import json
 import sys
 from html import escape
 
@@ -63,6 +64,25 @@ def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_
     page = (tmp_path / "a" / "report.html").read_bytes()
     code, out, _ = mlft_command("report", tmp_path / "a")
     assert code == 0 and (tmp_path / "a" / "report.html").read_bytes() == page
+
+
+def test_a_plan_is_printed_saved_and_gone_by(tmp_path, mlft_command):
+    words = ("small:problem", "--budget", "60solves", "--seed", "3", *OPTIONS[:-2])
+    code, out, err = mlft_command("plan", *words, "--out", tmp_path / "a", "--save", tmp_path / "plan.json")
+    assert code == 0, err
+    told = json.loads((tmp_path / "plan.json").read_text())
+    assert "optimal" in out and "at the same budget:" in out and "rates" in out and "pilot" in out
+    assert len(told["plan"]["alternatives"]) == out.count("  predicted ")
+    assert not (tmp_path / "a" / "record.json").exists()
+    assert mlft_command("run", *words, "--out", tmp_path / "a")[0] == 2  # another number of test draws
+    code, _, err = mlft_command("run", "--plan", tmp_path / "plan.json", "--out", tmp_path / "b", *OPTIONS)
+    assert code == 0, err
+    facts = mlft.experiment.read_facts(tmp_path / "b")
+    assert facts["plan"]["samples"] == told["plan"]["samples"] and facts["plan"]["rule"] == "given"
+    assert (facts["seed"], facts["config"]["budget"]) == (3, "60solves") and facts["foresight"] == {}
+    (tmp_path / "plan.json").write_text("{}")
+    code, _, err = mlft_command("run", "--plan", tmp_path / "plan.json", "--out", tmp_path / "c", *OPTIONS)
+    assert code == 2 and "holds no plan" in err
 
 
 def test_a_file_does_what_the_options_do(tmp_path, mlft_command):

@@ -15,6 +15,7 @@ from mlft.estimators import ErrorCurve, fit_curve
 from mlft.experiment.outlook import Outlook, learnability
 from mlft.experiment.pilot import SHARE, Gap, pilot_counts
 from mlft.planning import predict
+from mlft.report import write_report
 from small import GRIDS, SMALL, draw, evaluate, problem, solve
 
 COSTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
@@ -105,6 +106,11 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
     assert [gap[:2] for gap in told["foresight"]["gaps"]] == [[0, 1], [1, 2], [0, 2]] or len(
         told["foresight"]["gaps"]
     ) == 3
+    assert all(stage["movement"] >= 0 and 0 <= stage["alignment"] <= 1 for stage in told["stages"])
+    page = write_report(tmp_path).read_text()
+    assert "What was foreseen" in page and "Kernel moved" in page and "nan" not in page.lower().split("<body")[1][:200]
+    budgets = [row[0] for row in told["foresight"]["by_budget"]]
+    assert 60.0 in budgets and all(low <= value <= high for _, value, low, high in told["foresight"]["by_budget"])
     (tmp_path / "record.json").unlink()
     again = mlft.run(problem, budget="60solves", out=tmp_path, estimator=estimator, **options)
     assert again.facts["plan"] == told["plan"] and again.error == record.error
@@ -112,7 +118,9 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
 
 def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path):
     biased = mlft.FunctionProblem("biased", GRIDS, draw, evaluate, _far, cost_exponent=4.0)
-    told = mlft.run(biased, budget="40solves", out=tmp_path, **SMALL).facts
+    options = SMALL | {"training": {"steps": 60, "batch": 8, "checks": 3, "rate": 1e-2}}
+    options |= {"surrogate_options": {"modes": [5], "width": 8, "depth": 2}}
+    told = mlft.run(biased, budget="40solves", out=tmp_path, **options).facts
     assert "first" in told["foresight"], told["plan"]
     assert len(told["foresight"]["first"]["samples"]) == 3 and len(told["foresight"]["learnability_after"]) == 2
     first = told["foresight"]["first"]
@@ -125,7 +133,7 @@ def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path):
 
 def _far(inputs, grid):
     """A map whose coarse levels are off by a multiple of the input, which is easily learned."""
-    return np.tanh(inputs) + 1.0 + 20.0 * grid.spacing[0] ** 2 * inputs
+    return np.tanh(inputs) + 1.0 + 60.0 * grid.spacing[0] ** 2 * inputs
 
 
 def _hopeless_when_fine(inputs, grid):

@@ -1,13 +1,14 @@
 import itertools
+import json
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from mlft.errors import BudgetError, ConfigError
-from mlft.planning import Curve, allocate, by_rule, equal_cost, single_level
+from mlft.planning import Curve, allocate, by_rule, equal_cost, from_facts, mlmc, predict, rates, single_level
+from mlft.planning import given as given_plan
 
 costs_of = st.integers(1, 4).flatmap(lambda n: st.lists(st.floats(0.01, 10), min_size=n, max_size=n).map(sorted))
 curves = st.builds(Curve, st.floats(1e-4, 1.0), st.floats(0.3, 2.0), st.floats(1e-3, 1.0))
@@ -63,24 +64,38 @@ def test_a_plan_never_exceeds_the_budget_and_its_counts_never_increase(planning)
         assert other.cost <= budget and other.predicted >= plan.predicted
 
 
-@settings(max_examples=20)
 @given(plannings(), st.floats(1e-3, 1e3))
 def test_the_unit_of_cost_does_not_matter(planning, unit):
     corrections, costs, budget, bias = planning
     assume(budget >= min(costs) * 1.01)
-    one = allocate(corrections, costs, budget, bias=bias)
     other = allocate(corrections, [c * unit for c in costs], budget * unit, bias=bias)
-    assert other.predicted == pytest.approx(one.predicted, rel=0.02)
+    # Round-off may let one sample more or less fit exactly, so the plan lies between those of budgets a little apart.
+    low, high = (allocate(corrections, costs, budget * (1 + e), bias=bias).predicted for e in (1e-9, -1e-9))
+    assert low * (1 - 1e-9) <= other.predicted <= high * (1 + 1e-9)
 
 
-@settings(max_examples=20)
-@given(plannings(), st.floats(1.5, 10))
+@given(plannings(), st.randoms(use_true_random=False))
+def test_renaming_the_levels_renames_the_plan(planning, random):
+    corrections, costs, budget, bias = planning
+    assume(budget >= min(costs) * 1.01)
+    names = list(range(len(costs)))
+    random.shuffle(names)  # level i is called names[i]
+    renamed = {(None if k is None else names[k], names[level]): curve for (k, level), curve in corrections.items()}
+    back = [names.index(level) for level in range(len(costs))]
+    other = allocate(renamed, [costs[i] for i in back], budget, bias=[bias[i] for i in back])
+    one = allocate(corrections, costs, budget, bias=bias)
+    assert other.predicted == pytest.approx(one.predicted, rel=1e-12)
+    same = [other.samples[names[level]] for level in range(len(costs))]  # or another plan that is exactly as good
+    assert predict(corrections, same, bias=bias) == pytest.approx(one.predicted, rel=1e-12)
+
+
+@given(plannings(), st.floats(1.0, 10))
 def test_a_larger_budget_does_not_hurt(planning, factor):
     corrections, costs, budget, bias = planning
     assume(budget >= min(costs))
     small = allocate(corrections, costs, budget, bias=bias)
     large = allocate(corrections, costs, budget * factor, bias=bias)
-    assert large.predicted <= small.predicted * (1 + 1e-12)
+    assert large.predicted <= small.predicted * (1 + 1e-9)
 
 
 @given(plannings())
@@ -91,18 +106,16 @@ def test_what_a_budget_error_says_is_needed_is_enough(planning):
     assert allocate(corrections, costs, caught.value.needed, bias=bias).cost <= caught.value.needed
 
 
-@settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # shrinking takes minutes
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])  # shrinking takes minutes
 @given(plannings())
-def test_a_plan_is_within_two_percent_of_brute_force_on_small_cases(planning):
+def test_a_plan_is_within_one_percent_of_brute_force_on_small_cases(planning):
     corrections, costs, _, bias = planning
-    # Without caps: below its cap a correction is convex in n, and that is what the plan assumes inside a subset.
-    corrections = {pair: replace(curve, cap=math.inf) for pair, curve in corrections.items()}
     costs, bias = costs[:3], [*bias[: min(len(costs), 3) - 1], 0.0]
     costs = [max(c, costs[-1] / 8) for c in costs]
     budget = 6.3 * costs[-1]
     corrections = {pair: curve for pair, curve in corrections.items() if pair[1] < len(costs)}
     plan = allocate(corrections, costs, budget, bias=bias)
-    assert plan.predicted <= 1.02 * brute_force(corrections, costs, budget, bias)
+    assert plan.predicted <= 1.01 * brute_force(corrections, costs, budget, bias)
 
 
 def test_an_accurate_coarse_level_is_used_alone_and_useless_levels_are_left_out():
@@ -165,3 +178,72 @@ def test_what_is_no_price_or_no_curve_is_refused():
         allocate({(0, 1): Curve(1.0, 1.0)}, [1.0, 2.0], 9)
     with pytest.raises(ValueError, match="bias for each"):
         allocate({(None, 0): Curve(1.0, 1.0)}, [1.0, 2.0], 9, bias=[0.0])
+
+
+def test_several_curves_of_a_level_add_up_and_any_samples_can_be_judged():
+    curves = {(None, 0): (Curve(1.0, 1.0), Curve(0.5, 0.5)), (0, 1): Curve(0.2, 1.0, cap=0.1)}
+    found = predict(curves, (16, 4), bias=[0.3, 0.0])
+    assert found == pytest.approx(math.sqrt(1 / 16 + 0.5 / 4 + 0.2 / 4))
+    assert predict(curves, (16, 0), bias=[0.3, 0.0]) == pytest.approx(math.sqrt(1 / 16 + 0.5 / 4 + 0.09))
+    summed = allocate(curves, [1.0, 4.0], 40.0, bias=[0.3, 0.0])
+    best = min(
+        predict(curves, (n, m), bias=[0.3, 0.0]) for n in range(1, 41) for m in range(11) if n + 4 * m <= 40 and m <= n
+    )
+    assert summed.predicted == pytest.approx(best, rel=1e-12)
+
+
+def test_bought_samples_are_kept_where_used_and_paid_for_where_not():
+    curves = {(None, 0): Curve(1.0, 1.0), (None, 1): Curve(1e-6, 1.0)}
+    plan = allocate(curves, [1.0, 2.0], 10.0, bias=[0.5, 0.0], bought=[4, 1])
+    assert plan.samples == (0, 3) and plan.wasted == (4, 0) and plan.cost == 10.0
+    kept = allocate({(None, 0): Curve(1.0, 1.0)}, [1.0, 2.0], 10.0, bias=[0.0, 0.0], bought=[4, 1])
+    assert kept.samples == (8, 0) and kept.wasted == (0, 1) and kept.cost == 10.0
+    with pytest.raises(ValueError, match="count of what is bought"):
+        allocate(curves, [1.0, 2.0], 10.0, bought=[1])
+
+
+def test_a_plan_of_fewer_levels_is_preferred_where_the_gain_is_small():
+    curves = {(None, 0): Curve(1.0, 1.0), (None, 1): Curve(1.0, 1.0), (0, 1): Curve(0.01, 1.0, cap=0.04)}
+    sharp = allocate(curves, [1.0, 4.0], 100.0, bias=[0.15, 0.0])
+    assert len(sharp.levels) == 2
+    single = next(p for p in sharp.alternatives if len(p.levels) == 1)
+    slack = single.predicted / sharp.predicted - 1
+    assert allocate(curves, [1.0, 4.0], 100.0, bias=[0.15, 0.0], simplicity=1.01 * slack).samples == single.samples
+    assert allocate(curves, [1.0, 4.0], 100.0, bias=[0.15, 0.0], simplicity=0.99 * slack).samples == sharp.samples
+
+
+def test_multi_level_monte_carlo_shares_by_variance_and_cost():
+    assert mlmc([1.0, 0.01], [1.0, 25.0], 300.0).samples == (200, 4)
+    assert mlmc([1.0, 1.0, 0.0], [1.0, 4.0, 9.0], 60.0).samples[2] == 1
+    with pytest.raises(ValueError, match="not negative"):
+        mlmc([1.0, -1.0], [1.0, 4.0], 9)
+    with pytest.raises(BudgetError):
+        mlmc([1.0, 1.0], [1.0, 4.0], 4)
+
+
+def test_given_samples_are_a_plan_if_they_are_nested_and_paid_for():
+    assert given_plan([8, 0, 2], [1.0, 2.0, 4.0], 16).samples == (8, 0, 2)
+    for wrong in ([2, 0, 3], [0, 0, 0], [1, 1], [-1, 0, 0]):
+        with pytest.raises(ValueError, match="a plan gives samples"):
+            given_plan(wrong, [1.0, 2.0, 4.0], 99)
+    with pytest.raises(BudgetError, match="too small"):
+        given_plan([8, 0, 3], [1.0, 2.0, 4.0], 16)
+
+
+def test_a_plan_is_written_as_plain_values_and_read_back():
+    curves = {(None, 0): Curve(1.0, 1.0), (None, 1): Curve(1.0, 1.0), (0, 1): Curve(0.01, 1.0, cap=0.04)}
+    plan = allocate(curves, [1.0, 4.0], 100.0, bias=[0.5, 0.0])
+    again = from_facts(json.loads(json.dumps(plan.facts).replace("NaN", "null").replace("Infinity", "null")))
+    assert (again.samples, again.costs, again.predicted) == (plan.samples, plan.costs, plan.predicted)
+    assert [p.samples for p in again.alternatives] == [p.samples for p in plan.alternatives]
+    with pytest.raises(ValueError, match="not a plan"):
+        from_facts({"samples": [1]})
+
+
+def test_rates_are_the_slopes_of_exact_power_laws():
+    points, h = [10, 20, 40, 80], [1 / n for n in (10, 20, 40, 80)]
+    bias, steps = [x**1.5 for x in h[:-1]] + [0.0], [1.0] + [3 * x**2 for x in h[1:]]
+    found = rates(points, bias=bias, corrections=steps, costs=[n**2.5 for n in points])
+    told = found.bias_rate.value, found.variance_rate.value, found.cost_rate.value
+    assert told == pytest.approx((1.5, 4.0, 2.5)) and found.cost_rate.residual < 1e-12
+    assert math.isnan(rates([8, 16], bias=[0.1, 0], corrections=[1, 0.1], costs=[1, 2]).bias_rate.value)

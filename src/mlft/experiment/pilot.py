@@ -76,7 +76,7 @@ def pilot_counts(costs: Sequence[float], budget: float, *, at_least: Sequence[in
         BudgetError: if a tenth of the budget does not buy 8 samples of the coarsest level and 2 of the next.
 
     >>> pilot_counts([1 / 64, 1 / 16, 1 / 4, 1.0], 64.0, at_least=[0, 0, 0, 0])
-    (128, 27, 6, 1)
+    (128, 18, 5, 2)
     """
     share, top = SHARE * budget, len(costs) - 1
     least = COARSE[0] * costs[0] + (COUPLED[0] * costs[1] if top else 0.0)

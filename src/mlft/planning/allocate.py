@@ -32,6 +32,7 @@ class _Chain:
     least: tuple[int, ...]
     budget: float
     wasted: float
+    whole: float
 
 
 def allocate(
@@ -121,12 +122,12 @@ def _chain(
         least[i] = max(least[i], least[i + 1])
     curves, prices = (_sum(corrections[pair]) for pair in _pairs(levels)), (costs[level] for level in levels)
     wasted = math.fsum(costs[level] * n for level, n in enumerate(bought) if level not in levels)
-    return _Chain(levels, tuple(curves), tuple(prices), tuple(least), budget - wasted, wasted)
+    return _Chain(levels, tuple(curves), tuple(prices), tuple(least), budget - wasted, wasted, budget)
 
 
 def _best(chain: _Chain) -> tuple[int, ...] | None:
     """Return the best integer counts on exactly these levels; None if the budget does not buy the least ones."""
-    if _price(chain, chain.least) > chain.budget * (1 + 1e-12):
+    if not _affordable(chain, chain.least):
         return None
     candidates = {chain.least} | {counts for real in _stationary_points(chain) if (counts := _round(chain, real))}
     return min(sorted(candidates), key=lambda counts: math.fsum(_errors(chain, counts)))
@@ -203,7 +204,10 @@ def _round(chain: _Chain, real: Sequence[float]) -> tuple[int, ...] | None:
         return None
     counts = counts[:, allowed]
     errors = sum(_values(curve, n) for curve, n in zip(chain.curves, counts, strict=True))
-    return tuple(int(n) for n in counts[:, int(np.argmin(errors))])
+    best = [int(n) for n in counts[:, int(np.argmin(errors))]]
+    while not _affordable(chain, best):  # by a unit of round-off
+        best[0] -= 1
+    return tuple(best) if best[0] >= max([*best[1:2], chain.least[0]]) else None
 
 
 def _around(n: float, least: int, width: int) -> Int[np.ndarray, " k"]:
@@ -273,6 +277,10 @@ def _size(curves: Sum) -> float:
 @no_type_check  # called ten thousand times a plan
 def _total(curves: Sum, n: float) -> float:
     return math.fsum(curve(n) for curve in curves)
+
+
+def _affordable(chain: _Chain, counts: Sequence[int]) -> bool:
+    return _price(chain, counts) + chain.wasted <= chain.whole
 
 
 @no_type_check  # called ten thousand times a plan

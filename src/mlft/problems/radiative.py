@@ -11,6 +11,7 @@ from scipy.special import erf
 from mlft.grids import Grid, hierarchy
 from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.problems.families import Family
 from mlft.solvers.transfer import mean_intensity
 
 Array = np.ndarray
@@ -92,6 +93,24 @@ class RadiativeTransfer(Problem):
                 covered = erf((faces - row[self.scatterers + j]) / np.sqrt(2 * row[-1]))
                 fields[i] += 0.5 * self.strength * row[j] * grid.cells[0] * np.diff(covered)
         return fields[:, None]
+
+    def families(self) -> dict[str, Family]:
+        """Return scatterers wider, narrower, stronger and weaker, and a medium that scatters a little everywhere."""
+        return {
+            "smoother (variance ×2)": self._changed(1.0, 2.0),
+            "rougher (variance ×½)": self._changed(1.0, 0.5),
+            "larger (×2)": self._changed(2.0, 1.0),
+            "smaller (×½)": self._changed(0.5, 1.0),
+            "shifted (+ 0.5)": lambda draws: self.evaluate(draws, self.finest) + 0.5,
+        }
+
+    def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n c *grid"]:
+        """Return the scattering of draws, times an amplitude."""
+        return self._changed(amplitude, 1.0)(draws)
+
+    def _changed(self, strength: float, variance: float) -> Family:
+        factors = np.concatenate([np.full(self.scatterers, strength), np.ones(self.scatterers), [variance]])
+        return lambda draws: self.evaluate(draws * factors, self.finest)
 
     def solve(self, inputs: Float[Array, "n 1 cells"], grid: Grid) -> Solved:
         """Return the mean intensities.
