@@ -74,7 +74,9 @@ def test_a_plan_is_printed_saved_and_gone_by(tmp_path, mlft_command):
     assert "optimal" in out and "at the same budget:" in out and "rates" in out and "pilot" in out
     assert len(told["plan"]["alternatives"]) == out.count("  predicted ")
     assert not (tmp_path / "a" / "record.json").exists()
-    assert mlft_command("run", *words, "--out", tmp_path / "a")[0] == 2  # another number of test draws
+    assert mlft_command("run", *words, "--out", tmp_path / "a")[0] == 0  # the same options go by the same plan
+    facts = mlft.experiment.read_facts(tmp_path / "a")
+    assert facts["foresight"].get("first", facts["plan"])["samples"] == told["plan"]["samples"]
     code, _, err = mlft_command("run", "--plan", tmp_path / "plan.json", "--out", tmp_path / "b", *OPTIONS)
     assert code == 0, err
     facts = mlft.experiment.read_facts(tmp_path / "b")
