@@ -71,6 +71,7 @@ def training(facts: Facts) -> Section:
     stages, grids = facts["stages"], [row["grid"] for row in facts["levels"]]
     if not stages:
         return section("Error by stage", paragraph("No stage was trained.")), {}
+    moved = all(stage.get("movement") is not None for stage in stages)
     columns = (
         Column("Level"),
         Column("Grid", "cells"),
@@ -79,14 +80,15 @@ def training(facts: Facts) -> Section:
         Column("Steps"),
         Column("Before", "held-out error"),
         Column("After", "held-out error"),
-        Column("Kernel moved", "relative"),
+        *([Column("Kernel moved", "relative")] if moved else []),
         Column("Guard", text=True),
     )
     rows = [
         [
             *[number(stage["level"]), grids[stage["level"]], number(stage["samples"]), number(stage["held_out"])],
             *[number(stage["steps"]), error(stage["error_before"]), error(stage["error_after"])],
-            *[number(stage.get("movement")), _guard(stage)],
+            *([number(stage["movement"])] if moved else []),
+            _guard(stage),
         ]
         for stage in stages
     ]
@@ -103,7 +105,7 @@ def training(facts: Facts) -> Section:
         "learns features."
     )
     told = table("Stages in the order of training", columns, rows)
-    told += paragraph(regime, "soft") if any(stage.get("movement") is not None for stage in stages) else ""
+    told += paragraph(regime, "soft") if moved else ""
     if not any(e is not None for stage in stages for e in (stage["error_before"], stage["error_after"])):
         return section("Error by stage", paragraph("Nothing was held out, so no stage could be judged."), told), {}
     drawings = {"stages": stage_figure(stages, grids)}
