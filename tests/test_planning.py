@@ -247,3 +247,8 @@ def test_rates_are_the_slopes_of_exact_power_laws():
     told = found.bias_rate.value, found.variance_rate.value, found.cost_rate.value
     assert told == pytest.approx((1.5, 4.0, 2.5)) and found.cost_rate.residual < 1e-12
     assert math.isnan(rates([8, 16], bias=[0.1, 0], corrections=[1, 0.1], costs=[1, 2]).bias_rate.value)
+
+
+def test_a_level_that_learns_nothing_is_passed_through_with_one_sample():
+    curves = {(None, 0): Curve(1.0, 1.0), (0, 1): Curve(1e6, 1.0, cap=1e-4)}
+    assert allocate(curves, [1.0, 4.0], 100004.0, bias=[1.0, 0.0]).samples == (100000, 1)
