@@ -11,8 +11,6 @@ import numpy as np
 import pde
 import pyamg
 import skfem
-from burgers_solver import in_batches
-from darcy_solver import matrix as darcy_matrix
 from scipy import fft
 from scipy.integrate import solve_ivp
 from scipy.linalg import eigh, solve_banded, solveh_banded
@@ -21,6 +19,8 @@ from scipy.sparse.linalg import eigsh, splu, spsolve
 from scipy.special import expn
 from skfem.helpers import dot, grad
 
+from burgers_solver import in_batches
+from darcy_solver import matrix as darcy_matrix
 from mlft.grids import Grid
 
 Array = np.ndarray
@@ -232,7 +232,9 @@ def elliptic_banded(problem: Problem, inputs: Array, grid: Grid) -> Array:
 
 def darcy_spsolve(problem: Problem, inputs: Array, grid: Grid) -> Array:
     """SuperLU with its defaults."""
-    return np.array([spsolve(darcy_matrix(a), np.full(a.size, 1 / a.size)).reshape(a.shape) for (a,) in inputs])[:, None]
+    return np.array([spsolve(darcy_matrix(a), np.full(a.size, 1 / a.size)).reshape(a.shape) for (a,) in inputs])[
+        :, None
+    ]
 
 
 def darcy_pyamg(problem: Problem, inputs: Array, grid: Grid) -> Array:

@@ -1,4 +1,4 @@
-"""Seconds a sample of every problem against its grid, the cost exponent, the memory, and the obvious libraries beside it.
+"""Seconds a sample of every problem against its grid, its cost exponent and memory, and the obvious libraries beside.
 
 Run as `python benchmarks/solvers.py [cases] [--no-rivals]`. CPU time a sample on one core, the least of three repeats,
 for the problem's own draws; the exponent is the least-squares slope of log time against log points a side. Memory is

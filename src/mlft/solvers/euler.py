@@ -162,30 +162,36 @@ def _primitive(u, gamma, strip, w):
     """Set (ρ, u, p) with copies of both ends; return the largest |u| + c, NaN if ρ or p is not positive."""
     cells, s = u.shape[1], strip
     for k in range(CELLS):
-        s[FIRST + k] = s[FIRST + ROW + k] = 0.0  # the largest speed, and whether a state is bad
+        s[FIRST + k] = s[FIRST + ROW + k] = 0.0
     for start in range(0, cells, CELLS):
+        used = min(CELLS, cells - start)
         for part in range(3):
             for k in range(CELLS):
-                s[part * ROW + k] = u[part, min(start + k, cells - 1)]
-        for k in range(CELLS):
-            rho = s[k]
-            velocity = s[ROW + k] / rho
-            p = (gamma - 1.0) * (s[2 * ROW + k] - 0.5 * s[ROW + k] * velocity)
-            speed = abs(velocity) + np.sqrt(gamma * p / rho)
-            s[ROW + k], s[2 * ROW + k] = velocity, p
-            s[FIRST + k] = speed if speed > s[FIRST + k] else s[FIRST + k]
-            good = (rho > 0.0) & (p > 0.0) & (speed < np.inf)
-            s[FIRST + ROW + k] = s[FIRST + ROW + k] if good else 1.0
+                s[part * ROW + k] = u[part, start + min(k, used - 1)]
+        _speeds(s, gamma)
         for part in range(3):
-            for k in range(min(CELLS, cells - start)):
+            for k in range(used):
                 w[part, start + k + 2] = s[part * ROW + k]
     for part in range(3):
         w[part, :2] = w[part, 2]
         w[part, cells + 2 :] = w[part, cells + 1]
-    top, bad = 0.0, 0.0
+    bad = s[FIRST + ROW : FIRST + ROW + CELLS].max() > 0.0
+    return np.nan if bad else s[FIRST : FIRST + CELLS].max()
+
+
+@kernel
+@no_type_check
+def _speeds(s, gamma):
+    """Turn a strip of (ρ, ρu, E) into (ρ, u, p); raise the largest speed of each place, and mark bad states by 1."""
     for k in range(CELLS):
-        top, bad = max(top, s[FIRST + k]), max(bad, s[FIRST + ROW + k])
-    return np.nan if bad > 0.0 else top
+        rho = s[k]
+        velocity = s[ROW + k] / rho
+        p = (gamma - 1.0) * (s[2 * ROW + k] - 0.5 * s[ROW + k] * velocity)
+        speed = abs(velocity) + np.sqrt(gamma * p / rho)
+        s[ROW + k], s[2 * ROW + k] = velocity, p
+        s[FIRST + k] = speed if speed > s[FIRST + k] else s[FIRST + k]
+        good = (rho > 0.0) & (p > 0.0) & (speed < np.inf)
+        s[FIRST + ROW + k] = s[FIRST + ROW + k] if good else 1.0
 
 
 @kernel

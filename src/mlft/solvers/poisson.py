@@ -96,22 +96,30 @@ def _need(field: Array, points: int) -> None:
 def _solve(sources, factor, corrections, out):
     """Solve LANES samples at a time, the last block may be short: once, or twice and then corrected."""
     samples, points = sources.shape
-    lanes, last = np.zeros((points, LANES)), points - 1
+    lanes = np.zeros((points, LANES))
     for start in range(0, samples, LANES):
-        used = min(LANES, samples - start)
-        for low in range(1, last, BLOCK):  # a few points at a time, so that they stay in the first cache
-            for k in range(used):
-                for i in range(low, min(low + BLOCK, last)):
-                    lanes[i, k] = factor * sources[start + k, i]
+        rows = slice(start, min(start + LANES, samples))
+        _move(sources[rows], lanes, factor, True)
         _sweep(lanes)
         if len(corrections) > 0:
             lanes *= factor
             _sweep(lanes)
             _correct(lanes, corrections)
-        for low in range(1, last, BLOCK):
-            for k in range(used):
-                for i in range(low, min(low + BLOCK, last)):
-                    out[start + k, i] = lanes[i, k]
+        _move(out[rows], lanes, 1.0, False)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _move(rows, lanes, factor, inwards):
+    """Copy inner values between rows and lanes, a few points at a time, so that they stay in the first cache."""
+    last = len(lanes) - 1
+    for low in range(1, last, BLOCK):
+        for k in range(len(rows)):
+            for i in range(low, min(low + BLOCK, last)):
+                if inwards:
+                    lanes[i, k] = factor * rows[k, i]
+                else:
+                    rows[k, i] = lanes[i, k]
 
 
 @njit(cache=True, nogil=True)

@@ -79,7 +79,9 @@ def _pieces() -> Array:
     return rows
 
 
-_ENTIRE = np.array([-np.euler_gamma] + [-((-1.0) ** k) / (k * math.factorial(k)) for k in range(1, 24)])  # E₁(x) + log x
+_ENTIRE = np.array(
+    [-np.euler_gamma] + [-((-1.0) ** k) / (k * math.factorial(k)) for k in range(1, 24)]
+)  # E₁(x) + log x
 _PIECES = _pieces()
 
 
