@@ -53,13 +53,13 @@ def test_what_is_bought_already_stays_in_the_pilot():
 
 def test_levels_that_teach_nothing_new_are_left_out():
     accurate = outlook(gaps([1e-4, 1e-4, 1e-4]))
-    plan = accurate.plan(COSTS, 64.0, bought=[0] * 4, seed=torch.Generator().manual_seed(0))
+    plan = accurate.plan(COSTS, 64.0, bought=[0] * 4, generator=torch.Generator().manual_seed(0))
     assert plan.levels == (0,) and "level 0 only" in plan.reason
     wrong = outlook(gaps([5.0, 5.0, 5.0]), kappa=0.0)  # coarse levels are wrong, and corrections cannot be learned
-    plan = wrong.plan(COSTS, 64.0, bought=[0] * 4, seed=torch.Generator().manual_seed(0))
+    plan = wrong.plan(COSTS, 64.0, bought=[0] * 4, generator=torch.Generator().manual_seed(0))
     assert plan.levels == (3,) and "finest only" in plan.reason
     smooth = outlook({pair: size * 0.5 for pair, size in gaps([1.0, 0.5, 0.25]).items()}, kappa=1.0, exponent=0.5)
-    plan = smooth.plan((1e-4, 1e-2, 0.1, 1.0), 64.0, bought=[0] * 4, seed=torch.Generator().manual_seed(0))
+    plan = smooth.plan((1e-4, 1e-2, 0.1, 1.0), 64.0, bought=[0] * 4, generator=torch.Generator().manual_seed(0))
     assert len(plan.levels) > 1 and plan.predicted < min(p.predicted for p in plan.alternatives if len(p.levels) == 1)
     for told in (plan, *plan.alternatives):
         assert told.interval[0] <= told.predicted <= told.interval[1] and told.cost <= 64

@@ -47,11 +47,22 @@ class Record:
         )
 
 
+def plain(value: Any) -> Any:
+    """Return values as JSON takes them: tuples as lists, keys as text, NumPy's numbers as Python's, NaN as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
 def write_json(file: Path, facts: dict[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all; NaN becomes null."""
     temporary = file.with_suffix(".tmp")
     with temporary.open("w") as stream:
-        json.dump(_plain(facts), stream, indent=2, allow_nan=False)
+        json.dump(plain(facts), stream, indent=2, allow_nan=False)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, file)
@@ -88,13 +99,3 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
     if not (folder / EVALUATION).exists():
         raise MlftError(f"{folder / EVALUATION} is missing; run `mlft run` on the folder again")
     return dict(load_file(folder / EVALUATION))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
