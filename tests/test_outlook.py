@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import types
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import mlft
 from mlft.errors import BudgetError, GenerationError
 from mlft.estimators import ErrorCurve, fit_curve
+from mlft.experiment.foresight import reconsider
 from mlft.experiment.outlook import Outlook, learnability
 from mlft.experiment.pilot import SHARE, Gap, pilot_counts
 from mlft.planning import predict
@@ -116,7 +118,15 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
     assert again.facts["plan"] == told["plan"] and again.error == record.error
 
 
-def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path):
+def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path, monkeypatch):
+    clock = types.SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+
+    def slowly(*arguments):
+        clock.now += 1e6
+        return reconsider(*arguments)
+
+    monkeypatch.setattr("mlft.experiment.loop.time", clock)
+    monkeypatch.setattr("mlft.experiment.loop.reconsider", slowly)
     biased = mlft.FunctionProblem("biased", GRIDS, draw, evaluate, _far, cost_exponent=4.0)
     options = SMALL | {"training": {"steps": 60, "batch": 8, "checks": 3, "rate": 1e-2}}
     options |= {"surrogate_options": {"modes": [5], "width": 8, "depth": 2}}
@@ -129,6 +139,7 @@ def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path):
         assert told["plan"]["samples"][level] >= first["samples"][level]  # what is bought is kept
     assert told["budget"]["spent"]["solves"] <= 40.0 * (1 + 1e-12)
     assert told["stages"][0]["level"] == next(i for i, n in enumerate(told["plan"]["samples"]) if n)
+    assert told["seconds"]["plan"] >= 1e6, "the second look is a part of the planning"
 
 
 def _far(inputs, grid):

@@ -219,7 +219,7 @@ def test_single_level_strategies_refuse_several_levels_and_unknown_names_name_th
         one_level(surrogate(generator), two_levels(generator), QUICK, seed=0)
     with pytest.raises(ConfigError, match="did you mean 'finetune'"):
         strategy("fine-tune")
-    assert strategy("single-level:2") is STRATEGIES["single-level"]
+    assert strategy("single-level:2") is STRATEGIES["single-level:<l>"]
 
 
 def test_too_few_samples_and_levels_out_of_order_are_refused(generator):

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from mlft.errors import unknown_name
 from mlft.planning.plan import Plan, check, fit
 
-RULES = ("equal-cost", "finest-only", "single-level:<l>")
-
 
 def equal_cost(costs: Sequence[float], budget: float, *, least: int = 1) -> Plan:
     """Return the plan that spends the same on every level, n_l ≈ B / ((L+1) c_l), at least `least` samples each.
@@ -104,11 +102,12 @@ def by_rule(rule: str, costs: Sequence[float], budget: float, *, least: int = 1)
     rules: dict[str, Callable[[], Plan]] = {
         "equal-cost": lambda: equal_cost(costs, budget, least=least),
         "finest-only": lambda: single_level(costs, budget, len(costs) - 1, least=least),
-        "single-level": lambda: single_level(costs, budget, _level(argument), least=least),
+        "single-level:<l>": lambda: single_level(costs, budget, _level(argument), least=least),
     }
-    if name not in rules or (argument and name != "single-level"):
-        raise unknown_name("planning rule", rule, list(RULES))
-    return rules[name]()
+    listed = "single-level:<l>" if name == "single-level" else rule
+    if listed not in rules:
+        raise unknown_name("planning rule", rule, list(rules))
+    return rules[listed]()
 
 
 def _shared(
