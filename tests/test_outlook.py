@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import mlft
 from mlft.errors import BudgetError, GenerationError
 from mlft.estimators import ErrorCurve, fit_curve
+from mlft.experiment import fit
 from mlft.experiment.foresight import reconsider
 from mlft.experiment.outlook import Outlook, learnability
 from mlft.experiment.pilot import SHARE, Gap, pilot_counts
@@ -121,12 +122,16 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
 def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path, monkeypatch):
     clock = types.SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
 
-    def slowly(*arguments):
-        clock.now += 1e6
-        return reconsider(*arguments)
+    def lasting(seconds, call):
+        def slow(*arguments, **options):
+            clock.now += seconds
+            return call(*arguments, **options)
+
+        return slow
 
     monkeypatch.setattr("mlft.experiment.loop.time", clock)
-    monkeypatch.setattr("mlft.experiment.loop.reconsider", slowly)
+    monkeypatch.setattr("mlft.experiment.loop.reconsider", lasting(100.0, reconsider))
+    monkeypatch.setattr("mlft.experiment.loop.fit", lasting(1.0, fit))
     biased = mlft.FunctionProblem("biased", GRIDS, draw, evaluate, _far, cost_exponent=4.0)
     options = SMALL | {"training": {"steps": 60, "batch": 8, "checks": 3, "rate": 1e-2}}
     options |= {"surrogate_options": {"modes": [5], "width": 8, "depth": 2}}
@@ -139,7 +144,8 @@ def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path, mon
         assert told["plan"]["samples"][level] >= first["samples"][level]  # what is bought is kept
     assert told["budget"]["spent"]["solves"] <= 40.0 * (1 + 1e-12)
     assert told["stages"][0]["level"] == next(i for i, n in enumerate(told["plan"]["samples"]) if n)
-    assert told["seconds"]["plan"] >= 1e6, "the second look is a part of the planning"
+    assert told["seconds"]["plan"] == 100.0  # the second look is a part of the planning
+    assert told["seconds"]["train"] == 2.0  # and the coarse stage of the training
 
 
 def _far(inputs, grid):

@@ -99,7 +99,7 @@ def _run(solver: Solver, folder: Path, network: nn.Module | None) -> None:
     with _timed(seconds, "plan"):
         forecast = foresee(solver, prices(asked, solver), network)
     if forecast.rounds:
-        coarse = _coarse_stage(solver, forecast.plan, folder / "checkpoints", network)
+        coarse = _coarse_stage(solver, forecast.plan, folder / "checkpoints", network, seconds)
         with _timed(seconds, "plan"):
             forecast = reconsider(solver, forecast, coarse)
     plan, price = forecast.plan, forecast.prices
@@ -167,14 +167,17 @@ def fit(
     return learn(surrogate, train, asked.training, seed=asked.seed, folder=checkpoints, progress=tell)
 
 
-def _coarse_stage(solver: Solver, plan: Plan, checkpoints: Path, network: nn.Module | None) -> Fitted:
+def _coarse_stage(
+    solver: Solver, plan: Plan, checkpoints: Path, network: nn.Module | None, seconds: dict[str, float]
+) -> Fitted:
     """Return the network after the first of a plan's several stages; the whole training finds it in its checkpoint."""
     asked, level = solver.asked, plan.levels[0]
     solver.solve("train", {level: plan.samples[level]})
     train = solver.on_finest("train", level, plan.samples[level])
     steps = asked.training.shares(len(plan.levels))[0]
     first = asked.model_copy(update={"training": replace(asked.training, steps=steps)})
-    return fit(first, solver.problem, [train], checkpoints, network=network, report=solver.report)
+    with _timed(seconds, "train"):
+        return fit(first, solver.problem, [train], checkpoints, network=network, report=solver.report)
 
 
 def _evaluate(surrogate: Surrogate, test: Samples, problem: Problem, folder: Path) -> np.ndarray:
