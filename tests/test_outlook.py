@@ -3,6 +3,7 @@
 import itertools
 import math
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ import mlft
 from mlft.errors import BudgetError, GenerationError
 from mlft.estimators import ErrorCurve, fit_curve
 from mlft.experiment import fit
-from mlft.experiment.foresight import reconsider
+from mlft.experiment.foresight import _by_variances, reconsider
 from mlft.experiment.outlook import Outlook, learnability
-from mlft.experiment.pilot import SHARE, Gap, pilot_counts
+from mlft.experiment.pilot import SHARE, Gap, Pilot, pilot_counts
+from mlft.experiment.pricing import Prices
 from mlft.planning import predict
 from mlft.report import write_report
 from small import GRIDS, SMALL, draw, evaluate, problem, solve
@@ -188,6 +190,24 @@ def test_the_rule_of_multi_level_monte_carlo_is_a_named_alternative(tmp_path):
     told = mlft.run(problem, budget="60solves", out=tmp_path, strategy="finetune:mlmc", **SMALL).facts
     assert told["plan"]["rule"] == "mlmc" and min(told["plan"]["samples"]) >= 1
     assert told["plan"]["alternatives"][0]["rule"] == "optimal" and told["plan"]["cost"] <= 60
+
+
+@pytest.mark.parametrize("sizes", [(0.3, 0.2, 0.1), (30.0, 9.0, 3.0), (1.0, 7.0, 13.0)])
+@pytest.mark.parametrize("lost", [(), (0,), (3,)])
+def test_the_rule_of_multi_level_monte_carlo_keeps_the_pilot_and_the_budget(sizes, lost):
+    costs, budget = (0.001, 0.01, 0.1, 1.0), 5.14
+    usable = [level for level in range(4) if level not in lost]
+    distances = {(k, j): math.fsum(sizes[k:j]) for k, j in itertools.combinations(usable, 2)}
+    believed = replace(outlook(distances), origin=usable[0])
+    counts = pilot_counts(costs, budget, at_least=(0, 0, 0, 1))
+    best = believed.plan(costs, budget, bought=counts, generator=torch.Generator().manual_seed(0))
+    pilot = Pilot(counts, {}, dict(believed.gaps), (0.0,) * 4, ())
+    plan = _by_variances(believed, pilot, best, Prices("solves", budget, costs, costs, counts))
+    assert plan.cost <= plan.budget == budget
+    assert all(plan.samples[level] >= counts[level] for level in usable)
+    assert plan.wasted == tuple(counts[level] if level in lost else 0 for level in range(4))
+    assert list(plan.levels) == usable
+    assert [plan.samples[level] for level in usable] == sorted((n for n in plan.samples if n), reverse=True)
 
 
 def test_a_budget_too_small_for_a_pilot_says_what_is_needed(tmp_path):

@@ -157,11 +157,21 @@ def _by_variances(outlook: Outlook, pilot: Pilot, best: Plan, price: Prices) -> 
     levels = outlook.levels
     sizes = [outlook.base.cap, *(outlook.gaps[pair].size for pair in zip(levels, levels[1:], strict=False))]
     costs = [price.costs[level] for level in levels]
-    ruled = mlmc([size**2 for size in sizes], costs, price.budget, least=max(pilot.counts[levels[-1]], 1))
+    wasted = [0 if level in levels else n for level, n in enumerate(pilot.counts)]
+    left = price.budget - math.fsum(c * n for c, n in zip(price.costs, wasted, strict=True))
+    ruled = mlmc([size**2 for size in sizes], costs, left, least=[pilot.counts[level] for level in levels])
     samples = [0] * len(price.costs)
     for level, n in zip(levels, ruled.samples, strict=True):
-        samples[level] = max(n, pilot.counts[level])
-    plan = replace(ruled, samples=tuple(samples), costs=price.costs, alternatives=(replace(best, alternatives=()),))
+        samples[level] = n
+    plan = Plan(
+        tuple(samples),
+        price.costs,
+        price.budget,
+        ruled.rule,
+        ruled.reason,
+        wasted=tuple(wasted),
+        alternatives=(replace(best, alternatives=()),),
+    )
     stream = torch.Generator().manual_seed(0)
     return outlook.judge(plan, outlook.beliefs(stream, len(plan.costs)))
 
