@@ -1,16 +1,16 @@
 """What a run leaves behind: a record of plain values, and the arrays that the report draws."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from mlft.errors import MlftError
 from mlft.surrogates import Surrogate
+from mlft.surrogates.bundle import write_file
 
 RECORD, EVALUATION = "record.json", "evaluation.safetensors"
 
@@ -60,12 +60,7 @@ def plain(value: Any) -> Any:
 
 def write_json(file: Path, facts: dict[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all; NaN becomes null."""
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("w") as stream:
-        json.dump(plain(facts), stream, indent=2, allow_nan=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    write_file(file, json.dumps(plain(facts), indent=2, allow_nan=False).encode())
 
 
 def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
@@ -85,9 +80,7 @@ def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
 
 def write_evaluation(folder: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays of the report: errors per test sample, and a few samples in full."""
-    temporary = folder / f"{EVALUATION}.tmp"
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-    os.replace(temporary, folder / EVALUATION)
+    write_file(folder / EVALUATION, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
