@@ -2,9 +2,10 @@
 
 Run as `python benchmarks/solvers.py [cases] [--no-rivals]`. CPU time a sample on one core, the least of three repeats,
 for the problem's own draws; the exponent is the least-squares slope of log time against log points a side. Memory is
-what the peak of a fresh process grows by when it solves a batch on the case's finest grid (Linux). The rivals
-(benchmarks/rivals.py) solve the same samples on the same grid, one thread; "difference" is the relative L2 difference
-of the two solutions, and a rival that differs more than it may stops the benchmark.
+what the peak of a fresh process grows by when it solves, on the case's finest grid, the largest batch that `mlft run`
+would give it: 0.1 s of work, 1,024 samples or 32 MiB of fields (Linux). The rivals (benchmarks/rivals.py) solve the
+same samples on the same grid, one thread; "difference" is the relative L2 difference of the two solutions, and a rival
+that differs more than it may stops the benchmark.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from mlft.problems import PROBLEMS, Problem
 from mlft.seeds import generator
 
-REPEATS, SECONDS = 3, 0.2
+REPEATS, SECONDS, SLOW = 3, 0.2, 5.0
 EXACT, TOLERANCE, SCHEME = 1e-9, 1e-6, 0.1  # how far a rival may be: round-off, its tolerance, another scheme
 
 Rivals = dict[str, tuple[str, float]]  # a rival's name: its function, and how far it may be
@@ -155,30 +156,31 @@ CASES = {
 }
 
 
-def problem_of(case: Case, cells: int) -> tuple[Problem, np.ndarray]:
-    """Return the problem on one grid, and a batch of its inputs: at most so many that they make 2^17 numbers."""
+def problem_of(case: Case, cells: int, samples: int = 0) -> tuple[Problem, np.ndarray]:
+    """Return the problem on one grid, and a batch of inputs: by default at most so many that they make 2^17 numbers."""
     options = dict(case.options)
     if case.name == "darcy":
         options["modes"] = min(cells, PROBLEMS["darcy"]().options["modes"])
     problem = PROBLEMS[case.name](**options, cells=cells, levels=1)
     batch = max(1, min(case.samples, 2**17 // cells ** len(problem.finest.cells)))
-    return problem, problem.evaluate(problem.draw(batch, generator(0, "benchmark")), problem.finest)
+    return problem, problem.evaluate(problem.draw(samples or batch, generator(0, "benchmark")), problem.finest)
 
 
 def seconds(function: Callable[[], object]) -> float:
     """Return the least CPU time of a call over repeats, each of enough calls to be seen by the clock."""
-    function()
-    calls, times = 1, []
-    while len(times) < REPEATS:
-        start = time.process_time()
-        for _ in range(calls):
-            function()
-        spent = time.process_time() - start
-        if spent < SECONDS and not times:
-            calls *= max(2, int(SECONDS / max(spent, 1e-3)) + 1)
-            continue
-        times.append(spent / calls)
-    return min(times)
+    first = min(cpu(function), cpu(function))  # the first compiles
+    if first > SLOW:
+        return first
+    calls = int(SECONDS / max(first, 1e-6)) + 1
+    return min(cpu(function, calls) for _ in range(REPEATS))
+
+
+def cpu(function: Callable[[], object], calls: int = 1) -> float:
+    """Return the CPU time of a call, the mean over a few."""
+    start = time.process_time()
+    for _ in range(calls):
+        function()
+    return (time.process_time() - start) / calls
 
 
 def ours(case: Case) -> tuple[list[float], float]:
@@ -190,12 +192,12 @@ def ours(case: Case) -> tuple[list[float], float]:
     return times, float(np.polyfit(np.log(case.cells), np.log(times), 1)[0])
 
 
-def beside(case: Case, mine: float, few: int = 16) -> list[str]:
+def beside(case: Case, mine: float) -> list[str]:
     """Return a cell of text a rival: its time over ours, its time, and how far it is."""
     import rivals  # brings pyamg, py-pde and scikit-fem
 
     problem, inputs = problem_of(case, case.cells[case.at])
-    solved = problem.solve(inputs, problem.finest)
+    solved, few = problem.solve(inputs, problem.finest), 16 if len(problem.finest.cells) == 1 else 2
     told = []
     for label, (function, bound) in case.rivals.items():
         rival = getattr(rivals, function)
@@ -220,12 +222,15 @@ def measured_memory(title: str) -> float:
     """Return the growth of this process's peak, in MB; compiled kernels are loaded before, on a small grid."""
     case = CASES[title]
     small, few = problem_of(case, case.cells[0])
-    problem, inputs = problem_of(case, case.cells[-1])
     small.solve(few, small.finest)
+    problem, inputs = problem_of(case, case.cells[-1], 1)
+    spent = min(cpu(lambda: problem.solve(inputs, problem.finest)) for _ in range(3))
+    size = inputs.nbytes + problem.solve(inputs, problem.finest).solutions.nbytes
+    problem, inputs = problem_of(case, case.cells[-1], max(1, min(1024, int(0.1 / spent), 2**25 // size)))
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the imports
     before = _peak()
     problem.solve(inputs, problem.finest)
-    return _peak() - before
+    return _peak() - before + inputs.nbytes / 2**20
 
 
 def _peak() -> float:
@@ -252,10 +257,10 @@ def main() -> None:
         case = CASES[title]
         times, exponent = ours(case)
         finest[title] = times[case.at]
-        stated = problem_of(case, case.cells[0])[0].cost_exponent
+        stated = problem_of(case, case.cells[-1], 1)[0].cost_exponent
         shown = " / ".join(f"{1e3 * t:.3g}" for t in times)
         cells = " / ".join(map(str, case.cells))
-        print(f"| {title} | {cells} | {shown} | {exponent:.2f} | {stated:g} | {memory(title):.0f} |", flush=True)
+        print(f"| {title} | {cells} | {shown} | {exponent:.2f} | {stated:.1f} | {memory(title):.0f} |", flush=True)
     if asked.no_rivals:
         return
     print("\n| case | points a side | mlft, ms | beside it | its ms | its time / ours | difference |")
