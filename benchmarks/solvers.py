@@ -212,25 +212,23 @@ def beside(case: Case, mine: float) -> list[str]:
     return told
 
 
-def memory(title: str) -> float:
-    """Return by how many MB the peak of a fresh process grows when it solves a batch on the finest grid."""
-    command = [sys.executable, __file__, "--measure-memory", title]
+def memory(title: str, spent: float) -> float:
+    """Return by how many MB the peak of a fresh process grows by a batch on the finest grid, of `spent` s a sample."""
+    command = [sys.executable, __file__, title, "--measure-memory", str(spent)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def measured_memory(title: str) -> float:
+def measured_memory(title: str, spent: float) -> float:
     """Return the growth of this process's peak, in MB; compiled kernels are loaded before, on a small grid."""
     case = CASES[title]
-    small, few = problem_of(case, case.cells[0])
-    small.solve(few, small.finest)
-    problem, inputs = problem_of(case, case.cells[-1], 1)
-    spent = min(cpu(lambda: problem.solve(inputs, problem.finest)) for _ in range(3))
-    size = inputs.nbytes + problem.solve(inputs, problem.finest).solutions.nbytes
-    problem, inputs = problem_of(case, case.cells[-1], max(1, min(1024, int(0.1 / spent), 2**25 // size)))
+    small, few = problem_of(case, case.cells[0], 1)
+    fields = few.nbytes + small.solve(few, small.finest).solutions.nbytes
+    fields *= (case.cells[-1] // case.cells[0]) ** len(small.finest.cells)
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the imports
     before = _peak()
+    problem, inputs = problem_of(case, case.cells[-1], max(1, min(1024, int(0.1 / spent), 2**25 // fields)))
     problem.solve(inputs, problem.finest)
-    return _peak() - before + inputs.nbytes / 2**20
+    return _peak() - before
 
 
 def _peak() -> float:
@@ -243,10 +241,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("cases", nargs="*", help=f"of {list(CASES)}; by default all")
     parser.add_argument("--no-rivals", action="store_true")
-    parser.add_argument("--measure-memory", metavar="CASE", help=argparse.SUPPRESS)
+    parser.add_argument("--measure-memory", type=float, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.measure_memory:
-        print(measured_memory(asked.measure_memory))
+        print(measured_memory(asked.cases[0], asked.measure_memory))
         return
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, ", end="")
     print(f"numba {numba.__version__}, {datetime.date.today()}; one thread\n")
@@ -260,7 +258,10 @@ def main() -> None:
         stated = problem_of(case, case.cells[-1], 1)[0].cost_exponent
         shown = " / ".join(f"{1e3 * t:.3g}" for t in times)
         cells = " / ".join(map(str, case.cells))
-        print(f"| {title} | {cells} | {shown} | {exponent:.2f} | {stated:.1f} | {memory(title):.0f} |", flush=True)
+        print(
+            f"| {title} | {cells} | {shown} | {exponent:.2f} | {stated:.1f} | {memory(title, times[-1]):.0f} |",
+            flush=True,
+        )
     if asked.no_rivals:
         return
     print("\n| case | points a side | mlft, ms | beside it | its ms | its time / ours | difference |")
