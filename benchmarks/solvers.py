@@ -208,8 +208,14 @@ def beside(case: Case, mine: float) -> list[str]:
         if not difference <= bound:
             raise RuntimeError(f"{label} differs from mlft by {difference:.1e} on {case.name}, more than {bound:.0e}")
         spent = seconds(lambda: rival(problem, batch, problem.finest)) / len(batch)  # noqa: B023
-        told.append(f"{label} | {1e3 * spent:.3g} | **{spent / mine:.1f}** | {difference:.0e}")
+        same = "same" if difference < 1e-15 else f"{difference:.0e}"
+        told.append(f"{label} | {three(1e3 * spent)} | **{three(spent / mine)}** | {same}")
     return told
+
+
+def three(number: float) -> str:
+    """Return a positive number with three figures, and never in powers of ten."""
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
 
 
 def memory(title: str, spent: float) -> float:
