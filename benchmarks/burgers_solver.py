@@ -4,18 +4,15 @@ Run as `python benchmarks/burgers_solver.py`. Times are medians of CPU time over
 the problem's own draws; "exact" is the formula of Lax and Oleinik; the difference is between the two implementations.
 """
 
-import datetime
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from machine import machine
 from mlft.grids import Grid
 from mlft.problems import Burgers
 from mlft.seeds import generator
@@ -67,8 +64,7 @@ def main() -> None:
     problem = Burgers(modes=MODES)
     draws = problem.draw(SAMPLES, generator(0, "benchmark"))
     print(
-        f"{_processor()}, Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}, "
-        f"{datetime.date.today()}; {SAMPLES} samples to t = {problem.time}, one core, CPU time; "
+        f"{machine('numpy', 'numba')}; {SAMPLES} samples to t = {problem.time}, one core, CPU time; "
         f"NumPy in batches of {BATCHES}, the best\n"
     )
     print("| cells | steps | compiled, ms | ns a cell and step | NumPy, ms | ratio | exact, ms | max difference |")
@@ -88,13 +84,6 @@ def main() -> None:
     for name, first in (("all", 0), (f"{CELLS[3]} cells and more", 3)):
         exponent = np.polyfit(np.log(CELLS[first:]), np.log(compiled[first:]), 1)[0]
         print(f"\nFitted cost exponent, {name}: {exponent:.2f} (stated: {problem.cost_exponent}).")
-
-
-def _processor() -> str:
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

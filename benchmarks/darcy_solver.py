@@ -6,22 +6,18 @@ matrix. pyamg is conjugate gradients with its default hierarchy, set up anew for
 On 512² cells there is one draw, solved once: the direct solvers take seconds.
 """
 
-import datetime
-import platform
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
-import numba
 import numpy as np
 import pyamg
-import scipy
 import scipy.sparse as sparse
 from scipy.sparse.linalg import splu, spsolve
 from threadpoolctl import threadpool_limits
 
+from machine import machine
 from mlft.problems import Darcy
 from mlft.seeds import generator
 
@@ -118,19 +114,9 @@ def report(case: Darcy) -> None:
 
 def main() -> None:
     """Print the tables."""
-    print(
-        f"{_processor()}, Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, "
-        f"Numba {numba.__version__}, pyamg {pyamg.__version__}, {datetime.date.today()}; one core, CPU ms a sample"
-    )
+    print(f"{machine('numpy', 'scipy', 'numba', 'pyamg')}; one core, CPU ms a sample")
     for case in CASES:
         report(case)
-
-
-def _processor() -> str:
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -8,15 +8,13 @@ run again. Intervals are 95%, Student's t over seeds; ratios are geometric means
 
 import argparse
 import math
-import platform
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
 
-import mlft
+from machine import machine
 from mlft.experiment import compare_config, configure, read_facts
 
 BURGERS = {"cells": 256, "levels": 4}
@@ -41,7 +39,7 @@ def main() -> None:
     parser.add_argument("--strategies", default=",".join(RIVALS))
     parser.add_argument("--out", type=Path, default=Path("runs/equal-cost"))
     asked = parser.parse_args()
-    print(f"{date.today()}, mlft {mlft.__version__}, {platform.machine()}, {cpu()}, {asked.jobs} processes\n")
+    print(f"{machine('torch')}, {asked.jobs} processes\n")
     for case in asked.cases:
         folder, strategies = asked.out / case, asked.strategies.split(",")
         common = {"workers": 0, "bias_draws": 4, "seed": asked.seed, **CASES[case]}
@@ -92,12 +90,6 @@ def interval(values: np.ndarray, *, exponential: bool = False) -> str:
 def strategies_of(rows: list[dict[str, Any]]) -> list[str]:
     """Return the strategies in the order they were run."""
     return list(dict.fromkeys(row["strategy"] for row in rows))
-
-
-def cpu() -> str:
-    """Return the processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ anything was lost, solved again after it was acknowledged, or differs from an un
 
 import contextlib
 import os
-import platform
 import random
 import shutil
 import signal
@@ -14,13 +13,13 @@ import sqlite3
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
 
+from machine import machine
 from mlft.generation import Request, Supervision, generate, open_pool
 from mlft.grids import Grid, hierarchy
 from mlft.problems import FunctionProblem
@@ -253,8 +252,7 @@ def main(driver_kills=100, worker_kills=50, seed=0):
         ("their samples lost and solved again", f"{lost}, {repaired}"),
         ("samples that differ from an undisturbed run in any bit", different),
     ]
-    print(f"{date.today()}, {platform.processor() or platform.machine()}, Python {platform.python_version()}, ", end="")
-    print(f"SQLite {sqlite3.sqlite_version}, {time.time() - started:.0f} s\n")
+    print(f"{machine()}, SQLite {sqlite3.sqlite_version}, {time.time() - started:.0f} s\n")
     print("| | |\n|---|---:|")
     for name, value in rows:
         print(f"| {name} | {value} |")

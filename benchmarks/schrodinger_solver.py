@@ -6,22 +6,18 @@ smallest potential. `stebz` and `stemr` are the drivers of `eigh_tridiagonal` fo
 matrix of the same size: an optimistic stand-in, as they cannot do the two corners of the periodic one.
 """
 
-import datetime
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-import numba
 import numpy as np
-import scipy
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import eigsh
 from threadpoolctl import threadpool_limits
 
+from machine import machine
 from mlft.grids import Grid
 from mlft.problems import Schrodinger
 from mlft.seeds import generator
@@ -68,17 +64,9 @@ def exponent(points: tuple[int, ...], times: list[float]) -> float:
     return float(np.polyfit(np.log(points), np.log(times), 1)[0])
 
 
-def processor() -> str:
-    """Return the name of the CPU, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     """Print the table."""
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, ", end="")
-    print(f"numba {numba.__version__}, {processor()}, {datetime.date.today()}; one thread\n")
+    print(f"{machine('numpy', 'scipy', 'numba')}; one thread\n")
     print(
         "| points | mlft, µs a sample | of it per solve and point, ns | stebz | stemr | eigsh | best of them / mlft |"
     )

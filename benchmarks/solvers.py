@@ -9,8 +9,6 @@ that differs more than it may stops the benchmark.
 """
 
 import argparse
-import datetime
-import platform
 import subprocess
 import sys
 import time
@@ -19,11 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
-import scipy
 from threadpoolctl import threadpool_limits
 
+from machine import machine
 from mlft.problems import PROBLEMS, Problem
 from mlft.seeds import generator
 
@@ -252,8 +249,7 @@ def main() -> None:
     if asked.measure_memory:
         print(measured_memory(asked.cases[0], asked.measure_memory))
         return
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, ", end="")
-    print(f"numba {numba.__version__}, {datetime.date.today()}; one thread\n")
+    print(f"{machine('numpy', 'scipy', 'numba', 'pyamg', 'py-pde', 'scikit-fem')}; one thread\n")
     print("| case | points a side | ms a sample | exponent | stated | peak memory, MB |")
     print("|---|---|---|---:|---:|---:|")
     titles, finest = asked.cases or list(CASES), {}

@@ -5,18 +5,16 @@ weights, single precision. Times are medians of CPU time over repeats: a step is
 batch; a prediction is without gradients, a sample.
 """
 
-import datetime
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from machine import machine
 from mlft.seeds import generator
 from mlft.surrogates import FNO
 
@@ -124,9 +122,7 @@ def main() -> None:
     """Print the table."""
     threads = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     torch.set_num_threads(threads)
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
-    print(f"torch {torch.__version__}, {cpu}, {threads} thread(s), {datetime.date.today()}\n")
+    print(f"{machine('torch')}, {threads} thread(s)\n")
     print("| case | weights | step, ms | by FFT | prediction, ms a sample | by FFT | relative difference |")
     print("|---|---|---|---|---|---|---|")
     for case in CASES:

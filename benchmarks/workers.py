@@ -4,17 +4,13 @@ Run as `python benchmarks/workers.py [seconds of work] [repeats]`; prints a Mark
 have solved a few samples, before the clock starts; the store's writing is counted.
 """
 
-import platform
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from statistics import median
 
-import loky
-import numpy as np
-
+from machine import machine
 from mlft.generation import Request, generate, open_pool, solve_batch
 from mlft.problems import PROBLEMS
 from mlft.store import SampleStore
@@ -40,17 +36,9 @@ def wall_time(problem, level, count, workers):
             return time.perf_counter() - started, report.seconds
 
 
-def processor():
-    """Return the name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    found = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else platform.processor()
-
-
 def main(work=10, repeats=3):
     """Measure every problem on its finest level, and print the table."""
-    print(f"{date.today()}, {processor()}, Python {platform.python_version()}, NumPy {np.__version__}, ", end="")
-    print(f"loky {loky.__version__}; medians of {repeats}\n")
+    print(f"{machine('numpy', 'loky')}; medians of {repeats}\n")
     print("| problem | grid | ms a sample | samples | in process, s | 1 worker, s | 2 workers, s | 2 against 1 |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for name, kind in PROBLEMS.items():

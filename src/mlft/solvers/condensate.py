@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 from numba import njit
 from scipy import fft
 
+from mlft.solvers.sums import dot
+
 Array = np.ndarray
 Transform = Callable[[Array, Array], Array]
 
@@ -116,46 +118,30 @@ def _minimise(
     weight, cubic, tolerance, limit = settings
     lowest = float(v.min())
     u = transform(1 / (1 + (v - lowest) / (float(v.mean()) - lowest + 1)), 1 / (1 + symbol))
-    u *= 1 / np.sqrt(weight * _dot(u, u))
+    u *= 1 / np.sqrt(weight * dot(u, u))
     path = np.zeros((4, u.size))  # u, −Δu, the direction d and −Δd
     path[0], path[1] = u.reshape(-1), transform(u, symbol).reshape(-1)
     r, old = np.empty(u.shape), np.zeros(u.shape)
     steps, size, before, reach = 0, np.inf, 1.0, 0.0
     while steps < limit:
         energy = _residual(path[0], path[1], v, weight, cubic, r)
-        size, shift = np.sqrt(weight * _dot(r, r)), energy - lowest + 1
+        size, shift = np.sqrt(weight * dot(r, r)), energy - lowest + 1
         steps += 1
         if not size > tolerance * shift:
             break
         z = transform(r, 1 / (symbol + shift))
-        now = weight * _dot(r, z)
-        beta = max(0.0, (now - weight * _dot(old, z)) / before)
+        now = weight * dot(r, z)
+        beta = max(0.0, (now - weight * dot(old, z)) / before)
         before, old = now, r.copy()
         angle, reach = _search(path, v, z, r, (weight, cubic, shift, beta * reach))
         _turn(path, angle)
     u = path[0].reshape(v.shape).copy()
-    u *= np.sign(u.sum()) / np.sqrt(weight * _dot(u, u))
+    u *= np.sign(u.sum()) / np.sqrt(weight * dot(u, u))
     lu = transform(u, symbol)
     energy = _residual(u, lu, v, weight, cubic, r)
-    size = np.sqrt(weight * _dot(r, r)) / (energy - lowest + 1)
+    size = np.sqrt(weight * dot(r, r)) / (energy - lowest + 1)
     done = size <= 2 * tolerance and u.min() >= -tolerance * u.max()
     return u, energy, float(size), float(steps), float(done)
-
-
-@kernel
-@no_type_check
-def _dot(left, right):
-    """Sum in one fixed order, with four partial sums, so that it runs in one vector register."""
-    x, y = left.reshape(-1), right.reshape(-1)
-    a = b = c = d = 0.0
-    for k in range(0, len(x) - 3, 4):
-        a += x[k] * y[k]
-        b += x[k + 1] * y[k + 1]
-        c += x[k + 2] * y[k + 2]
-        d += x[k + 3] * y[k + 3]
-    for k in range(len(x) // 4 * 4, len(x)):
-        a += x[k] * y[k]
-    return (a + b) + (c + d)
 
 
 @kernel
@@ -165,7 +151,7 @@ def _residual(state, image, potential, weight, cubic, residual):
     u, lu, v, r = state.reshape(-1), image.reshape(-1), potential.reshape(-1), residual.reshape(-1)
     for k in range(len(u)):
         r[k] = lu[k] + (v[k] + cubic * u[k] * u[k]) * u[k]
-    energy = weight * _dot(u, r)
+    energy = weight * dot(u, r)
     for k in range(len(u)):
         r[k] -= energy * u[k]
     return energy
@@ -181,11 +167,11 @@ def _search(path, potential, gradient, residual, numbers):
     for k in range(len(u)):
         d[k] = beta * d[k] - z[k]
         ld[k] = beta * ld[k] - (r[k] - shift * z[k])  # −Δz = r − σz
-    along = weight * _dot(u, d)
+    along = weight * dot(u, d)
     for k in range(len(u)):
         d[k] -= along * u[k]
         ld[k] -= along * lu[k]
-    scale = 1.0 / np.sqrt(weight * _dot(d, d))
+    scale = 1.0 / np.sqrt(weight * dot(d, d))
     quadratic, quartic = np.zeros(3), np.zeros(5)
     for k in range(len(u)):
         d[k] *= scale

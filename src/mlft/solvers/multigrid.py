@@ -23,6 +23,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
+from mlft.solvers.sums import dot
+
 Array = np.ndarray
 
 kernel = njit(cache=True, nogil=True, error_model="numpy")  # a division by 0 gives inf: no branch in the loops
@@ -167,12 +169,12 @@ def _iterate(store, table, vectors, goal, limit):
     iteration, old = 0, np.inf
     while iteration < limit and _norm(residual) > goal:
         _cycle(store, table)
-        new = _dot(residual, image)
+        new = dot(residual, image)
         beta, old = new / old, new
         for k in range(len(p)):
             p[k] = image[k] + beta * p[k]
         _multiply(level, vectors[_DIRECTION], vectors[_IMAGE])
-        alpha = new / _dot(p, q)
+        alpha = new / dot(p, q)
         for k in range(len(x)):
             x[k] += alpha * p[k]
         for k in range(len(x)):
@@ -369,7 +371,7 @@ def _unload(plane, field):
 @kernel
 @no_type_check
 def _norm(x):
-    return np.sqrt(_dot(x, x))
+    return np.sqrt(dot(x, x))
 
 
 @kernel
@@ -377,18 +379,3 @@ def _norm(x):
 def _clear(x):
     for k in range(len(x)):
         x[k] = 0.0
-
-
-@kernel
-@no_type_check
-def _dot(x, y):
-    """Four partial sums in a fixed order, which the compiler keeps in one vector register."""
-    a = b = c = d = 0.0
-    for k in range(0, len(x) - 3, 4):
-        a += x[k] * y[k]
-        b += x[k + 1] * y[k + 1]
-        c += x[k + 2] * y[k + 2]
-        d += x[k + 3] * y[k + 3]
-    for k in range(len(x) // 4 * 4, len(x)):
-        a += x[k] * y[k]
-    return (a + b) + (c + d)
