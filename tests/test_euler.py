@@ -227,7 +227,7 @@ def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) 
 
 
 @pytest.mark.parametrize(
-    "bad", [(-1.0, 0.0, -2.0), (-1.0, 0.0, 2.0), (1.0, 0.0, -2.0), (0.0, 0.0, 1.0), (1.0, 0.0, np.inf)]
+    "bad", [(-1.0, 0.0, -2.0), (-1.0, 0.0, 2.0), (1.0, 0.0, -2.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (1.0, 0.0, np.inf)]
 )
 def test_a_bad_state_anywhere_is_seen(bad: tuple[float, float, float]) -> None:
     """Density and energy that are both negative have a speed of sound, and are no gas."""
