@@ -112,6 +112,19 @@ def test_the_flow_is_that_of_scipys_integrator() -> None:
     assert np.abs(solved - inputs[0, 0]).max() > 0.5
 
 
+def test_flows_side_by_side_see_nothing_of_each_other() -> None:
+    """Fast ones take more steps: the slow ones leave first."""
+    flows = np.stack([size * initial(14, 1.0) for size in (3.0, 40.0, 0.5, 25.0, 8.0)])
+    options = {"forcing": initial(14, 2.0), "viscosity": 1e-3, "time": 0.7}
+    states, steps, done = march_vorticity(flows, **options)
+    assert done.all()
+    assert len(set(steps.tolist())) == 5
+    for flow, state, count in zip(flows, states, steps, strict=True):
+        alone = march_vorticity(flow[None], **options)
+        np.testing.assert_array_equal(state, alone[0][0])
+        assert count == alone[1][0]
+
+
 def test_a_moved_flow_stays_moved_and_unforced_flow_loses_enstrophy() -> None:
     flow = initial(20, 9.0)
     state, other = march_vorticity(
