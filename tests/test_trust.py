@@ -88,6 +88,16 @@ def test_a_surrogate_that_is_the_solver_is_trusted_everywhere():
     assert found.green.by_probing.relative < 1e-12 and found.green.surrogate_defect < 1e-12
     assert np.abs(found.green.operator - lumped_operator(LINE)).max() < 1e-14
     assert found.green.by_probing.asymmetry < 1e-12
+    advice = found.green.advice
+    assert advice is not None and (advice.rank, advice.points) == (5, 21)
+    assert {name for name, share in advice.outside.items() if share < 1e-6} == set(advice.outside) - {
+        *("smoother", "rougher")
+    }
+    x = LINE.points[0]
+    fifth = np.sin(5 * np.pi * x)
+    assert (
+        abs(advice.weakest[0, 0] @ fifth) / np.linalg.norm(fifth) > 0.85
+    )  # the next sine, but for the constant that is known
 
 
 def test_an_error_that_grows_with_the_amplitude_is_found_where_it_doubles():
@@ -229,6 +239,7 @@ def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_
     names = ("trust-families", "trust-amplitudes", "trust-spectrum", "trust-green")
     assert all((poisson_run / "figures" / f"{name}.svg").is_file() for name in names)
     assert all(word in page for word in ("the law itself", "rougher", "Green", "poisson-line"))
+    assert "The training inputs span 5 of 21 dimensions." in page and "Add inputs of" in page
     again = trust(poisson_run, samples=12)
     assert again == facts == read_trust(poisson_run)[0]
     assert write_trust_report(poisson_run).read_text() == page

@@ -8,7 +8,7 @@ swept until the error doubles; and if the solver is linear, the surrogate's Gree
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Float
 from scipy.fft import dctn, fftn
 from scipy.stats import t as student
 
+from mlft.diagnostics.advice import Advice, advise
 from mlft.diagnostics.bounds import span
 from mlft.diagnostics.green import Likeness, jacobian, likeness, probe, superposition_defect
 from mlft.diagnostics.learners import Map, predictions
@@ -34,6 +35,8 @@ LINEAR = 1e-6
 RESOLVED = 0.5
 """Largest error of a wave and all finer ones, relative to the solution in them, at which it counts as resolved."""
 MOST_COLUMNS = 600
+SPAN = 1e-6
+"""Directions of the training inputs weaker than this share of the strongest are not learned from."""
 
 
 @final
@@ -106,6 +109,7 @@ class GreenPart:
         by_jacobian: how like they are.
         by_probing: how like the answers to unit inputs are, each as large as the largest value of the law's inputs.
         known: orthonormal basis of the span of the law's inputs; without columns where not all of `columns` were taken.
+        advice: which laws the training inputs cover, and what they miss; None where not all columns were taken.
     """
 
     solver_defect: float
@@ -116,6 +120,7 @@ class GreenPart:
     by_jacobian: Likeness
     by_probing: Likeness
     known: Float[Array, "k r"]
+    advice: Advice | None
 
 
 @final
@@ -169,8 +174,8 @@ def measure_trust(
             f"at least 4 draws and increasing amplitudes with 1 among them are needed, got {len(draws)} draws and "
             f"{tuple(amplitudes)}"
         )
-    own = problem.amplified(draws, 1.0)
-    known = span(problem.amplified(trained, 1.0), tolerance=1e-6)
+    own, learned = problem.amplified(draws, 1.0), problem.amplified(trained, 1.0)
+    known = span(learned, tolerance=SPAN)
     makers: list[tuple[str, Callable[[], Array]]] = [("the law itself", lambda: own)]
     makers += [(name, lambda make=make: make(draws)) for name, make in problem.families().items()]  # type: ignore[misc]
     makers += [(f"×{a:g}", lambda a=a: problem.amplified(draws, a)) for a in amplitudes]  # type: ignore[misc]
@@ -181,6 +186,10 @@ def measure_trust(
             progress(done + 1, len(makers))
     families, swept = found[: -len(amplitudes)], dict(zip(amplitudes, found[-len(amplitudes) :], strict=True))
     green, refusal = _green(predict, problem, own, known)
+    if green is not None and green.known.size:
+        tests = {name: make(draws) for name, make in problem.families().items()}
+        advice = advise(learned, tests, operator=green.operator, tolerance=SPAN)
+        green = replace(green, advice=advice)
     return Trust(
         tuple(families),
         swept,
@@ -293,4 +302,4 @@ def _green_part(predict: Map, solver: Map, problem: Problem, own: Array, known: 
     ]
     basis = known if whole else np.zeros((len(columns), 0))
     own_defect = superposition_defect(predict, own)
-    return GreenPart(defect, own_defect, columns, matrix, operator, alike[0], alike[1], basis)
+    return GreenPart(defect, own_defect, columns, matrix, operator, alike[0], alike[1], basis, None)

@@ -95,6 +95,7 @@ def _told(found: Trust) -> dict[str, Any]:
             "columns": len(part.columns),
             "by_jacobian": dataclasses.asdict(part.by_jacobian),
             "by_probing": dataclasses.asdict(part.by_probing),
+            "advice": str(part.advice or ""),
         }
     return {
         "families": [dataclasses.asdict(family) for family in found.families],
@@ -111,6 +112,8 @@ def _write_arrays(folder: Path, found: Trust) -> None:
     arrays = {"numbers": spectrum.numbers, "error": spectrum.error, "solution": spectrum.solution}
     if found.green is not None:
         arrays |= {"matrix": found.green.matrix, "operator": found.green.operator, "known": found.green.known}
+        if found.green.advice is not None:
+            arrays["weakest"] = found.green.advice.weakest
         arrays["columns"] = np.array(found.green.columns, dtype=np.int64)
     temporary = folder / f"{ARRAYS}.tmp"
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)

@@ -11,6 +11,8 @@ from mlft.report.wording import MISSING, error, interval, number, share
 
 Facts = dict[str, Any]
 
+_ON_SPAN = "what of it lies on the span of the training inputs, "
+
 
 def trust_report(folder: Path) -> tuple[str, dict[str, str]]:
     """Return the page about a run that `mlft trust` has looked at, and its figures by name.
@@ -167,14 +169,17 @@ def _green(facts: Facts, pictures: dict[str, str]) -> str:
     kinds = (("Jacobian over the law's inputs", "by_jacobian"), ("unit inputs", "by_probing"))
     keys = ("relative", "inside", "predicted", "asymmetry", "peak")
     rows: list[list[Cell]] = [[name, *(_or_dash(facts["green"][key][k]) for k in keys)] for name, key in kinds]
+    known = facts["green"]["by_jacobian"]["inside"] is not None
     caption = (
-        "A column is the answer to a unit input at one point: the surrogate's Jacobian, what of it lies on the span of "
-        "the law's inputs, and the solver's matrix. Right: three columns, cut off where they leave the solver's range."
+        f"A column is the answer to a unit input at one point: the surrogate's Jacobian, {_ON_SPAN if known else ''}"
+        "and the solver's matrix. Right: three columns, cut off where they leave the solver's range."
     )
     shown = figure(pictures, caption, alt="The matrix learned beside the true one, and three columns of both")
     defects = f"Defects of superposition: {error(facts['green']['surrogate_defect'])} of the surrogate, "
     defects += f"{error(facts['green']['solver_defect'])} of the solver."
-    return section("Green's function", shown, table("How like the solver's matrix", columns, rows), paragraph(defects))
+    advice = paragraph(" ".join(facts["green"]["advice"].splitlines()))
+    numbers = table("How like the solver's matrix", columns, rows)
+    return section("Green's function", shown, numbers, paragraph(defects), advice)
 
 
 def _or_dash(value: float | None) -> str:
