@@ -8,7 +8,7 @@ from mlft.diagnostics.trust import measure_trust, spectrum_of
 from mlft.grids import Grid
 from mlft.problems import PROBLEMS, Schrodinger
 from mlft.problems.families import filtered, largest, square_wells
-from tiny import draws_of, tiny
+from tiny import VARIANTS, draws_of, tiny
 
 LINE = Grid((20,), centring="nodal", periodic=False)
 SIZES = ("larger (×2)", "smaller (×½)")
@@ -37,8 +37,15 @@ FAMILIES = {
         *("shifted (+ depth)", "other family: square wells"),
     ),
     "wkb": ANY,
+    "darcy with channels": ANY,
+    "gross-pitaevskii": (*FIELDS, "other family: square wells"),
+    "poisson in 2D": ANY,
 }
-REFUSED = {"euler": {"rougher": "the density of euler must be positive everywhere"}}
+POSITIVE = "the coefficient must be positive everywhere, got a minimum of -"
+REFUSED = {
+    "euler": {"rougher": "the density of euler must be positive everywhere"},
+    "darcy with channels": {"smoother": POSITIVE, "rougher": POSITIVE},
+}
 NEGATIVE = "the coefficient of {} must be above 0 everywhere"
 AMPLITUDES_REFUSED = {
     "elliptic1d": {"×4": NEGATIVE.format("elliptic1d")},
@@ -49,6 +56,8 @@ NO_SUMS = "the solver does not take sums of its inputs, or 0: "
 NO_GREEN = {
     "advection": NOT_LINEAR,
     "burgers": NOT_LINEAR,
+    "darcy with channels": NO_SUMS + "the coefficient must be positive",
+    "gross-pitaevskii": NOT_LINEAR,
     "darcy": NO_SUMS + "the coefficient must be positive",
     "elliptic1d": NO_SUMS + "the coefficient of elliptic1d must be above 0",
     "euler": NO_SUMS + "the density of euler must be positive",
@@ -59,7 +68,7 @@ NO_GREEN = {
     "schrodinger": NOT_LINEAR,
     "wkb": NO_SUMS + "the coefficient of wkb must be above 0",
 }
-every_problem = pytest.mark.parametrize("name", PROBLEMS)
+every_problem = pytest.mark.parametrize("name", [*PROBLEMS, *VARIANTS])
 
 
 def named(problem, draws):
@@ -79,7 +88,7 @@ def test_every_family_of_every_problem_is_another_law_that_is_solved_or_refused_
         assert inputs.shape == law.shape and np.isfinite(inputs).all(), family
         assert not np.array_equal(inputs, law), family
         assert np.array_equal(make(draws), inputs), family
-        assert np.ptp(inputs, axis=tuple(range(1, inputs.ndim))).min() > 0, family  # nothing and constants are no input
+        assert np.abs(inputs).max(axis=tuple(range(1, inputs.ndim))).min() > 0, family  # nothing is no input
 
 
 @every_problem
@@ -97,7 +106,7 @@ def test_trust_measures_each_family_of_each_problem_or_says_why_not(name):
     assert all(words in rows[row].refused for row, words in refused.items())
     for row in set(rows) - set(refused):
         assert rows[row].mean == pytest.approx(0.1) and not rows[row].failures, row
-    linear = name in ("poisson", "biharmonic")
+    linear = name in ("poisson", "poisson in 2D", "biharmonic")
     assert (found.green is not None) == linear and found.refusal.startswith("" if linear else NO_GREEN[name])
     assert (found.refusal == "") == linear
 

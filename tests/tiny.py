@@ -18,9 +18,18 @@ TINY = {
 }
 
 
+# Other laws of a problem, to be asked like problems of their own.
+VARIANTS = {
+    "darcy with channels": ("darcy", {"field": "channels", "contrast": 10.0}),
+    "gross-pitaevskii": ("schrodinger", {"law": "wells", "wells": 2, "boundary": "dirichlet", "cubic": 10.0}),
+    "poisson in 2D": ("poisson", {"dimension": 2, "space": "cos", "degree": 3, "cells": 16}),
+}
+
+
 @functools.cache
 def tiny(name):
-    return PROBLEMS[name](**{"cells": 48, "levels": 2} | TINY.get(name, {}))
+    kind, options = VARIANTS.get(name, (name, {}))
+    return PROBLEMS[kind](**{"cells": 48, "levels": 2} | TINY.get(kind, {}) | options)
 
 
 def draws_of(problem, n, purpose="trust"):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from mlft.grids import Grid, hierarchy
 from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
-from mlft.problems.families import Family
+from mlft.problems.families import Family, with_other
 from mlft.solvers.advection import advect
 
 Array = np.ndarray
@@ -96,9 +96,7 @@ class Advection(Problem):
         """Return the families of any problem, with sine waves as high as the boxes for the other family."""
         numbers = np.arange(1, self.boxes + 1)
         waves = np.sin(2 * np.pi * np.outer(numbers, self.finest.points[0]))
-        found = super().families()
-        del found["other family: one coefficient"]  # a place or a width alone is no input
-        return found | {"other family: waves": lambda draws: (draws[:, : self.boxes] @ waves)[:, None]}
+        return with_other(super().families(), "waves", lambda draws: (draws[:, : self.boxes] @ waves)[:, None])
 
     def _boxes(self, draws: Array, grid: Grid, time: float) -> Array:
         check_draws(self, draws, 3 * self.boxes)

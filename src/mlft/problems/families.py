@@ -40,6 +40,12 @@ def of_fields(evaluate: Family, grid: Grid) -> dict[str, Family]:
     }
 
 
+def with_other(found: dict[str, Family], name: str, family: Family) -> dict[str, Family]:
+    """Return families with this one for the other family, where a single coefficient is no input."""
+    kept = {key: make for key, make in found.items() if not key.startswith("other family")}
+    return kept | {f"other family: {name}": family}
+
+
 def largest(draws: Float[Array, "n k"]) -> Float[Array, "n k"]:
     """Return draws whose largest coefficient alone is kept, at the norm of the whole draw."""
     kept = np.zeros_like(draws)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from mlft.grids import Grid, hierarchy
 from mlft.problems.base import DEGENERATE, OK, Problem, Solved, statuses
 from mlft.problems.checks import check_choice, check_draws, check_grid, check_inputs, check_integers, check_numbers
-from mlft.problems.families import Family, square_wells
+from mlft.problems.families import Family, square_wells, with_other
 from mlft.solvers.orbitals import orbital_densities
 
 Array = np.ndarray
@@ -109,8 +109,7 @@ class KohnSham(Problem):
     def families(self) -> dict[str, Family]:
         """Return the families of any problem, with square wells for the other family."""
         found = super().families()
-        del found["other family: one coefficient"]  # a place alone is no potential
-        return found | {"other family: square wells": lambda draws: square_wells(self.evaluate(draws, self.finest))}
+        return with_other(found, "square wells", lambda d: square_wells(self.evaluate(d, self.finest)))
 
     def solve(self, inputs: Float[Array, "n 1 points"], grid: Grid) -> Solved:
         """Return the densities, with the scalars "energy" and "gap".

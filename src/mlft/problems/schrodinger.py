@@ -11,7 +11,7 @@ from jaxtyping import Float
 from mlft.grids import Grid, hierarchy, refine, restrict
 from mlft.problems.base import OK, Problem, Solved, statuses
 from mlft.problems.checks import check_choice, check_grid, check_inputs
-from mlft.problems.families import Family, square_wells
+from mlft.problems.families import Family, square_wells, with_other
 from mlft.solvers.condensate import condensates
 from mlft.solvers.eigen import ground_states
 from mlft.solvers.series import trigonometric
@@ -183,8 +183,7 @@ class Schrodinger(Problem):
         """
         if self.law != "ripple":
             found = super().families()
-            del found["other family: one coefficient"]  # a strength alone is no potential
-            return found | {"other family: square wells": lambda draws: square_wells(self.evaluate(draws, self.finest))}
+            return with_other(found, "square wells", lambda d: square_wells(self.evaluate(d, self.finest)))
 
         def rippled(factor: float) -> Family:
             ratio = np.tile([1.0 if k <= self.wells else factor for k in self.waves], 2)
