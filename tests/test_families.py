@@ -109,6 +109,8 @@ def test_trust_measures_each_family_of_each_problem_or_says_why_not(name):
     linear = name in ("poisson", "poisson in 2D", "biharmonic")
     assert (found.green is not None) == linear and found.refusal.startswith("" if linear else NO_GREEN[name])
     assert (found.refusal == "") == linear
+    if found.green is not None:
+        assert found.green.by_jacobian.relative == pytest.approx(0.1) == found.green.by_probing.relative
 
 
 @pytest.mark.parametrize("name", ["burgers", "darcy", "schrodinger"])

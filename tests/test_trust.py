@@ -10,6 +10,7 @@ import poisson_line
 import small
 from mlft import FunctionProblem, run
 from mlft.cli import main
+from mlft.diagnostics.bounds import span
 from mlft.diagnostics.green import superposition_defect
 from mlft.diagnostics.operators import lumped_operator
 from mlft.diagnostics.trust import AMPLITUDES, Spectrum, breaking_amplitudes, measure_trust, spectrum_of
@@ -18,7 +19,7 @@ from mlft.experiment.config import configure, write_config
 from mlft.experiment.record import write_json
 from mlft.experiment.trust import read_trust, trust
 from mlft.grids import Grid
-from mlft.problems import PROBLEMS
+from mlft.problems import PROBLEMS, Solved
 from mlft.report import trust_lines, write_trust_report
 from mlft.seeds import generator as stream
 from mlft.surrogates import build
@@ -59,6 +60,37 @@ def test_the_spectrum_of_a_wave_stands_at_its_number_and_adds_up():
     assert ring.error.sum() == pytest.approx(1.0) == ring.solution.sum() and len(ring.numbers) == 8
 
 
+def test_the_waves_of_bounded_grids_are_cosines_in_half_periods():
+    line, plane = Grid((15,), periodic=False), Grid((9, 14), periodic=False)
+    (x,), (y, z) = line.points, plane.points
+    cases = (
+        (line, np.cos(3 * np.pi * x), np.cos(6 * np.pi * x), 3, 6),
+        (
+            plane,
+            np.outer(np.cos(3 * np.pi * y), np.cos(4 * np.pi * z)),
+            np.outer(np.ones(9), np.cos(7 * np.pi * z)),
+            5,
+            7,
+        ),
+    )
+    for grid, wave, other, here, there in cases:
+        found = spectrum_of((wave + 0.1 * other)[None, None], wave[None, None], grid)
+        assert found.solution[found.numbers == here] == pytest.approx([1.0])
+        assert found.error[found.numbers == there] == pytest.approx([found.error.sum()])
+
+
+def test_samples_that_were_not_solved_do_not_enter_the_spectrum():
+    def solve(inputs, grid):
+        solutions, bad = poisson_line.solve(inputs, grid), np.arange(len(inputs)) % 4 == 1
+        solutions[bad] = 1e3  # anything
+        return Solved(solutions, tuple("not-converged" if b else "ok" for b in bad))
+
+    lazy = FunctionProblem("lazy", poisson_line.GRIDS, poisson_line.draw, poisson_line.evaluate, solve, 1.0)
+    found = look(lambda inputs: 1.1 * poisson_line.solve(inputs, LINE), lazy, 12)
+    assert found.families[0].mean == pytest.approx(0.1) and found.families[0].failures == "3 not-converged"
+    assert found.spectrum.error.sum() == pytest.approx(0.01) and found.spectrum.solution.sum() == pytest.approx(1.0)
+
+
 def test_the_resolved_waves_are_those_whose_tail_is_right_to_a_half():
     error = np.array([0.0, 0.04, 0.02, 0.01, 0.01, 0.001])
     solution = np.array([0.0, 0.8, 0.12, 0.04, 0.03, 0.01])
@@ -76,6 +108,11 @@ def test_the_breaking_amplitude_is_where_the_error_has_doubled():
     assert math.isnan(down) and up == pytest.approx(2**0.5)
     down, up = breaking_amplitudes(amplitudes, [0.1 / a for a in amplitudes])
     assert down == pytest.approx(0.5) and math.isnan(up)
+    down, up = breaking_amplitudes(amplitudes, [0.6, 0.15, 0.1, 0.15, 0.6])
+    part = math.log(0.2 / 0.15) / math.log(0.6 / 0.15)
+    assert down == pytest.approx(0.5 * 0.5**part) and up == pytest.approx(2 * 2**part)
+    down, up = breaking_amplitudes(amplitudes, [0.1, 0.4, 0.1, 0.4, 0.1])  # the first time, seen from 1
+    assert down == pytest.approx(0.5**0.5) and up == pytest.approx(2**0.5)
     assert breaking_amplitudes(amplitudes, [0.1, 0.1, 0.1, math.nan, 0.1])[1] == 2.0
     assert all(map(math.isnan, breaking_amplitudes(amplitudes, [0.0] * 5)))
 
@@ -207,7 +244,14 @@ def test_one_command_answers_for_a_surrogate_of_every_problem(name, tmp_path):
     assert [row["name"] for row in facts["families"]] == ["the law itself", *tiny(name).families()]
     for row in (*facts["families"], *facts["amplitudes"]):
         assert (row["mean"] is None) == bool(row["refused"]), row
+    law, learned = (
+        tiny(name).amplified(draws_of(tiny(name), n, purpose), 1.0) for n, purpose in ((4, "trust"), (7, "train"))
+    )
+    rows, known = law.reshape(4, -1), span(learned, tolerance=1e-6)
+    outside = np.linalg.norm(rows - rows @ known @ known.T) / np.linalg.norm(rows)
+    assert facts["families"][0]["outside"] == pytest.approx(outside, abs=1e-9)
     assert facts["trained"] == 7 and (facts["green"] is None) == bool(facts["refusal"])
+    assert facts["green"] is None or "The training inputs span 7 of 49 dimensions." in facts["green"]["advice"]
     page = write_trust_report(tmp_path).read_text()
     assert all(row["name"] in page for row in facts["families"]) and trust_lines(facts)
     assert ("There is none" in page) == (name not in ("poisson", "biharmonic"))
