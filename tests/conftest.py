@@ -7,6 +7,8 @@ from hypothesis import settings
 
 from mlft.seeds import generator as stream
 
+pytest_plugins = ("finished", "toy_problem", "toy_store")  # fixtures that several files share
+
 settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None)
 settings.register_profile("search", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -6,6 +6,7 @@ from scipy.integrate import solve_ivp
 from mlft.grids import Grid, restrict
 from mlft.problems import Euler
 from mlft.seeds import generator as stream
+from mlft.solvers import euler
 from mlft.solvers.euler import march_gas, riemann_averages
 from orders import observed_order
 from refusals import refuses
@@ -223,3 +224,16 @@ def test_states_without_density_or_pressure_are_refused() -> None:
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:
     refuses(Euler, options, message)
+
+
+@pytest.mark.parametrize(
+    "bad", [(-1.0, 0.0, -2.0), (-1.0, 0.0, 2.0), (1.0, 0.0, -2.0), (0.0, 0.0, 1.0), (1.0, 0.0, np.inf)]
+)
+def test_a_bad_state_anywhere_is_seen(bad: tuple[float, float, float]) -> None:
+    """Density and energy that are both negative have a speed of sound, and are no gas."""
+    strip, cells = np.empty(12 * euler.ROW), 75
+    for place in (0, 63, 64, 74):
+        u = np.tile(np.array([[1.0], [0.3], [2.0]]), cells)
+        assert euler._primitive(u, 1.4, strip, np.ones((3, cells + 60))) == pytest.approx(0.3 + (1.4 * 0.782) ** 0.5)
+        u[:, place] = bad
+        assert np.isnan(euler._primitive(u, 1.4, strip, np.ones((3, cells + 60))))

@@ -32,8 +32,8 @@ def test_a_decaying_vortex_is_exact() -> None:
 
 def test_transport_is_the_convolution_of_its_waves() -> None:
     points = 15
-    modes = fft.rfft2(initial(points, 1.0))
-    full, k = fft.fft2(fft.irfft2(modes, s=(points, points))) / points**2, fft.fftfreq(points, 1 / points)
+    modes = vorticity._to_waves(initial(points, 1.0)[None])
+    full, k = fft.fft2(fft.irfft2(modes[0], s=(points, points))) / points**2, fft.fftfreq(points, 1 / points)
     kept = [(i, j) for i in range(points) for j in range(points) if max(abs(k[i]), abs(k[j])) < points / 3]
     expected = np.zeros((points, points), dtype=complex)
     for i, j in kept:
@@ -45,33 +45,33 @@ def test_transport_is_the_convolution_of_its_waves() -> None:
                 cross = -(k[j] * k[m] - k[i] * k[n]) / square
                 expected[target] -= cross * full[i, j] * full[m, n]
     found, _ = transport(modes)
-    np.testing.assert_allclose(found, points**2 * expected[:, : points // 2 + 1], atol=1e-12 * np.abs(found).max())
+    np.testing.assert_allclose(found[0], points**2 * expected[:, : points // 3], atol=1e-12 * np.abs(found).max())
 
 
 def test_transport_keeps_energy_enstrophy_and_mean() -> None:
     points = 24
-    modes = fft.rfft2(initial(points, 1.0))
-    rate, vorticity = (fft.irfft2(field, s=(points, points)) for field in (transport(modes)[0], modes))
+    modes = vorticity._to_waves(initial(points, 1.0)[None])
+    rate, flow = (fft.irfft2(field[0], s=(points, points)) for field in (transport(modes)[0], modes))
     k = 2 * np.pi * fft.fftfreq(points, 1 / points)
     squares = k[:, None] ** 2 + k**2
-    psi = fft.ifft2(np.where(squares > 0, fft.fft2(vorticity) / np.where(squares > 0, squares, 1), 0)).real
+    psi = fft.ifft2(np.where(squares > 0, fft.fft2(flow) / np.where(squares > 0, squares, 1), 0)).real
     scale = np.abs(rate).max()
     assert scale > 0.01
-    assert abs((rate * vorticity).mean()) < 1e-14 * scale * np.abs(vorticity).max() * 10
+    assert abs((rate * flow).mean()) < 1e-14 * scale * np.abs(flow).max() * 10
     assert abs((rate * psi).mean()) < 1e-14 * scale
     assert abs(rate.mean()) < 1e-14 * scale
 
 
 def test_the_method_is_of_order_four_in_time() -> None:
     """Equal steps: the last one of `march_vorticity` is shorter, which would blur the order."""
-    start, fields, counts = fft.rfft2(initial(16, 25.0)), [], [12, 24, 48, 96, 240]
+    start, fields, counts = vorticity._to_waves(initial(16, 25.0)[None]), [], [12, 24, 48, 96, 240]
     squares = vorticity._waves(16)[2]
     for count in counts:
-        modes, step = start, 0.4 / count
+        modes, step = start, np.full((1, 1, 1), 0.4 / count)
         for _ in range(count):
             half = np.exp(-0.5 * step * 0.005 * squares)
             modes = vorticity._step(modes, transport(modes)[0], lambda w: transport(w)[0], step, half)
-        fields.append(fft.irfft2(modes, s=(16, 16)))
+        fields.append(fft.irfft2(modes[0], s=(16, 16)))
     errors = [float(np.abs(field - fields[-1]).max()) for field in fields[:-1]]
     assert observed_order([1 / count for count in counts[:-1]], errors) == pytest.approx(4.0, abs=0.1)
     assert errors[-1] < 1e-6

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +14,11 @@ from hypothesis import strategies as st
 import mlft
 from mlft.errors import BudgetError, GenerationError
 from mlft.estimators import ErrorCurve, fit_curve
+from mlft.experiment import fit
+from mlft.experiment.foresight import _by_variances, reconsider
 from mlft.experiment.outlook import Outlook, learnability
-from mlft.experiment.pilot import SHARE, Gap, pilot_counts
+from mlft.experiment.pilot import SHARE, Gap, Pilot, pilot_counts
+from mlft.experiment.pricing import Prices
 from mlft.planning import predict
 from mlft.report import write_report
 from small import GRIDS, SMALL, draw, evaluate, problem, solve
@@ -53,13 +58,13 @@ def test_what_is_bought_already_stays_in_the_pilot():
 
 def test_levels_that_teach_nothing_new_are_left_out():
     accurate = outlook(gaps([1e-4, 1e-4, 1e-4]))
-    plan = accurate.plan(COSTS, 64.0, bought=[0] * 4, seed=torch.Generator().manual_seed(0))
+    plan = accurate.plan(COSTS, 64.0, bought=[0] * 4, generator=torch.Generator().manual_seed(0))
     assert plan.levels == (0,) and "level 0 only" in plan.reason
     wrong = outlook(gaps([5.0, 5.0, 5.0]), kappa=0.0)  # coarse levels are wrong, and corrections cannot be learned
-    plan = wrong.plan(COSTS, 64.0, bought=[0] * 4, seed=torch.Generator().manual_seed(0))
+    plan = wrong.plan(COSTS, 64.0, bought=[0] * 4, generator=torch.Generator().manual_seed(0))
     assert plan.levels == (3,) and "finest only" in plan.reason
     smooth = outlook({pair: size * 0.5 for pair, size in gaps([1.0, 0.5, 0.25]).items()}, kappa=1.0, exponent=0.5)
-    plan = smooth.plan((1e-4, 1e-2, 0.1, 1.0), 64.0, bought=[0] * 4, seed=torch.Generator().manual_seed(0))
+    plan = smooth.plan((1e-4, 1e-2, 0.1, 1.0), 64.0, bought=[0] * 4, generator=torch.Generator().manual_seed(0))
     assert len(plan.levels) > 1 and plan.predicted < min(p.predicted for p in plan.alternatives if len(p.levels) == 1)
     for told in (plan, *plan.alternatives):
         assert told.interval[0] <= told.predicted <= told.interval[1] and told.cost <= 64
@@ -116,7 +121,19 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
     assert again.facts["plan"] == told["plan"] and again.error == record.error
 
 
-def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path):
+def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path, monkeypatch):
+    clock = types.SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+
+    def lasting(seconds, call):
+        def slow(*arguments, **options):
+            clock.now += seconds
+            return call(*arguments, **options)
+
+        return slow
+
+    monkeypatch.setattr("mlft.experiment.loop.time", clock)
+    monkeypatch.setattr("mlft.experiment.loop.reconsider", lasting(100.0, reconsider))
+    monkeypatch.setattr("mlft.experiment.loop.fit", lasting(1.0, fit))
     biased = mlft.FunctionProblem("biased", GRIDS, draw, evaluate, _far, cost_exponent=4.0)
     options = SMALL | {"training": {"steps": 60, "batch": 8, "checks": 3, "rate": 1e-2}}
     options |= {"surrogate_options": {"modes": [5], "width": 8, "depth": 2}}
@@ -129,6 +146,8 @@ def test_several_levels_are_looked_at_again_after_the_coarse_stage(tmp_path):
         assert told["plan"]["samples"][level] >= first["samples"][level]  # what is bought is kept
     assert told["budget"]["spent"]["solves"] <= 40.0 * (1 + 1e-12)
     assert told["stages"][0]["level"] == next(i for i, n in enumerate(told["plan"]["samples"]) if n)
+    assert told["seconds"]["plan"] == 100.0  # the second look is a part of the planning
+    assert told["seconds"]["train"] == 2.0  # and the coarse stage of the training
 
 
 def _far(inputs, grid):
@@ -171,6 +190,24 @@ def test_the_rule_of_multi_level_monte_carlo_is_a_named_alternative(tmp_path):
     told = mlft.run(problem, budget="60solves", out=tmp_path, strategy="finetune:mlmc", **SMALL).facts
     assert told["plan"]["rule"] == "mlmc" and min(told["plan"]["samples"]) >= 1
     assert told["plan"]["alternatives"][0]["rule"] == "optimal" and told["plan"]["cost"] <= 60
+
+
+@pytest.mark.parametrize("sizes", [(0.3, 0.2, 0.1), (30.0, 9.0, 3.0), (1.0, 7.0, 13.0)])
+@pytest.mark.parametrize("lost", [(), (0,), (3,)])
+def test_the_rule_of_multi_level_monte_carlo_keeps_the_pilot_and_the_budget(sizes, lost):
+    costs, budget = (0.001, 0.01, 0.1, 1.0), 5.14
+    usable = [level for level in range(4) if level not in lost]
+    distances = {(k, j): math.fsum(sizes[k:j]) for k, j in itertools.combinations(usable, 2)}
+    believed = replace(outlook(distances), origin=usable[0])
+    counts = pilot_counts(costs, budget, at_least=(0, 0, 0, 1))
+    best = believed.plan(costs, budget, bought=counts, generator=torch.Generator().manual_seed(0))
+    pilot = Pilot(counts, {}, dict(believed.gaps), (0.0,) * 4, ())
+    plan = _by_variances(believed, pilot, best, Prices("solves", budget, costs, costs, counts))
+    assert plan.cost <= plan.budget == budget
+    assert all(plan.samples[level] >= counts[level] for level in usable)
+    assert plan.wasted == tuple(counts[level] if level in lost else 0 for level in range(4))
+    assert list(plan.levels) == usable
+    assert [plan.samples[level] for level in usable] == sorted((n for n in plan.samples if n), reverse=True)
 
 
 def test_a_budget_too_small_for_a_pilot_says_what_is_needed(tmp_path):

@@ -219,6 +219,23 @@ def test_multi_level_monte_carlo_shares_by_variance_and_cost():
         mlmc([1.0, -1.0], [1.0, 4.0], 9)
     with pytest.raises(BudgetError):
         mlmc([1.0, 1.0], [1.0, 4.0], 4)
+    with pytest.raises(ValueError, match="counts of 2 levels"):
+        mlmc([1.0, 1.0], [1.0, 4.0], 99, least=[3])
+
+
+@given(costs_of, st.floats(1.0, 1e3), st.data())
+def test_multi_level_monte_carlo_keeps_what_each_level_has_and_the_budget(costs, factor, data):
+    each = st.lists(st.integers(0, 40), min_size=len(costs), max_size=len(costs))
+    least = data.draw(each.filter(any))
+    variances = data.draw(st.lists(st.floats(0.0, 1e4), min_size=len(costs), max_size=len(costs)))
+    nested = [max(1, *least[level:]) for level in range(len(costs))]
+    needed = math.fsum(c * n for c, n in zip(costs, nested, strict=True))
+    plan = mlmc(variances, costs, needed * factor, least=least)
+    assert plan.cost <= plan.budget and list(plan.samples) == sorted(plan.samples, reverse=True)
+    assert all(n >= m for n, m in zip(plan.samples, nested, strict=True))
+    with pytest.raises(BudgetError) as caught:
+        mlmc(variances, costs, needed * 0.999, least=least)
+    assert caught.value.needed == pytest.approx(needed)
 
 
 def test_given_samples_are_a_plan_if_they_are_nested_and_paid_for():

@@ -7,6 +7,7 @@ from scipy.special import exp1, expn
 from mlft.grids import Grid, relative_error, restrict
 from mlft.problems import RadiativeTransfer
 from mlft.seeds import generator as stream
+from mlft.solvers import transfer
 from mlft.solvers.transfer import mean_intensity, transport_matrix
 from orders import observed_order
 from refusals import refuses
@@ -53,6 +54,17 @@ def test_entries_of_the_matrix_are_double_integrals_of_the_kernel() -> None:
         assert matrix[i, j] == pytest.approx(value, rel=1e-8)
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-16)
     assert (matrix > 0).all()
+
+
+def test_integrals_between_faces_are_scipys() -> None:
+    depths = np.concatenate(
+        [[0.0], np.geomspace(1e-9, 1.9, 40), np.linspace(1.95, 2.05, 7), np.geomspace(2.1, 700, 60)]
+    )
+    values = np.empty(len(depths) * (len(depths) - 1) // 2)
+    transfer._integrals(depths, values)
+    first, second = np.triu_indices(len(depths), 1)
+    expected = expn(3, depths[second] - depths[first])
+    np.testing.assert_allclose(values, expected, rtol=4e-14, atol=1e-220)
 
 
 def test_the_solution_solves_the_equations_and_keeps_light(generator: torch.Generator) -> None:

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,22 @@ from mlft.errors import ConfigError
 from mlft.grids import Grid
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, build
-from mlft.training import STRATEGIES, Training, Verdict, checkpoint, finetune, guard, one_level, stage, strategy
+from mlft.training import (
+    STRATEGIES,
+    StageLog,
+    Training,
+    Verdict,
+    checkpoint,
+    finetune,
+    guard,
+    one_level,
+    stage,
+    strategy,
+)
 from mlft.training.batches import batch_indices
 from mlft.training.guard import between
 from mlft.training.stage import Pairs, Stage, relative_l2, snapshot, train
+from mlft.training.strategies import _agreement, _eased
 
 GRID = Grid((18,))
 QUICK = Training(steps=60, batch=5, checks=6, rate=5e-3)
@@ -214,12 +227,105 @@ def test_replayed_samples_fill_their_share_of_a_batch(generator):
     assert inputs[:, 0, 0].tolist() == [0.0] * 6 + [1.0] * 2 and torch.equal(inputs, labels)
 
 
+def log_of(error):
+    return StageLog(0, 12, 3, 60, Verdict(1.0, error, 1.0), ())
+
+
+def coarse_and_fine(distance):
+    """Two levels with draws of their own beside the shared ones 2, 3 and 5, whose labels differ by `distance`."""
+    x = np.linspace(1.0, 2.0, 18) * np.array([1.0, 2.0, -3.0, 4.0])[:, None, None]
+    fine = Samples(1, (2, 3, 5, 9), x, x)
+    coarse = Samples(0, (1, 2, 3, 5), x, np.concatenate([x[3:] + 99.0, (1.0 + distance) * x[:3]]))
+    return coarse, fine
+
+
+@pytest.mark.parametrize(("distance", "agreement"), [(0.0, 1.0), (0.1, 0.8), (0.2, 0.5), (0.4, 0.2), (1e9, 0.0)])
+def test_levels_agree_as_far_as_they_differ_by_less_than_the_network_errs(distance, agreement):
+    # 1 / (1 + (d / 2e)²) with e = 0.1: d = 0.1 → 1/1.25, d = 2e → 1/2, d = 4e → 1/5.
+    assert _agreement(*coarse_and_fine(distance), log_of(0.1)) == pytest.approx(agreement, abs=1e-12)
+
+
+def test_levels_agree_where_nothing_says_otherwise():
+    coarse, fine = coarse_and_fine(0.4)
+    assert _agreement(coarse, replace(fine, indices=(0, 4, 6, 7)), log_of(0.1)) == 1.0  # no draw in common
+    assert _agreement(coarse, fine, log_of(math.nan)) == 1.0  # nothing was held out
+    still = [replace(s, solutions=np.zeros_like(s.solutions)) for s in (coarse, fine)]
+    assert _agreement(*still, log_of(0.1)) == 1.0  # a label of 0 has no relative distance
+
+
+@pytest.mark.parametrize(("agreement", "rate", "replay"), [(1.0, 1e-3, 0.4), (0.5, 2e-3, 0.2), (0.0, 4e-3, 0.0)])
+def test_a_later_stage_is_gentle_and_replays_where_the_levels_agree_and_starts_afresh_where_not(
+    agreement, rate, replay
+):
+    settings = Training(rate=4e-3, finetune_rate=0.25, replay=0.4)  # the rate moves in logarithms: 4e-3 · 0.25^½ = 2e-3
+    eased = _eased(Stage(1, _none(), _none(), _none(), 7, settings.rate), settings, agreement)
+    assert (eased.rate, eased.replay) == pytest.approx((rate, replay))
+    assert (eased.level, eased.steps) == (1, 7)
+
+
+@pytest.mark.parametrize(("offset", "agreement"), [(0.0, 1.0), (1e9, 0.0)])
+def test_the_second_stage_goes_by_how_far_its_level_agrees_with_the_first(generator, monkeypatch, offset, agreement):
+    stages = []
+
+    def keep(surrogate, stage, *arguments, **options):
+        stages.append(stage)
+        return train(surrogate, stage, *arguments, **options)
+
+    monkeypatch.setattr("mlft.training.strategies.train", keep)
+    coarse = samples(0, 31, generator)
+    fine = Samples(2, tuple(range(11)), coarse.inputs[:11], coarse.solutions[:11])
+    coarse = replace(coarse, solutions=coarse.solutions + offset * coarse.inputs)
+    finetune(surrogate(generator), [coarse, fine], QUICK, seed=3)
+    assert (stages[0].rate, stages[0].replay) == (QUICK.rate, 0.0)
+    expected = QUICK.rate * QUICK.finetune_rate**agreement, QUICK.replay * agreement
+    assert (stages[1].rate, stages[1].replay) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"level": 2}, {}),
+        ({"train": 8}, {}),
+        ({"replayed": 3}, {}),
+        ({"held_out": 2}, {}),
+        ({"steps": 8}, {}),
+        ({"rate": 3e-3}, {}),
+        ({"replay": 0.25}, {}),
+        ({}, {"batch": 4}),
+        ({}, {"checks": 3}),
+        ({}, {"seed": 1}),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_another_stage_is_not_continued(tmp_path, generator, changed, told):
+    x = torch.randn(9, 1, 18, generator=generator)
+    sizes = {"train": 9, "replayed": 4, "held_out": 3}
+
+    def trained(file, changed, *, batch=5, checks=2, seed=0):
+        counts = {name: changed.get(name, n) for name, n in sizes.items()}
+        parts = {name: Pairs(x[:n], 2 * x[:n]) for name, n in counts.items()}
+        spec = Stage(**{"level": 1, "steps": 6, "rate": 1e-2, "replay": 0.5} | changed | parts)
+        net, steps = Affine(0.1), []
+        settings = Training(batch=batch, checks=checks)
+        train(net, spec, settings, seed=seed, file=file, progress=lambda *_: steps.append(1))
+        return snapshot(net), len(steps)
+
+    file = tmp_path / "stage.safetensors"
+    first, steps = trained(file, {})
+    assert steps == 6
+    again, steps = trained(file, {})
+    assert steps == 0 and same(again, first)
+    other, steps = trained(file, changed, **told)
+    afresh, all_steps = trained(None, changed, **told)
+    assert steps == all_steps and same(other, afresh)
+
+
 def test_single_level_strategies_refuse_several_levels_and_unknown_names_name_the_known(generator):
     with pytest.raises(ValueError, match="one level"):
         one_level(surrogate(generator), two_levels(generator), QUICK, seed=0)
     with pytest.raises(ConfigError, match="did you mean 'finetune'"):
         strategy("fine-tune")
-    assert strategy("single-level:2") is STRATEGIES["single-level"]
+    assert strategy("single-level:2") is STRATEGIES["single-level:<l>"]
 
 
 def test_too_few_samples_and_levels_out_of_order_are_refused(generator):

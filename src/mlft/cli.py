@@ -26,6 +26,7 @@ from mlft.experiment import (
 from mlft.experiment.trust import trust as measure_trust
 from mlft.problems import PROBLEMS
 from mlft.report import trust_lines, write_gallery, write_report, write_trust_report
+from mlft.training import STRATEGIES
 
 app = typer.Typer(
     help="Turn a numerical solver and a budget of solver time into a trained surrogate.",
@@ -63,10 +64,7 @@ SchedulerOption = Annotated[str | None, typer.Option(help="a Dask scheduler that
 DeviceOption = Annotated[str | None, typer.Option(help="where the network runs, such as cpu or cuda")]
 TestOption = Annotated[int | None, typer.Option(help="fresh draws that measure the error; not charged")]
 StrategyOption = Annotated[
-    str | None,
-    typer.Option(
-        help="finetune (planned by estimates), finetune:equal-cost, finetune:mlmc, finest-only, single-level:0"
-    ),
+    str | None, typer.Option(help=f"{', '.join(STRATEGIES)}; finetune alone is planned from estimates")
 ]
 EstimatorOption = Annotated[
     str | None, typer.Option(help="what a plan is estimated from: learning-curve, kernel-trained or kernel-initial")
@@ -105,10 +103,10 @@ def run(
     estimator: EstimatorOption = None,
     plan: Annotated[Path | None, typer.Option(help="a plan that `mlft plan --save` wrote, to go by")] = None,
     baselines: Annotated[str | None, typer.Option(help="rival strategies to train at equal cost, a,b,c")] = None,
-    config_file: ConfigOption = None,
-    set_: SetOption = None,
-    train: TrainOption = None,
-    network: NetworkOption = None,
+    config: ConfigOption = None,
+    options: SetOption = None,
+    training: TrainOption = None,
+    surrogate_options: NetworkOption = None,
     costs: CostsOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -119,27 +117,7 @@ def run(
     max_failure_rate: FailureOption = None,
 ) -> None:
     """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped."""
-    asked = _asked(
-        config_file,
-        plan,
-        problem=problem,
-        budget=budget,
-        seed=seed,
-        strategy=strategy,
-        estimator=estimator,
-        baselines=_names(baselines),
-        options=_pairs(set_),
-        training=_pairs(train),
-        surrogate_options=_pairs(network),
-        costs=costs,
-        workers=workers,
-        scheduler=scheduler,
-        device=device,
-        test=test,
-        timeout=timeout,
-        retries=retries,
-        max_failure_rate=max_failure_rate,
-    )
+    asked = _asked(locals())
     with _Screen() as screen:
         record = run_config(asked, out, report=screen.tell)
     print(record)
@@ -155,10 +133,10 @@ def plan(
     seed: SeedOption = None,
     strategy: StrategyOption = None,
     estimator: EstimatorOption = None,
-    config_file: ConfigOption = None,
-    set_: SetOption = None,
-    train: TrainOption = None,
-    network: NetworkOption = None,
+    config: ConfigOption = None,
+    options: SetOption = None,
+    training: TrainOption = None,
+    surrogate_options: NetworkOption = None,
     costs: CostsOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -168,22 +146,7 @@ def plan(
 
     `mlft run` with the same options and the same --out goes by this plan, and uses the pilot's samples.
     """
-    asked = _asked(
-        config_file,
-        None,
-        problem=problem,
-        budget=budget,
-        seed=seed,
-        strategy=strategy,
-        estimator=estimator,
-        options=_pairs(set_),
-        training=_pairs(train),
-        surrogate_options=_pairs(network),
-        costs=costs,
-        workers=workers,
-        scheduler=scheduler,
-        device=device,
-    )
+    asked = _asked(locals())
     folder = out if out is not None else Path("runs") / f"{asked.problem.replace(':', '-')}-plan"
     with _Screen() as screen:
         forecast = plan_config(asked, folder, report=screen.tell)
@@ -201,10 +164,10 @@ def compare(
     strategies: Annotated[str, typer.Option(help="a,b,c")] = "finetune,finest-only",
     seeds: Annotated[int, typer.Option(min=1, help="how many seeds")] = 5,
     seed: SeedOption = None,
-    config_file: ConfigOption = None,
-    set_: SetOption = None,
-    train: TrainOption = None,
-    network: NetworkOption = None,
+    config: ConfigOption = None,
+    options: SetOption = None,
+    training: TrainOption = None,
+    surrogate_options: NetworkOption = None,
     costs: CostsOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -213,21 +176,7 @@ def compare(
     jobs: Annotated[int, typer.Option(min=1, help="runs at a time")] = 1,
 ) -> None:
     """Compare strategies at equal cost and equal training effort, over several seeds."""
-    asked = _asked(
-        config_file,
-        None,
-        problem=problem,
-        budget=budget,
-        seed=seed,
-        options=_pairs(set_),
-        training=_pairs(train),
-        surrogate_options=_pairs(network),
-        costs=costs,
-        workers=workers,
-        scheduler=scheduler,
-        device=device,
-        test=test,
-    )
+    asked = _asked(locals())
     with _Screen() as screen:
         rows = compare_config(
             asked, out, strategies=_names(strategies) or (), seeds=seeds, jobs=jobs, report=screen.tell
@@ -269,15 +218,22 @@ def main() -> None:
         sys.exit(1)
 
 
-def _asked(file: Path | None, plan: Path | None, **options: Any) -> Config:
-    """Return the configuration of a file, overridden by that of a plan, and by the options that were given."""
+def _asked(given: dict[str, Any]) -> Config:
+    """Return the configuration of a file, overridden by that of a plan, and by the options that were given.
+
+    Args:
+        given: a command's parameters; those that are a part of the configuration have the names of its fields.
+    """
+    file, plan = given.get("config"), given.get("plan")
     values = read_config(file) if file is not None else {}
     values |= read_plan(plan) if plan is not None else {}
-    for name, value in options.items():
-        if isinstance(value, dict):
-            value = values.get(name, {}) | value
-        if value is not None and value != {}:
-            values[name] = value
+    for name, value in given.items():
+        if name == "plan" or name not in Config.model_fields:
+            continue
+        if name in ("options", "training", "surrogate_options"):
+            values[name] = values.get(name, {}) | _pairs(value)
+        elif value is not None:
+            values[name] = _names(value) if name == "baselines" else value
     for name in ("problem", "budget"):
         if name not in values:
             where = "as the first argument" if name == "problem" else "with --budget 100solves"

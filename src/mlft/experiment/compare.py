@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -17,6 +16,7 @@ from mlft.experiment.loop import quiet, run_config
 from mlft.experiment.record import Record, write_json
 from mlft.experiment.setup import claim
 from mlft.experiment.solving import Progress, Report, labelled
+from mlft.surrogates.bundle import write_file
 from mlft.training import strategy
 
 COLUMNS = (
@@ -133,6 +133,4 @@ def _write_csv(file: Path, rows: Sequence[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(text.getvalue())
-    os.replace(temporary, file)
+    write_file(file, text.getvalue().encode())

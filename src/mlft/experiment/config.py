@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from mlft.errors import ConfigError, unknown_name
 from mlft.training import Training
 
+ESTIMATED = ("finetune", "finetune:mlmc")
+"""The strategies that are planned from estimates; the others by their rule."""
+
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -127,7 +130,7 @@ class Config(BaseModel):
     @property
     def estimated(self) -> bool:
         """Whether the plan is made from estimates, which needs a pilot."""
-        return self.plan is None and self.strategy in ("finetune", "finetune:mlmc")
+        return self.plan is None and self.strategy in ESTIMATED
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from mlft.experiment.config import Config
 from mlft.experiment.outlook import PASSES, Outlook, learnability
 from mlft.experiment.pilot import Pilot, coupled, pilot_counts, scale_of, solve_pilot
 from mlft.experiment.pricing import Prices
-from mlft.experiment.record import write_json
+from mlft.experiment.record import plain, write_json
 from mlft.experiment.setup import surrogate_of
 from mlft.experiment.solving import Progress, Solver
 from mlft.planning import Plan, from_facts, mlmc, rates
@@ -113,19 +113,17 @@ def reconsider(solver: Solver, forecast: Forecast, coarse: Fitted) -> Forecast:
         error = coarse.stages[-1].verdict.error_after
         level = forecast.plan.levels[0]
         n = forecast.plan.samples[level]
-        evidence = _after(solver, coarse.surrogate, pilot, level)
+        further = _trainings(solver)[1]
+        evidence = _evidence(solver.asked, coarse.surrogate, pilot, level, further)
         kappa = learnability(outlook.base, evidence) if evidence else (outlook.learnability, outlook.scatter)
         known = (level, n, error) if math.isfinite(error) else None
         outlook = replace(outlook, learnability=kappa[0], scatter=kappa[1], known=known)
-        bought = [max(a, b if i == level else 0) for i, (a, b) in enumerate(_both(forecast))]
+        bought = list(forecast.prices.pilot)
+        bought[level] = max(bought[level], n)
         plan = _planned(solver, outlook, forecast.prices, bought)
         facts = {**forecast.facts, "first": forecast.plan.facts, "learnability_after": list(kappa)}
-        told = solver.store.freeze(name, {"plan": _plain(plan.facts), "facts": _plain(facts)})
+        told = solver.store.freeze(name, {"plan": plain(plan.facts), "facts": plain(facts)})
     return replace(forecast, plan=from_facts(told["plan"]), facts=told["facts"])
-
-
-def _both(forecast: Forecast) -> list[tuple[int, int]]:
-    return list(zip(forecast.prices.pilot, forecast.plan.samples, strict=True))
 
 
 def _forecast(solver: Solver, price: Prices, network: nn.Module | None) -> dict[str, Any]:
@@ -135,7 +133,7 @@ def _forecast(solver: Solver, price: Prices, network: nn.Module | None) -> dict[
     if solver.asked.strategy == "finetune:mlmc":
         plan = _by_variances(outlook, pilot, plan, price)
     facts = _facts(solver, outlook, pilot) | {"by_budget": _by_budget(outlook, price)}
-    return {"plan": _plain(plan.facts), "facts": _plain(facts)}
+    return {"plan": plain(plan.facts), "facts": plain(facts)}
 
 
 def _by_budget(outlook: Outlook, price: Prices) -> list[list[float]]:
@@ -144,14 +142,14 @@ def _by_budget(outlook: Outlook, price: Prices) -> list[list[float]]:
     for budget in (price.budget * 2.0**i for i in range(-3, 4)):
         if budget >= 2 * min(price.costs):
             stream = torch.Generator().manual_seed(0)
-            plan = outlook.plan(price.costs, budget, bought=[0] * len(price.costs), seed=stream)
+            plan = outlook.plan(price.costs, budget, bought=[0] * len(price.costs), generator=stream)
             rows.append([budget, plan.predicted or 0.0, *(plan.interval or (0.0, 0.0))])
     return rows
 
 
 def _planned(solver: Solver, outlook: Outlook, price: Prices, bought: list[int]) -> Plan:
     stream = generator(solver.asked.seed, "intervals")
-    return outlook.plan(price.costs, price.budget, bought=bought, seed=stream)
+    return outlook.plan(price.costs, price.budget, bought=bought, generator=stream)
 
 
 def _by_variances(outlook: Outlook, pilot: Pilot, best: Plan, price: Prices) -> Plan:
@@ -159,11 +157,21 @@ def _by_variances(outlook: Outlook, pilot: Pilot, best: Plan, price: Prices) -> 
     levels = outlook.levels
     sizes = [outlook.base.cap, *(outlook.gaps[pair].size for pair in zip(levels, levels[1:], strict=False))]
     costs = [price.costs[level] for level in levels]
-    ruled = mlmc([size**2 for size in sizes], costs, price.budget, least=max(pilot.counts[levels[-1]], 1))
+    wasted = [0 if level in levels else n for level, n in enumerate(pilot.counts)]
+    left = price.budget - math.fsum(c * n for c, n in zip(price.costs, wasted, strict=True))
+    ruled = mlmc([size**2 for size in sizes], costs, left, least=[pilot.counts[level] for level in levels])
     samples = [0] * len(price.costs)
     for level, n in zip(levels, ruled.samples, strict=True):
-        samples[level] = max(n, pilot.counts[level])
-    plan = replace(ruled, samples=tuple(samples), costs=price.costs, alternatives=(replace(best, alternatives=()),))
+        samples[level] = n
+    plan = Plan(
+        tuple(samples),
+        price.costs,
+        price.budget,
+        ruled.rule,
+        ruled.reason,
+        wasted=tuple(wasted),
+        alternatives=(replace(best, alternatives=()),),
+    )
     stream = torch.Generator().manual_seed(0)
     return outlook.judge(plan, outlook.beliefs(stream, len(plan.costs)))
 
@@ -181,7 +189,8 @@ def estimate(solver: Solver, pilot: Pilot, network: nn.Module | None) -> Outlook
     if asked.estimator != "kernel-initial":
         trained = copy.deepcopy(start)
         fresh(trained, coarse.inputs[half:], coarse.solutions[half:])
-    base = _base(asked, Task(start, coarse.inputs, *_targets(start, coarse)), trained, fresh)
+    untaught = coarse.solutions - start.predict(coarse.inputs)
+    base = _base(asked, Task(start, coarse.inputs, untaught, scale_of(coarse.solutions)), trained, fresh)
     evidence = _evidence(asked, trained, pilot, origin, further, upto=half)
     kappa = learnability(base, evidence) if evidence is not None else learnability(base, base)
     return Outlook(base, origin, *kappa, pilot.gaps, reach(asked))
@@ -227,14 +236,6 @@ def _evidence(
     return (
         network_curve(task, stream, train=train) if asked.estimator == "learning-curve" else kernel_curve(task, stream)
     )
-
-
-def _after(solver: Solver, trained: Surrogate, pilot: Pilot, level: int) -> ErrorCurve | None:
-    return _evidence(solver.asked, trained, pilot, level, _trainings(solver)[1])
-
-
-def _targets(start: Surrogate, coarse: Samples) -> tuple[np.ndarray, np.ndarray]:
-    return coarse.solutions - start.predict(coarse.inputs), scale_of(coarse.solutions)
 
 
 def _trainings(solver: Solver) -> tuple[Callable[..., None], Callable[..., None]]:
@@ -298,12 +299,3 @@ def reach(asked: Config) -> float:
 
 def _digest(asked: Config) -> str:
     return hashlib.sha256(json.dumps(asked.identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _plain(value: Any) -> Any:
-    """Return plain values that JSON takes: tuples as lists, NaN as null."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

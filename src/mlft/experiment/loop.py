@@ -1,6 +1,8 @@
 """The loop of a run: price, plan, solve, fit, measure, record. Everything else is in the rooms below."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,20 +95,20 @@ def plan_config(
 def _run(solver: Solver, folder: Path, network: nn.Module | None) -> None:
     """Price, pilot and plan; fit the coarse stage and plan the rest anew; solve, fit, measure, record."""
     asked, finest = solver.asked, len(solver.problem.hierarchy) - 1
-    started = time.perf_counter()
-    forecast = foresee(solver, prices(asked, solver), network)
-    planned = time.perf_counter()
+    seconds = {"train": 0.0, "plan": 0.0}
+    with _timed(seconds, "plan"):
+        forecast = foresee(solver, prices(asked, solver), network)
     if forecast.rounds:
-        coarse = _coarse_stage(solver, forecast.plan, folder / "checkpoints", network)
-        forecast = reconsider(solver, forecast, coarse)
+        coarse = _coarse_stage(solver, forecast.plan, folder / "checkpoints", network, seconds)
+        with _timed(seconds, "plan"):
+            forecast = reconsider(solver, forecast, coarse)
     plan, price = forecast.plan, forecast.prices
 
     solver.solve("train", dict(enumerate(plan.samples)))
     train = [solver.on_finest("train", level, n) for level, n in enumerate(plan.samples) if n]
 
-    begun = time.perf_counter()
-    fitted = fit(asked, solver.problem, train, folder / "checkpoints", network=network, report=solver.report)
-    trained = time.perf_counter()
+    with _timed(seconds, "train"):
+        fitted = fit(asked, solver.problem, train, folder / "checkpoints", network=network, report=solver.report)
 
     bias = facts.bias(solver)
     solver.solve("test", {finest: asked.test})
@@ -130,9 +132,17 @@ def _run(solver: Solver, folder: Path, network: nn.Module | None) -> None:
         "baselines": _free(train, test, solver.problem, spent["spent"]["solves"]),
         "failures": facts.failures(solver, plan),
         "surrogate": facts.about_surrogate(asked, fitted.surrogate),
-        "seconds": {"solve": spent["spent"]["seconds"], "train": trained - begun, "plan": planned - started},
+        "seconds": {"solve": spent["spent"]["seconds"], **seconds},
     }
     write_json(folder / RECORD, facts.header(asked, folder) | told)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds that the block takes to those of a name."""
+    started = time.perf_counter()
+    yield
+    seconds[name] += time.perf_counter() - started
 
 
 def fit(
@@ -157,14 +167,17 @@ def fit(
     return learn(surrogate, train, asked.training, seed=asked.seed, folder=checkpoints, progress=tell)
 
 
-def _coarse_stage(solver: Solver, plan: Plan, checkpoints: Path, network: nn.Module | None) -> Fitted:
+def _coarse_stage(
+    solver: Solver, plan: Plan, checkpoints: Path, network: nn.Module | None, seconds: dict[str, float]
+) -> Fitted:
     """Return the network after the first of a plan's several stages; the whole training finds it in its checkpoint."""
     asked, level = solver.asked, plan.levels[0]
     solver.solve("train", {level: plan.samples[level]})
     train = solver.on_finest("train", level, plan.samples[level])
     steps = asked.training.shares(len(plan.levels))[0]
     first = asked.model_copy(update={"training": replace(asked.training, steps=steps)})
-    return fit(first, solver.problem, [train], checkpoints, network=network, report=solver.report)
+    with _timed(seconds, "train"):
+        return fit(first, solver.problem, [train], checkpoints, network=network, report=solver.report)
 
 
 def _evaluate(surrogate: Surrogate, test: Samples, problem: Problem, folder: Path) -> np.ndarray:

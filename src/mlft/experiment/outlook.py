@@ -76,7 +76,7 @@ class Outlook:
         top = self.levels[-1]
         return [self.gaps[level, top].size if (level, top) in self.gaps else 0.0 for level in range(count)]
 
-    def plan(self, costs: Sequence[float], budget: float, *, bought: Sequence[int], seed: torch.Generator) -> Plan:
+    def plan(self, costs: Sequence[float], budget: float, *, bought: Sequence[int], generator: torch.Generator) -> Plan:
         """Return the best plan, with intervals for it and its alternatives.
 
         Raises:
@@ -84,7 +84,7 @@ class Outlook:
         """
         bias = self.bias(len(costs))
         best = allocate(self.curves(), costs, budget, bias=bias, bought=bought, simplicity=SIMPLICITY)
-        beliefs = self.beliefs(seed, len(costs))
+        beliefs = self.beliefs(generator, len(costs))
         others = tuple(self.judge(other, beliefs) for other in best.alternatives)
         return replace(self.judge(best, beliefs), alternatives=others)
 

@@ -154,12 +154,12 @@ def coupled(left: Samples, right: Samples) -> tuple[Array, Array]:
 
 def _gaps(samples: Mapping[int, Samples], usable: Sequence[int]) -> dict[tuple[int, int], Gap]:
     """Return the distances of all pairs of usable levels, those without coupled samples extrapolated."""
-    gaps = {
+    measured = {
         (k, level): _measured(samples[k], samples[level])
         for k, level in combinations(usable, 2)
         if k in samples and level in samples and len(coupled(samples[k], samples[level])[0])
     }
-    gaps = {pair: _steadied(gap, gaps, samples, pair) for pair, gap in gaps.items()}
+    gaps = {pair: _steadied(pair, measured, samples) for pair in measured}
     for before, after in pairwise(usable):
         if (before, after) not in gaps:
             gaps[before, after] = _extrapolated(gaps, usable, after)
@@ -176,23 +176,22 @@ def _measured(left: Samples, right: Samples) -> Gap:
     return Gap(mean, own, len(sizes))
 
 
-def _steadied(
-    gap: Gap, gaps: Mapping[tuple[int, int], Gap], samples: Mapping[int, Samples], pair: tuple[int, int]
-) -> Gap:
-    """Return a distance corrected by the nearest pair from the same level, which more draws have been solved on.
+def _steadied(pair: tuple[int, int], measured: Mapping[tuple[int, int], Gap], samples: Mapping[int, Samples]) -> Gap:
+    """Return the distance of a pair, corrected by the pair from the same level that most draws have been solved on.
 
     A ratio estimator: if the few draws of this pair are harder than usual on the other pair, they are so on this one.
     """
-    k, level = pair
-    known = max((other for other in gaps if other[0] == k), key=lambda other: gaps[other].samples)
-    if gaps[known].samples <= gap.samples or not gaps[known].size:
+    (k, level), gap = pair, measured[pair]
+    other = max((j for i, j in measured if i == k), key=lambda j: measured[k, j].samples)
+    steady = measured[k, other]
+    if steady.samples <= gap.samples or not steady.size:
         return gap
-    i, j = coupled(samples[k], samples[known[1]])
+    i, j = coupled(samples[k], samples[other])
     _, rows, _ = np.intersect1d(np.asarray(samples[k].indices)[i], samples[level].indices, return_indices=True)
-    right = samples[known[1]].solutions[j[rows]]
+    right = samples[other].solutions[j[rows]]
     here = float(relative(right - samples[k].solutions[i[rows]], scale_of(right)).mean())
-    factor = min(2.0, max(0.5, gaps[known].size / here)) if here else 1.0
-    return Gap(gap.size * factor, math.hypot(0.7 * gap.scatter, gaps[known].scatter), gap.samples)
+    factor = min(2.0, max(0.5, steady.size / here)) if here else 1.0
+    return Gap(gap.size * factor, math.hypot(0.7 * gap.scatter, steady.scatter), gap.samples)
 
 
 def _extrapolated(gaps: Mapping[tuple[int, int], Gap], usable: Sequence[int], after: int) -> Gap:

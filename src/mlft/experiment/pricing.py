@@ -4,13 +4,10 @@ from dataclasses import dataclass
 from typing import final
 
 from mlft.errors import BudgetError, ConfigError
-from mlft.experiment.config import Config, budget
+from mlft.experiment.config import ESTIMATED, Config, budget
 from mlft.experiment.solving import Solver
 from mlft.planning import Plan, by_rule, given
 from mlft.problems import Problem
-
-ESTIMATED = ("finetune", "finetune:mlmc")
-"""The strategies that plan from estimates."""
 
 
 @final

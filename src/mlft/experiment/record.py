@@ -1,16 +1,16 @@
 """What a run leaves behind: a record of plain values, and the arrays that the report draws."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from mlft.errors import MlftError
 from mlft.surrogates import Surrogate
+from mlft.surrogates.bundle import write_file
 
 RECORD, EVALUATION = "record.json", "evaluation.safetensors"
 
@@ -47,14 +47,20 @@ class Record:
         )
 
 
+def plain(value: Any) -> Any:
+    """Return values as JSON takes them: tuples as lists, keys as text, NumPy's numbers as Python's, NaN as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
 def write_json(file: Path, facts: dict[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all; NaN becomes null."""
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("w") as stream:
-        json.dump(_plain(facts), stream, indent=2, allow_nan=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    write_file(file, json.dumps(plain(facts), indent=2, allow_nan=False).encode())
 
 
 def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
@@ -74,9 +80,7 @@ def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
 
 def write_evaluation(folder: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays of the report: errors per test sample, and a few samples in full."""
-    temporary = folder / f"{EVALUATION}.tmp"
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-    os.replace(temporary, folder / EVALUATION)
+    write_file(folder / EVALUATION, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
@@ -88,13 +92,3 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
     if not (folder / EVALUATION).exists():
         raise MlftError(f"{folder / EVALUATION} is missing; run `mlft run` on the folder again")
     return dict(load_file(folder / EVALUATION))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value

@@ -3,10 +3,9 @@
 from mlft.planning.allocate import allocate, predict
 from mlft.planning.plan import Curve, Pair, Plan, from_facts
 from mlft.planning.rates import Rate, Rates, rates
-from mlft.planning.rules import RULES, by_rule, equal_cost, given, mlmc, single_level
+from mlft.planning.rules import by_rule, equal_cost, given, mlmc, single_level
 
 __all__ = [
-    "RULES",
     "Curve",
     "Pair",
     "Plan",

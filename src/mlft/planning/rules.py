@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from mlft.errors import unknown_name
 from mlft.planning.plan import Plan, check, fit
 
-RULES = ("equal-cost", "finest-only", "single-level:<l>")
-
 
 def equal_cost(costs: Sequence[float], budget: float, *, least: int = 1) -> Plan:
     """Return the plan that spends the same on every level, n_l ≈ B / ((L+1) c_l), at least `least` samples each.
@@ -22,10 +20,10 @@ def equal_cost(costs: Sequence[float], budget: float, *, least: int = 1) -> Plan
     (1024, 256, 64, 16)
     """
     reason = f"the same cost on each of {len(costs)} levels; no error estimate was asked"
-    return _shared([1.0] * len(costs), costs, budget, least=least, rule="equal-cost", reason=reason)
+    return _shared([1.0] * len(costs), costs, budget, [least] * len(costs), rule="equal-cost", reason=reason)
 
 
-def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, least: int = 1) -> Plan:
+def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, least: int | Sequence[int] = 1) -> Plan:
     """Return the plan of Multi-Level Monte Carlo, n_l ∝ √(V_l / c_l): what a level costs is ∝ √(V_l c_l).
 
     It is optimal for a mean estimated by averages, whose error is Σ V_l / n_l, on all levels; a network need not learn
@@ -35,11 +33,11 @@ def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, l
         variances: V_l = E‖u_l − u_(l−1)‖² for each level, E‖u_0‖² for the coarsest.
         costs: price of one sample on each level.
         budget: what may be spent.
-        least: samples that each level gets at least.
+        least: samples that each level gets at least, and one; a number for all, or one a level, as of a pilot.
 
     Raises:
-        BudgetError: if the budget does not buy `least` samples on each level.
-        ValueError: for a wrong number of variances, or one that is negative.
+        BudgetError: if the budget does not buy the least samples on each level.
+        ValueError: for a wrong number of variances or counts, or a variance that is negative.
 
     Source: Giles 2008, "Multilevel Monte Carlo path simulation", Oper. Res. 56, eq. 3.1; for training,
     Song, Tartakovsky 2021.
@@ -49,8 +47,12 @@ def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, l
     """
     if len(variances) != len(costs) or min(variances) < 0:
         raise ValueError(f"a variance that is not negative is needed for each of {len(costs)} levels, got {variances}")
+    counts = [least] * len(costs) if isinstance(least, int) else least
+    if len(counts) != len(costs):
+        raise ValueError(f"the least counts of {len(costs)} levels are needed, or one for all, got {least}")
+    nested = [max(1, *counts[level:]) for level in range(len(costs))]
     weights = [math.sqrt(v * c) for v, c in zip(variances, costs, strict=True)]
-    return _shared(weights, costs, budget, least=least, rule="mlmc", reason="samples ∝ √(variance / cost)")
+    return _shared(weights, costs, budget, nested, rule="mlmc", reason="samples ∝ √(variance / cost)")
 
 
 def single_level(costs: Sequence[float], budget: float, level: int, *, least: int = 1) -> Plan:
@@ -104,36 +106,48 @@ def by_rule(rule: str, costs: Sequence[float], budget: float, *, least: int = 1)
     rules: dict[str, Callable[[], Plan]] = {
         "equal-cost": lambda: equal_cost(costs, budget, least=least),
         "finest-only": lambda: single_level(costs, budget, len(costs) - 1, least=least),
-        "single-level": lambda: single_level(costs, budget, _level(argument), least=least),
+        "single-level:<l>": lambda: single_level(costs, budget, _level(argument), least=least),
     }
-    if name not in rules or (argument and name != "single-level"):
-        raise unknown_name("planning rule", rule, list(RULES))
-    return rules[name]()
+    listed = "single-level:<l>" if name == "single-level" else rule
+    if listed not in rules:
+        raise unknown_name("planning rule", rule, list(rules))
+    return rules[listed]()
 
 
 def _shared(
-    weights: Sequence[float], costs: Sequence[float], budget: float, *, least: int, rule: str, reason: str
+    weights: Sequence[float], costs: Sequence[float], budget: float, least: Sequence[int], *, rule: str, reason: str
 ) -> Plan:
-    """Return the plan whose levels cost in the ratio of the weights, given out from the finest level down."""
-    check(costs, budget, needed=least * math.fsum(costs), what=f"{_count(least)} on each level")
+    """Return the plan whose levels cost in the ratio of the weights, given out from the finest level down.
+
+    Args:
+        weights: what each level's cost is in proportion to.
+        costs: price of one sample on each level.
+        budget: what may be spent.
+        least: samples that each level gets at least; they never increase with the level.
+        rule: the name of the rule.
+        reason: why, in words.
+    """
+    floors = [c * n for c, n in zip(costs, least, strict=True)]
+    what = f"{_count(least[0])} on each level" if len(set(least)) == 1 else f"the plan {list(least)}"
+    check(costs, budget, needed=math.fsum(floors), what=what)
     samples = [0] * len(costs)
     for level in reversed(range(len(costs))):
         spent = math.fsum(c * n for c, n in zip(costs, samples, strict=True))
-        reserve = least * math.fsum(costs[:level])
+        reserve = math.fsum(floors[:level])
         total = math.fsum(weights[: level + 1])
         share = (budget - spent) * (weights[level] / total if total else 1 / (level + 1))
-        share = max(share, least * costs[level])
-        samples[level] = max(least, fit(min(share, budget - spent - reserve), costs[level]))
+        share = max(share, floors[level])
+        samples[level] = max(least[level], fit(min(share, budget - spent - reserve), costs[level]))
         if level < len(costs) - 1:
             samples[level] = max(samples[level], samples[level + 1])
-    return Plan(tuple(_within(samples, costs, budget, least=least)), tuple(costs), budget, rule, reason)
+    return Plan(tuple(_within(samples, costs, budget, least)), tuple(costs), budget, rule, reason)
 
 
-def _within(samples: list[int], costs: Sequence[float], budget: float, *, least: int) -> list[int]:
+def _within(samples: list[int], costs: Sequence[float], budget: float, least: Sequence[int]) -> list[int]:
     """Return the counts lowered, the largest spender first and never below the next level, to fit the budget."""
     samples = list(samples)
     while (excess := math.fsum(n * c for n, c in zip(samples, costs, strict=True)) - budget) > 0:
-        floors = [*samples[1:], least]
+        floors = [max(pair) for pair in zip([*samples[1:], 0], least, strict=True)]
         free = [i for i in range(len(samples)) if samples[i] > floors[i]]
         level = max(free, key=lambda i: samples[i] * costs[i])
         room = samples[level] - floors[level]

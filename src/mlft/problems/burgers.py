@@ -63,7 +63,6 @@ class Burgers(Problem):
     name = "burgers"
     equation = "u_t + (u²/2)_x = ν u_xx on [0, 1), periodic, ν = 0 or small; u₀ → u(·, time), with shocks"
     order = 2.0
-    cost_exponent = 2.0
 
     def __post_init__(self) -> None:
         for option in ("cells", "levels", "modes"):
@@ -81,6 +80,9 @@ class Burgers(Problem):
                 f"{self.levels} levels of burgers need 2**(levels + 1) cells, so 4 on the coarsest; got {self.cells}"
             )
         object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,)), self.levels))
+        # a step is h / 2|u|, or 1 / (2|u|/h + 4ν/h²): at |u| = 1, cells² + 2ν cells³ operations
+        first, last = ((n**2 + 2 * self.viscosity * n**3) for n in (self.cells / 4, self.cells))
+        object.__setattr__(self, "cost_exponent", math.log(last / first, 4))
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (a_1 … a_modes, b_1 … b_modes)."""

@@ -33,10 +33,10 @@ class KohnSham(Problem):
     as for wells that do not feel each other, the density is not determined and the sample ends as "degenerate"; one
     that is not finite as "not-finite".
 
-    What makes it hard: each solve is the full matrix's lowest eigenpairs, (points)³; and where the gap is small, a
-    small change of V moves an electron from one well to another. (The source drops such samples; here they stay, and
-    the gap tells them.) The scheme is of order 2 with differences; spectral, of no finite order, it is exact to 1e-4 on
-    80 points and to 1e-9 on 160 by default.
+    What makes it hard: each solve is the full matrix's lowest eigenpairs, (points)³ in the limit; and where the gap is
+    small, a small change of V moves an electron from one well to another. (The source drops such samples; here they
+    stay, and the gap tells them.) The scheme is of order 2 with differences; spectral, of no finite order, it is exact
+    to 1e-4 on 80 points and to 1e-9 on 160 by default.
 
     Attributes:
         cells: points of the finest grid.
@@ -60,7 +60,7 @@ class KohnSham(Problem):
 
     name = "kohn-sham"
     equation = "−½ψ″ + V ψ = E ψ, periodic, ρ = Σ |ψ|² over the lowest; V → ρ"
-    cost_exponent = 2.7
+    cost_exponent = 2.0
 
     def __post_init__(self) -> None:
         check_integers(self, cells=2, levels=1, electrons=1)

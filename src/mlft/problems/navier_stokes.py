@@ -58,7 +58,7 @@ class NavierStokes(Problem):
     name = "navier-stokes"
     equation = "ω_t + u·∇ω = ν Δω + f on the periodic unit square, −Δψ = ω, u = (ψ_y, −ψ_x); ω₀ → ω(·, time)"
     order = 4.0
-    cost_exponent = 3.0
+    cost_exponent = 2.4
 
     def __post_init__(self) -> None:
         check_integers(self, cells=4, levels=1, modes=1)

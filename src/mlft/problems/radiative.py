@@ -31,8 +31,9 @@ class RadiativeTransfer(Problem):
         r_j uniform in (0.1, 0.3),   the c_j uniform in (0.2, 0.8), at gaps of 0.05 or more.
 
     Fields are exact cell averages, in one channel. The solver, `mlft.solvers.transfer.mean_intensity`, is of order 2.
-    What makes it hard is its price: every place sees every other, the matrix is full, a solve costs (cells)³. The map
-    is smooth, its kernel singular on the diagonal. A sample that is not finite ends as "not-finite".
+    What makes it hard is its price: every place sees every other, the matrix is full, a solve costs (cells)² integrals
+    and (cells)³ operations. The map is smooth, its kernel singular on the diagonal. A sample that is not finite ends as
+    "not-finite".
 
     A sample needs room for three matrices of cells²: 2.5 MB at 320 cells, 50 MB at 1,440.
 
@@ -59,7 +60,7 @@ class RadiativeTransfer(Problem):
     name = "radiative-transfer"
     equation = "φ = K(μ_s φ + 1) on (0, 1), K with the kernel ½E₁ of the optical depth; μ_s → φ"
     order = 2.0
-    cost_exponent = 2.5
+    cost_exponent = 2.0
 
     def __post_init__(self) -> None:
         check_integers(self, cells=2, levels=1, scatterers=1)

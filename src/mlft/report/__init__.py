@@ -1,6 +1,5 @@
 """The report of a run or a comparison: one HTML file that needs nothing else, its figures and its numbers."""
 
-import os
 from pathlib import Path
 
 from mlft.errors import MlftError
@@ -10,6 +9,7 @@ from mlft.report.gallery import gallery_page
 from mlft.report.metrics import metrics_csv
 from mlft.report.run import run_report
 from mlft.report.trust import trust_lines, trust_report
+from mlft.surrogates.bundle import write_file
 
 __all__ = ["trust_lines", "write_gallery", "write_report", "write_trust_report"]
 
@@ -65,13 +65,8 @@ def write_gallery(folder: Path) -> Path:
 
 
 def _write(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")
     try:
         file.parent.mkdir(exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
+        write_file(file, text.encode())
     except OSError as error:
         raise MlftError(f"the report {file} cannot be written: {error.strerror or error}") from None

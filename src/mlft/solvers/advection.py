@@ -130,7 +130,8 @@ def _half_slope(left, here, right):
 def _march_viscous(rows, parameters, step_limit, steps, done):
     width, time, viscosity = parameters
     samples, cells = rows.shape
-    flux, middle = np.empty(cells + 1), np.empty(cells)
+    padded, slopes, flux = np.empty(cells + 4), np.empty(cells + 2), np.empty(cells + 1)
+    middle = np.empty(cells)
     for sample in range(samples):
         u, remaining = rows[sample], time
         while remaining > 0.0 and steps[sample] < step_limit:
@@ -138,12 +139,13 @@ def _march_viscous(rows, parameters, step_limit, steps, done):
             if not rate < np.inf:
                 break
             step = min(remaining, 1.0 / rate)
-            _fluxes(u, viscosity / width, flux)
+            ratio = step / width
+            _fluxes(u, viscosity / width, padded, slopes, flux)
             for i in range(cells):
-                middle[i] = u[i] - step / width * (flux[i + 1] - flux[i])
-            _fluxes(middle, viscosity / width, flux)
+                middle[i] = u[i] - ratio * (flux[i + 1] - flux[i])
+            _fluxes(middle, viscosity / width, padded, slopes, flux)
             for i in range(cells):
-                u[i] = 0.5 * (u[i] + middle[i] - step / width * (flux[i + 1] - flux[i]))
+                u[i] = 0.5 * (u[i] + middle[i] - ratio * (flux[i + 1] - flux[i]))
             remaining = remaining - step if step < remaining else 0.0
             steps[sample] += 1
         done[sample] = remaining <= 0.0
@@ -153,13 +155,16 @@ def _march_viscous(rows, parameters, step_limit, steps, done):
 
 @kernel
 @no_type_check
-def _fluxes(u, slip, flux):
-    """The flux through the left face of each cell, and once more through the right face of the last."""
+def _fluxes(u, slip, padded, slopes, flux):
+    """The flux through the left face of each cell, and through the right face of the last."""
     n = len(u)
     for i in range(n):
-        low, here, high = u[(i + n - 2) % n], u[(i + n - 1) % n], u[i]
-        left = here + _half_slope(low, here, high)
-        right = high - _half_slope(here, high, u[(i + 1) % n])
-        m = max(max(left, -right), 0.0)
-        flux[i] = 0.5 * m * m - slip * (high - here)
-    flux[n] = flux[0]
+        padded[i + 2] = u[i]
+    for i in range(2):
+        padded[i], padded[n + 2 + i] = u[(n - 2 + i) % n], u[i % n]
+    for i in range(n + 2):
+        slopes[i] = _half_slope(padded[i], padded[i + 1], padded[i + 2])
+    for i in range(n + 1):
+        left, right = padded[i + 1], padded[i + 2]
+        m = max(max(left + slopes[i], slopes[i + 1] - right), 0.0)
+        flux[i] = 0.5 * m * m - slip * (right - left)

@@ -15,6 +15,9 @@ Array = np.ndarray
 
 kernel = njit(cache=True, nogil=True, error_model="numpy")
 
+CELLS, FACES, ROW = 64, 63, 72  # of a strip, and the length of its rows
+FIRST, LAST = 3 * ROW, 6 * ROW  # where in a strip the states at the left and the right faces begin
+
 
 def march_gas(
     initial: Float[Array, "n 3 cells"],
@@ -132,109 +135,133 @@ def _sample(
 def _march(rows, parameters, step_limit, steps, done):
     width, time, gamma, cfl = parameters
     cells = rows.shape[2]
-    w, faces, flux = np.empty((3, cells + 4)), np.empty((2, 3, cells + 2)), np.empty((3, cells + 1))
+    padded = (cells + FACES) // FACES * FACES + 3  # two ghost cells on either side, or more on the right
+    w, strip, flux = np.ones((3, padded)), np.empty(12 * ROW), np.empty((3, padded))
     for sample in range(len(rows)):
         u, remaining = rows[sample], time
         while remaining > 0.0 and steps[sample] < step_limit:
-            speed = _primitive(u, gamma, w)
+            speed = _primitive(u, gamma, strip, w)
             if not 0.0 < speed < np.inf:
                 u[:] = np.nan
                 break
             step = min(remaining, cfl * width / speed)
-            _step(u, w, step / width, gamma, faces, flux)
+            _fluxes(w, step / width, gamma, strip, flux)
+            for part in range(3):
+                for i in range(cells):
+                    u[part, i] -= step / width * (flux[part, i + 1] - flux[part, i])
             remaining = remaining - step if step < remaining else 0.0
             steps[sample] += 1
-        if not 0.0 < _primitive(u, gamma, w) < np.inf:
+        if not 0.0 < _primitive(u, gamma, strip, w) < np.inf:
             u[:] = np.nan
         done[sample] = remaining <= 0.0
 
 
 @kernel
 @no_type_check
-def _step(u, w, ratio, gamma, faces, flux):
-    cells = u.shape[1]
-    for i in range(cells + 2):
-        _evolve(w, i, 0.5 * ratio, gamma, faces)
-    for i in range(cells + 1):
-        _hllc(faces[1, :, i], faces[0, :, i + 1], gamma, flux[:, i])
+def _primitive(u, gamma, strip, w):
+    """Set (ρ, u, p) with copies of both ends; return the largest |u| + c, NaN if ρ or p is not positive."""
+    cells, s = u.shape[1], strip
+    for k in range(CELLS):
+        s[FIRST + k] = s[FIRST + ROW + k] = 0.0
+    for start in range(0, cells, CELLS):
+        used = min(CELLS, cells - start)
+        for part in range(3):
+            for k in range(CELLS):
+                s[part * ROW + k] = u[part, start + min(k, used - 1)]
+        _speeds(s, gamma)
+        for part in range(3):
+            for k in range(used):
+                w[part, start + k + 2] = s[part * ROW + k]
     for part in range(3):
-        for i in range(cells):
-            u[part, i] -= ratio * (flux[part, i + 1] - flux[part, i])
+        w[part, :2] = w[part, 2]
+        w[part, cells + 2 :] = w[part, cells + 1]
+    bad = s[FIRST + ROW : FIRST + ROW + CELLS].max() > 0.0
+    return np.nan if bad else s[FIRST : FIRST + CELLS].max()
 
 
 @kernel
 @no_type_check
-def _primitive(u, gamma, w):
-    """Set (ρ, u, p) with two copies of each end; return the largest |u| + c, NaN if ρ or p is not positive."""
-    cells, top = u.shape[1], 0.0
-    for i in range(cells):
-        rho = u[0, i]
-        velocity = u[1, i] / rho
-        p = (gamma - 1.0) * (u[2, i] - 0.5 * u[1, i] * velocity)
-        w[0, i + 2], w[1, i + 2], w[2, i + 2] = rho, velocity, p
+def _speeds(s, gamma):
+    """Turn a strip of (ρ, ρu, E) into (ρ, u, p); raise the largest speed of each place, and mark bad states by 1."""
+    for k in range(CELLS):
+        rho = s[k]
+        velocity = s[ROW + k] / rho
+        p = (gamma - 1.0) * (s[2 * ROW + k] - 0.5 * s[ROW + k] * velocity)
         speed = abs(velocity) + np.sqrt(gamma * p / rho)
-        if not (rho > 0.0 and p > 0.0 and speed < np.inf):
-            return np.nan
-        top = max(top, speed)
+        s[ROW + k], s[2 * ROW + k] = velocity, p
+        s[FIRST + k] = speed if speed > s[FIRST + k] else s[FIRST + k]
+        good = (rho > 0.0) & (p > 0.0) & (speed < np.inf)
+        s[FIRST + ROW + k] = s[FIRST + ROW + k] if good else 1.0
+
+
+@kernel
+@no_type_check
+def _fluxes(w, ratio, gamma, strip, flux):
+    """Set the fluxes through all faces, a strip of cells at a time."""
+    s = strip
+    for start in range(0, w.shape[1] - 3, FACES):
+        for part in range(3):
+            for k in range(CELLS + 2):
+                s[part * ROW + k] = w[part, start + k]
+        _evolve(s, 0.5 * ratio, gamma)
+        _hllc(s, gamma)
+        for part in range(3):
+            for k in range(FACES):
+                flux[part, start + k] = s[(9 + part) * ROW + k]
+
+
+@kernel
+@no_type_check
+def _evolve(s, half, gamma):
+    """Set the primitive states at the left faces of the strip's cells, FIRST, and the right ones, LAST, half a step on.
+
+    The loops are over a flat array with rows of a constant length, so that the compiler sees what is apart.
+    """
     for part in range(3):
-        w[part, 0] = w[part, 1] = w[part, 2]
-        w[part, cells + 2] = w[part, cells + 3] = w[part, cells + 1]
-    return top
+        for k in range(CELLS):
+            here = s[part * ROW + k + 1]
+            a, b = here - s[part * ROW + k], s[part * ROW + k + 2] - here
+            c = 0.25 * (a + b)
+            slope = max(min(min(a, b), c), min(max(max(a, b), c), 0.0))
+            s[FIRST + part * ROW + k], s[LAST + part * ROW + k] = here - slope, here + slope
+    for k in range(CELLS):
+        rho, u, p = s[k + 1], s[ROW + k + 1], s[2 * ROW + k + 1]
+        d = s[LAST + k] - s[FIRST + k]
+        v = s[LAST + ROW + k] - s[FIRST + ROW + k]
+        q = s[LAST + 2 * ROW + k] - s[FIRST + 2 * ROW + k]
+        density, velocity, pressure = half * (u * d + rho * v), half * (u * v + q / rho), half * (gamma * p * v + u * q)
+        s[FIRST + k] -= density
+        s[LAST + k] -= density
+        s[FIRST + ROW + k] -= velocity
+        s[LAST + ROW + k] -= velocity
+        s[FIRST + 2 * ROW + k] -= pressure
+        s[LAST + 2 * ROW + k] -= pressure
 
 
 @kernel
 @no_type_check
-def _evolve(w, i, half, gamma, faces):
-    """Set the primitive states at the two faces of cell i + 1, half a step later."""
-    low, high = faces[0, :, i], faces[1, :, i]
-    for part in range(3):
-        a, b = w[part, i + 1] - w[part, i], w[part, i + 2] - w[part, i + 1]
-        c = 0.25 * (a + b)
-        s = max(min(min(a, b), c), min(max(max(a, b), c), 0.0))
-        low[part], high[part] = w[part, i + 1] - s, w[part, i + 1] + s
-    rho, u, p = w[0, i + 1], w[1, i + 1], w[2, i + 1]
-    d, v, q = high[0] - low[0], high[1] - low[1], high[2] - low[2]
-    changes = half * (u * d + rho * v), half * (u * v + q / rho), half * (gamma * p * v + u * q)
-    for part in range(3):
-        low[part] -= changes[part]
-        high[part] -= changes[part]
-
-
-@kernel
-@no_type_check
-def _hllc(left, right, gamma, flux):
-    """Set the flux between two primitive states."""
-    root, root2 = np.sqrt(left[0]), np.sqrt(right[0])
-    share = root / (root + root2)
-    energy, energy2 = _energy(left, gamma), _energy(right, gamma)
-    enthalpy = share * (energy + left[2]) / left[0] + (1.0 - share) * (energy2 + right[2]) / right[0]
-    u = share * left[1] + (1.0 - share) * right[1]
-    c = np.sqrt((gamma - 1.0) * (enthalpy - 0.5 * u * u))
-    first = min(left[1] - np.sqrt(gamma * left[2] / left[0]), u - c)
-    last = max(right[1] + np.sqrt(gamma * right[2] / right[0]), u + c)
-    behind, ahead = left[0] * (first - left[1]), right[0] * (last - right[1])
-    contact = (right[2] - left[2] + left[1] * behind - right[1] * ahead) / (behind - ahead)
-    if contact >= 0.0:
-        _side(left, energy, first, contact, flux)
-    else:
-        _side(right, energy2, last, contact, flux)
-
-
-@kernel
-@no_type_check
-def _energy(state, gamma):
-    return state[2] / (gamma - 1.0) + 0.5 * state[0] * state[1] ** 2
-
-
-@kernel
-@no_type_check
-def _side(state, energy, speed, contact, flux):
-    """Set the flux of the state outside or inside the outer wave of `speed`, whichever is at the face."""
-    rho, u, p = state[0], state[1], state[2]
-    flux[0], flux[1], flux[2] = rho * u, rho * u * u + p, u * (energy + p)
-    if speed * contact < 0.0 or contact == 0.0:  # the face lies between the outer wave and the contact
-        factor = rho * (speed - u) / (speed - contact)
-        inner = energy / rho + (contact - u) * (contact + p / (rho * (speed - u)))
-        flux[0] += speed * (factor - rho)
-        flux[1] += speed * (factor * contact - rho * u)
-        flux[2] += speed * (factor * inner - energy)
+def _hllc(s, gamma):
+    """Set the fluxes between the strip's cells: from the state LAST of one to the state FIRST of the next."""
+    for k in range(FACES):
+        rho, u, p = s[LAST + k], s[LAST + ROW + k], s[LAST + 2 * ROW + k]
+        rho2, u2, p2 = s[FIRST + k + 1], s[FIRST + ROW + k + 1], s[FIRST + 2 * ROW + k + 1]
+        energy, energy2 = p / (gamma - 1.0) + 0.5 * rho * u * u, p2 / (gamma - 1.0) + 0.5 * rho2 * u2 * u2
+        root, root2 = np.sqrt(rho), np.sqrt(rho2)
+        share = root / (root + root2)
+        enthalpy = share * (energy + p) / rho + (1.0 - share) * (energy2 + p2) / rho2
+        mean = share * u + (1.0 - share) * u2
+        c = np.sqrt((gamma - 1.0) * (enthalpy - 0.5 * mean * mean))
+        first = min(u - np.sqrt(gamma * p / rho), mean - c)
+        last = max(u2 + np.sqrt(gamma * p2 / rho2), mean + c)
+        behind, ahead = rho * (first - u), rho2 * (last - u2)
+        contact = (p2 - p + u * behind - u2 * ahead) / (behind - ahead)
+        on_left = contact >= 0.0
+        speed, weight = first if on_left else last, behind if on_left else ahead
+        rho, u, p = rho if on_left else rho2, u if on_left else u2, p if on_left else p2
+        energy = energy if on_left else energy2
+        factor = weight / (speed - contact)  # the density between the outer wave and the contact
+        inner = energy / rho + (contact - u) * (contact + p / weight)
+        inside = speed if (speed * contact < 0.0) | (contact == 0.0) else 0.0  # else the face is outside the waves
+        s[9 * ROW + k] = rho * u + inside * (factor - rho)
+        s[10 * ROW + k] = rho * u * u + p + inside * (factor * contact - rho * u)
+        s[11 * ROW + k] = u * (energy + p) + inside * (factor * inner - energy)

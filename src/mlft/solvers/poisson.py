@@ -13,7 +13,7 @@ from scipy.fft import dstn
 
 Array = np.ndarray
 
-LANES = 16
+LANES, BLOCK = 16, 32
 
 
 def poisson_1d(sources: Float[Array, "n points"], *, spacing: float) -> Float[Array, "n points"]:
@@ -30,7 +30,7 @@ def poisson_1d(sources: Float[Array, "n points"], *, spacing: float) -> Float[Ar
     """
     _need(sources, 3)
     out = np.zeros(sources.shape)
-    _sweep(np.ascontiguousarray(sources, dtype=np.float64), float(spacing) ** 2, out)
+    _solve(np.ascontiguousarray(sources, dtype=np.float64), float(spacing) ** 2, np.empty((0, 2)), out)
     return out
 
 
@@ -48,15 +48,16 @@ def biharmonic_1d(sources: Float[Array, "n points"], *, spacing: float, clamped:
     """
     _need(sources, 5)
     n, h = sources.shape[1] - 1, float(spacing)
-    solution = poisson_1d(poisson_1d(sources, spacing=h), spacing=h)
-    if not clamped:
-        return solution
-    units = np.zeros((2, n + 1))
-    units[[0, 1], [1, n - 1]] = 2 / h**4
-    left, right = poisson_1d(poisson_1d(units, spacing=h), spacing=h)
-    a, b = 1 + left[1], left[n - 1]  # the 2 x 2 matrix of the correction is symmetric, by reflection
-    even, odd = (solution[:, 1] + solution[:, n - 1]) / (a + b), (solution[:, 1] - solution[:, n - 1]) / (a - b)
-    return solution - 0.5 * (even[:, None] * (left + right) + odd[:, None] * (left - right))
+    corrections = np.zeros((n + 1, 2))
+    if clamped:
+        units = np.zeros((2, n + 1))
+        units[[0, 1], [1, n - 1]] = 2 / h**4
+        left, right = poisson_1d(poisson_1d(units, spacing=h), spacing=h)
+        a, b = 1 + left[1], left[n - 1]  # the 2 x 2 matrix of the correction is symmetric, by reflection
+        corrections = 0.5 * np.stack([(left + right) / (a + b), (left - right) / (a - b)], axis=1)
+    out = np.zeros(sources.shape)
+    _solve(np.ascontiguousarray(sources, dtype=np.float64), h**2, corrections, out)
+    return out
 
 
 def poisson_2d(
@@ -92,24 +93,38 @@ def _need(field: Array, points: int) -> None:
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _sweep(sources, factor, out):
-    """Solve LANES samples at a time; the last block may be short."""
+def _solve(sources, factor, corrections, out):
+    """Solve LANES samples at a time, the last block may be short: once, or twice and then corrected."""
     samples, points = sources.shape
     lanes = np.zeros((points, LANES))
     for start in range(0, samples, LANES):
-        used = min(LANES, samples - start)
-        for k in range(used):
-            for i in range(1, points - 1):
-                lanes[i, k] = factor * sources[start + k, i]
-        _eliminate(lanes)
-        for k in range(used):
-            for i in range(1, points - 1):
-                out[start + k, i] = lanes[i, k]
+        rows = slice(start, min(start + LANES, samples))
+        _move(sources[rows], lanes, factor, True)
+        _sweep(lanes)
+        if len(corrections) > 0:
+            lanes *= factor
+            _sweep(lanes)
+            _correct(lanes, corrections)
+        _move(out[rows], lanes, 1.0, False)
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _eliminate(lanes):
+def _move(rows, lanes, factor, inwards):
+    """Copy inner values between rows and lanes, a few points at a time, so that they stay in the first cache."""
+    last = len(lanes) - 1
+    for low in range(1, last, BLOCK):
+        for k in range(len(rows)):
+            for i in range(low, min(low + BLOCK, last)):
+                if inwards:
+                    lanes[i, k] = factor * rows[k, i]
+                else:
+                    rows[k, i] = lanes[i, k]
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _sweep(lanes):
     """Eliminate from the left and substitute from the right, in every lane; both ends stay 0."""
     points = lanes.shape[0]
     for i in range(1, points - 1):
@@ -120,3 +135,15 @@ def _eliminate(lanes):
         ratio = i / (i + 1.0)
         for k in range(LANES):
             lanes[i, k] += ratio * lanes[i + 1, k]
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _correct(lanes, corrections):
+    """Subtract the even and the odd correction, in proportion to the values next to the ends."""
+    last = len(lanes) - 1
+    first, final = lanes[1].copy(), lanes[last - 1].copy()
+    for i in range(1, last):
+        even, odd = corrections[i, 0], corrections[i, 1]
+        for k in range(LANES):
+            lanes[i, k] -= (first[k] + final[k]) * even + (first[k] - final[k]) * odd

@@ -4,13 +4,14 @@ Fields are cell averages on an interval, `(samples, cells)`. The coefficients ar
 over the kernel ½E₁ of the optical depth are then exact: none is left to quadrature.
 """
 
+import math
 from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float
 from numba import njit
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import exp1
+from scipy.special import expn
 
 Array = np.ndarray
 
@@ -41,15 +42,15 @@ def mean_intensity(scattering: Float[Array, "n cells"], *, absorption: float, wi
         raise ValueError(
             f"scattering must be 0 or more and absorption positive, got a minimum of {least:.6g} and {absorption:.6g}"
         )
-    out = np.full(scattering.shape, np.nan)
+    n = scattering.shape[1]
+    out, system = np.full(scattering.shape, np.nan), np.empty((n, n))
     for i, row in enumerate(scattering):
         if not np.isfinite(row).all():
             continue
         matrix = transport_matrix(row, absorption=absorption, width=width)
-        root = np.sqrt(row)
-        emitted = matrix.sum(axis=1)
-        system = np.eye(len(row)) - root[:, None] * matrix * root
-        factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+        root, emitted = np.sqrt(row), matrix.sum(axis=1)
+        _symmetrise(matrix, root, system)
+        factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
         out[i] = matrix @ (root * cho_solve(factor, root * emitted, check_finite=False)) + emitted
     return out
 
@@ -60,12 +61,76 @@ def transport_matrix(
     """Return K_ij, the averages over cells of the kernel of radiative transfer: what cell j sends to cell i."""
     total = scattering + absorption
     depths = np.concatenate([[0.0], np.cumsum(total * width)])
-    first, second = np.triu_indices(len(depths), 1)
-    gaps = depths[second] - depths[first]
-    values = 0.5 * (np.exp(-gaps) * (1 - gaps) + gaps * gaps * exp1(gaps))
+    values = np.empty(len(total) * (len(total) + 1) // 2)
+    _integrals(depths, values)
     out = np.empty((len(total), len(total)))
     _second_differences(values, total, float(width), out)
     return out
+
+
+def _pieces() -> Array:
+    """Return the polynomials, in (−1, 1), of e^x E₃(x) on 2 < x < 4, 4 < x < 8, … to 512: a row each, to round-off."""
+    lows = 2.0 ** np.arange(1, 9)
+    rows, nodes = np.zeros((len(lows), 21)), np.polynomial.chebyshev.chebpts1(21)
+    for row, low in zip(rows, lows, strict=True):
+        x = low * (1.5 + 0.5 * nodes)
+        found = np.polynomial.chebyshev.cheb2poly(np.polynomial.chebyshev.chebfit(nodes, np.exp(x) * expn(3, x), 20))
+        row[: len(found)] = found
+    return rows
+
+
+_ENTIRE = np.array(
+    [-np.euler_gamma] + [-((-1.0) ** k) / (k * math.factorial(k)) for k in range(1, 24)]
+)  # E₁(x) + log x
+_PIECES = _pieces()
+
+
+@kernel
+@no_type_check
+def _integrals(depths, values):
+    """Set `values` to E₃(x) = ½ (e^(−x) (1 − x) + x² E₁(x)) for the faces p < q, row by row; nearest faces first."""
+    n, place = len(depths), 0
+    gaps, entire = np.empty(n), np.empty(n)
+    for p in range(n - 1):
+        near = 0
+        for k in range(n - 1 - p):
+            gaps[k] = depths[p + 1 + k] - depths[p]
+            entire[k] = 0.0
+            near += gaps[k] < 2.0
+        for term in range(len(_ENTIRE) - 1, -1, -1):
+            for k in range(near):
+                entire[k] = entire[k] * gaps[k] + _ENTIRE[term]
+        for k in range(near):
+            x = gaps[k]
+            values[place + k] = 0.5 * (np.exp(-x) * (1.0 - x) + x * x * (entire[k] - np.log(x)))
+        for k in range(near, n - 1 - p):
+            values[place + k] = _far(gaps[k])
+        place += n - 1 - p
+
+
+@kernel
+@no_type_check
+def _far(x):
+    """E₃(x) for x ≥ 2, to round-off; 0 from 512 on."""
+    if x >= 512.0:
+        return 0.0
+    piece, low, total = 0, 2.0, 0.0
+    while x >= 2.0 * low:
+        piece, low = piece + 1, 2.0 * low
+    place = 2.0 * x / low - 3.0
+    for k in range(_PIECES.shape[1] - 1, -1, -1):
+        total = total * place + _PIECES[piece, k]
+    return np.exp(-x) * total
+
+
+@kernel
+@no_type_check
+def _symmetrise(matrix, root, system):
+    """Set the system to 1 − μ_s^½ K μ_s^½."""
+    for i in range(len(root)):
+        for j in range(len(root)):
+            system[i, j] = -root[i] * matrix[i, j] * root[j]
+        system[i, i] += 1.0
 
 
 @kernel

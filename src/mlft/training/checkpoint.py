@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from mlft.surrogates.bundle import write_file
 
 
 def write(file: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -17,12 +18,7 @@ def write(file: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
     text = json.dumps(facts, sort_keys=True)
     content = save(tensors, metadata={"facts": text, "sha256": _digest(tensors, text)})
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    write_file(file, content)
 
 
 def read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

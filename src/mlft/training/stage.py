@@ -104,7 +104,8 @@ def train(
     Source: Kingma, Ba 2015 (Adam); Loshchilov, Hutter 2017 (cosine).
     """
     adam = torch.optim.Adam(surrogate.parameters(), lr=stage.rate)
-    best, checks, done = _resume(surrogate, adam, file, _told(stage))
+    told = _told(stage, settings, seed)
+    best, checks, done = _resume(surrogate, adam, file, told)
     marks = _marks(stage.steps, settings.checks)
     for step in range(done, stage.steps):
         _step(surrogate, adam, stage, settings, step, seed)
@@ -114,16 +115,17 @@ def train(
                 best = snapshot(surrogate)
             checks.append((step + 1, error))
             if file is not None:
-                _save(surrogate, adam, file, best, checks, _told(stage))
+                _save(surrogate, adam, file, best, checks, told)
         if progress is not None:
             progress(stage.level, checks[-1][1] if checks else math.nan)
     restore(surrogate, best)
     return Trace(best, tuple(checks))
 
 
-def _told(stage: Stage) -> list[float]:
+def _told(stage: Stage, settings: Training, seed: int) -> list[float]:
     """Return what tells one stage from another: a checkpoint of another one is not continued."""
-    return [len(stage.train), len(stage.replayed), len(stage.held_out), stage.steps, stage.rate, stage.replay]
+    counts = [len(pairs) for pairs in (stage.train, stage.replayed, stage.held_out)]
+    return [stage.level, *counts, stage.steps, stage.rate, stage.replay, settings.batch, settings.checks, seed]
 
 
 def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: Training, step: int, seed: int) -> None:

@@ -129,11 +129,14 @@ def one_level(
     return finetune(surrogate, samples, settings, seed=seed, folder=folder, progress=progress)
 
 
-STRATEGIES = {"finetune": finetune, "finest-only": one_level, "single-level": one_level}
-"""The ways of spending a budget; `single-level` takes a level, as in `single-level:0`, `finetune` a planning rule."""
-
-RULES = ("", "mlmc", "equal-cost")
-"""The rules that `finetune` may be planned by; without one, from estimates."""
+STRATEGIES = {
+    "finetune": finetune,
+    "finetune:mlmc": finetune,
+    "finetune:equal-cost": finetune,
+    "finest-only": one_level,
+    "single-level:<l>": one_level,
+}
+"""The ways of spending a budget, <l> the number of a level; `finetune` alone is planned from estimates."""
 
 
 def strategy(name: str) -> Callable[..., Fitted]:
@@ -142,11 +145,10 @@ def strategy(name: str) -> Callable[..., Fitted]:
     Raises:
         ConfigError: for an unknown strategy.
     """
-    word, _, rule = name.partition(":")
-    if word not in STRATEGIES or (word == "finetune" and rule not in RULES):
-        known = ["finetune", "finetune:mlmc", "finetune:equal-cost", "finest-only", "single-level:<l>"]
-        raise unknown_name("strategy", name, known)
-    return STRATEGIES[word]
+    listed = "single-level:<l>" if name.partition(":")[0] == "single-level" else name
+    if listed not in STRATEGIES:
+        raise unknown_name("strategy", name, list(STRATEGIES))
+    return STRATEGIES[listed]
 
 
 def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training) -> list[Stage]:
