@@ -151,6 +151,10 @@ def test_an_operator_without_an_inverse_is_refused_with_its_rank():
     with pytest.raises(SingularOperatorError, match="rank 8 of 23") as caught:
         invert(extract(trained("sin8"), SHAPE), LINE)
     assert caught.value.rank == 8 and caught.value.reciprocal_condition < 1e-10
+    said = f"reciprocal condition number {caught.value.reciprocal_condition:.1e}, less than 1e-10"
+    assert said in str(caught.value) and "train it on inputs that span the grid" in str(caught.value)
+    with pytest.raises(SingularOperatorError, match="rank 0 of 23 and the reciprocal condition number 0.0e"):
+        invert(np.zeros((25, 25)), LINE)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +171,9 @@ def test_an_operator_without_an_inverse_is_refused_with_its_rank():
         (lambda: superposition_defect(small, np.ones((1, 2, 2))), "at least 2 inputs"),
         (lambda: kernel(A, line(20)), r"shape \(21, 21\), got \(25, 25\)"),
         (lambda: kernel(np.eye(6), Grid((6,))), "nodal, bounded"),
+        (lambda: invert(A[:-1], LINE), r"shape \(25, 25\), got \(24, 25\)"),
+        (lambda: invert(np.eye(6), Grid((6,))), "nodal, bounded"),
+        (lambda: likeness(A[:1], A), r"shape \(1, 25\) cannot be like an operator of shape \(25, 25\)"),
     ],
 )
 def test_a_callable_of_the_wrong_shape_is_one_clear_error(call, words):

@@ -227,21 +227,19 @@ def extract(
 
 
 def kernel(
-    matrix: Float[Array, "nodes nodes"], grid: Grid, convention: Literal["hat", "lumped"] = "hat"
+    matrix: Float[Array, "_p _q"], grid: Grid, convention: Literal["hat", "lumped"] = "hat"
 ) -> Float[Array, "nodes nodes"]:
     """Return the Green's function at the nodes: Ŵ M⁻¹ for data of hats (on a line), Ŵ / weights for point loads.
 
     Raises:
         ValueError: for a matrix that does not belong to the grid, or hats on a grid that is not nodal on a line.
     """
-    points = int(np.prod(grid.shape))
-    if matrix.shape != (points, points):
-        raise ValueError(f"an operator on {grid} cells has shape {(points, points)}, got {matrix.shape}")
+    _check_belongs(matrix, grid)
     return matrix / grid.weights.ravel() if convention == "lumped" else np.linalg.solve(mass(grid), matrix.T).T
 
 
 def likeness(
-    matrix: Float[Array, "p q"],
+    matrix: Float[Array, "_p _q"],
     operator: Float[Array, "p q"],
     *,
     weights: Float[Array, " q"] | None = None,
@@ -254,7 +252,15 @@ def likeness(
         operator: A.
         weights: of the quadrature, for the symmetry of the kernel Ŵ/weights; ones by default. NaN where p ≠ q.
         known: orthonormal basis of the training span, a column a direction.
+
+    Raises:
+        ValueError: for matrices of two shapes.
     """
+    if matrix.shape != operator.shape:
+        raise ValueError(
+            f"a matrix of shape {matrix.shape} cannot be like an operator of shape {operator.shape}: probe the map on "
+            "the grid of the operator, with as many columns"
+        )
     size = float(np.linalg.norm(operator))
     green = matrix / (np.ones(matrix.shape[1]) if weights is None else weights)
     square = matrix.shape[0] == matrix.shape[1]
@@ -285,7 +291,7 @@ def kinks(matrix: Float[Array, "nodes nodes"]) -> Float[Array, " inner"]:
     return near / second.sum(axis=0)
 
 
-def invert(matrix: Float[Array, "nodes nodes"], grid: Grid, *, tolerance: float = 1e-10) -> Inverse:
+def invert(matrix: Float[Array, "_p _q"], grid: Grid, *, tolerance: float = 1e-10) -> Inverse:
     """Return the inverse at the interior nodes of a line, which should be the differential operator.
 
     Args:
@@ -295,11 +301,14 @@ def invert(matrix: Float[Array, "nodes nodes"], grid: Grid, *, tolerance: float 
 
     Raises:
         SingularOperatorError: with the rank and the reciprocal condition number.
+        ValueError: for a matrix that does not belong to the grid, or a grid that is not nodal and bounded on a line.
     """
+    _check_belongs(matrix, grid)
     inner = slice(1, -1)
-    block = matrix[inner, inner]
+    weights, block = mass(grid)[inner, inner], matrix[inner, inner]
     values = np.linalg.svd(block, compute_uv=False)
-    ratio, rank = float(values[-1] / values[0]), int(np.sum(values > tolerance * values[0]))
+    ratio = float(values[-1] / values[0]) if values[0] > 0 else 0.0
+    rank = int(np.sum(values > tolerance * values[0]))
     if rank < len(values):
         raise SingularOperatorError(
             f"the operator has no inverse: its interior block has rank {rank} of {len(values)} and the reciprocal "
@@ -308,8 +317,14 @@ def invert(matrix: Float[Array, "nodes nodes"], grid: Grid, *, tolerance: float 
             reciprocal_condition=ratio,
         )
     inverse = np.linalg.inv(block)
-    weighted = mass(grid)[inner, inner] @ inverse
+    weighted = weights @ inverse
     return Inverse(inverse, weighted, ratio, _off_stencil(inverse), _off_stencil(weighted))
+
+
+def _check_belongs(matrix: Array, grid: Grid) -> None:
+    points = int(np.prod(grid.shape))
+    if matrix.shape != (points, points):
+        raise ValueError(f"an operator on {grid} cells has shape {(points, points)}, got {matrix.shape}")
 
 
 def _off_stencil(matrix: Array) -> float:

@@ -19,6 +19,27 @@ Map = Callable[[Array], Array]
 """What a learner makes: input fields (n, c, *grid) to output fields (n, d, *grid); a surrogate's `predict` is one."""
 
 
+def predictions(fitted: Map, inputs: Float[Array, "_n _c *_grid"], shape: tuple[int, ...]) -> Array:
+    """Return what a map makes of inputs.
+
+    Args:
+        fitted: the map.
+        inputs: the input fields.
+        shape: that its answer must have, (n, d, *grid).
+
+    Raises:
+        ValueError: for an answer that is no array, or of another shape.
+    """
+    found = fitted(inputs)
+    if not isinstance(found, np.ndarray) or found.shape != shape:
+        got = f"an array of shape {found.shape}" if isinstance(found, np.ndarray) else f"a {type(found).__name__}"
+        raise ValueError(
+            f"a map takes fields (n, channels, *grid) and returns an array of the shape of the solutions; for inputs "
+            f"of shape {inputs.shape} that is {shape}, it returned {got}"
+        )
+    return found
+
+
 class Learner(ABC):
     """Something that is fitted to pairs and then predicts.
 
@@ -33,8 +54,12 @@ class Learner(ABC):
         """Return a map for each set of pairs, fitted to that set alone; sets are independent, and may be batched."""
 
     def errors(self, fitted: Map, test: Pairs) -> tuple[float, float]:
-        """Return the mean square error on a test set and the mean square of what is predicted."""
-        found = fitted(test.inputs)
+        """Return the mean square error on a test set and the mean square of what is predicted.
+
+        Raises:
+            ValueError: if the map does not return the shape of the test outputs.
+        """
+        found = predictions(fitted, test.inputs, test.outputs.shape)
         return float(np.mean((found - test.outputs) ** 2)), float(np.mean(test.outputs**2))
 
     def facts(self, fitted: Map) -> dict[str, float]:

@@ -21,6 +21,8 @@ from mlft.seeds import generator
 from mlft.surrogates import load
 
 TRUST, ARRAYS = "trust.json", "trust.safetensors"
+MOST_TRAINED = 1000
+"""Training inputs whose span is taken, at most."""
 
 
 def trust(
@@ -54,15 +56,16 @@ def trust(
     if problem.name != facts["problem"]:
         raise ConfigError(f"{folder} is a run of '{facts['problem']}', the problem given is '{problem.name}'")
     surrogate = load(folder / "surrogate", network=network)
+    trained = min(max(facts["plan"]["samples"]), MOST_TRAINED)
     found = measure_trust(
         surrogate.predict,
         problem,
         _draws(asked, problem, "trust", samples),
-        trained=_draws(asked, problem, "trust-span", 2 * samples),
+        trained=_draws(asked, problem, "train", trained),
         progress=lambda done, of: report(Progress("trust", problem.name, done, of, "laws of inputs")),
     )
-    told = {"problem": problem.name, "equation": problem.equation, "samples": samples, **_told(found)}
-    write_json(folder / TRUST, told)
+    told = {"problem": problem.name, "equation": problem.equation, "samples": samples, "trained": trained}
+    write_json(folder / TRUST, told | _told(found))
     _write_arrays(folder, found)
     return read_facts(folder, TRUST)
 
@@ -92,11 +95,13 @@ def _told(found: Trust) -> dict[str, Any]:
             "columns": len(part.columns),
             "by_jacobian": dataclasses.asdict(part.by_jacobian),
             "by_probing": dataclasses.asdict(part.by_probing),
+            "advice": str(part.advice or ""),
         }
     return {
         "families": [dataclasses.asdict(family) for family in found.families],
         "amplitudes": [{"amplitude": a, **dataclasses.asdict(family)} for a, family in found.amplitudes.items()],
         "breaking": list(found.breaking),
+        "resolved": found.spectrum.resolved,
         "green": green,
         "refusal": found.refusal,
     }
@@ -106,7 +111,9 @@ def _write_arrays(folder: Path, found: Trust) -> None:
     spectrum = found.spectrum
     arrays = {"numbers": spectrum.numbers, "error": spectrum.error, "solution": spectrum.solution}
     if found.green is not None:
-        arrays |= {"matrix": found.green.matrix, "operator": found.green.operator}
+        arrays |= {"matrix": found.green.matrix, "operator": found.green.operator, "known": found.green.known}
+        if found.green.advice is not None:
+            arrays["weakest"] = found.green.advice.weakest
         arrays["columns"] = np.array(found.green.columns, dtype=np.int64)
     temporary = folder / f"{ARRAYS}.tmp"
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from mlft.grids import Grid, hierarchy
 from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.problems.families import Family, with_other
 from mlft.solvers.advection import advect
 
 Array = np.ndarray
@@ -90,6 +91,12 @@ class Advection(Problem):
             ValueError: draws of another width or not finite.
         """
         return self._boxes(draws, self.finest, self.time)
+
+    def families(self) -> dict[str, Family]:
+        """Return the families of any problem, with sine waves as high as the boxes for the other family."""
+        numbers = np.arange(1, self.boxes + 1)
+        waves = np.sin(2 * np.pi * np.outer(numbers, self.finest.points[0]))
+        return with_other(super().families(), "waves", lambda draws: (draws[:, : self.boxes] @ waves)[:, None])
 
     def _boxes(self, draws: Array, grid: Grid, time: float) -> Array:
         check_draws(self, draws, 3 * self.boxes)

@@ -111,19 +111,22 @@ class Problem(ABC):
     def families(self) -> dict[str, Family]:
         """Return laws of inputs near the one that is drawn, by name: functions of draws to inputs on the finest grid.
 
-        `mlft trust` asks a surrogate for each of them. Unless a problem knows better: its coefficients larger, smaller,
-        shifted and one at a time, and its fields filtered to be smoother and rougher. Inputs that the equation does not
-        allow are reported as refused, so a family need not suit every problem.
+        `mlft trust` asks a surrogate for each of them. Unless a problem knows better: its inputs larger and smaller,
+        filtered to be smoother and rougher, its coefficients shifted and one at a time. Inputs that the equation does
+        not allow are reported as refused, so a family need not suit every problem.
         """
 
         def evaluate(draws: Array) -> Array:
             return self.evaluate(draws, self.finest)
 
-        return of_fields(evaluate, self.finest) | of_coefficients(evaluate)
+        return of_fields(evaluate, self.finest) | of_coefficients(evaluate, self.amplified)
 
     def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n c *grid"]:
-        """Return the inputs of draws at another amplitude, 1 being the law's own; by default of draws times it."""
-        return self.evaluate(amplitude * draws, self.finest)
+        """Return the inputs of draws at another amplitude, 1 being the law's own; by default the inputs times it.
+
+        Laws of a coefficient such as 1 + Σ c_k φ_k multiply the fluctuation instead.
+        """
+        return amplitude * self.evaluate(draws, self.finest)
 
 
 @final

@@ -104,6 +104,10 @@ class Elliptic1d(Problem):
             fields += sizes[k - 1] * draws[:, k - 1, None] * slow
         return fields[:, None]
 
+    def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n 1 cells"]:
+        """Return the coefficients with the slow part's c_k multiplied, at the same phase of the fast one."""
+        return self.evaluate(draws * np.append(np.full(self.modes, amplitude), 1.0), self.finest)
+
     def solve(self, inputs: Float[Array, "n 1 cells"], grid: Grid) -> Solved:
         """Return the solutions of the scheme.
 

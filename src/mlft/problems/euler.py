@@ -10,6 +10,7 @@ from jaxtyping import Float
 from mlft.grids import Grid, hierarchy
 from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.problems.families import Family, with_other
 from mlft.solvers.euler import march_gas, riemann_averages
 
 Array = np.ndarray
@@ -110,6 +111,17 @@ class Euler(Problem):
             left, right = (row[0], row[1], row[2]), (row[3], row[4], row[5])
             solutions[i] = riemann_averages(left, right, faces - row[6], time=self.time, gamma=self.gamma)
         return solutions
+
+    def families(self) -> dict[str, Family]:
+        """Return the families of any problem, with a block of the right state inside the left one for the other."""
+        inner = np.abs(self.finest.points[0] - 0.5) < 0.25
+
+        def block(draws: Array) -> Array:
+            whole = [np.column_stack([draws[:, :6], np.full(len(draws), place)]) for place in (1.0, 0.0)]
+            left, right = (self.evaluate(states, self.finest) for states in whole)
+            return np.where(inner, right, left)
+
+        return with_other(super().families(), "a block", block)
 
     def _check_positive(self, inputs: Array) -> None:
         density, momentum, energy = np.moveaxis(np.where(np.isfinite(inputs).all(axis=1)[:, None], inputs, 1.0), 1, 0)

@@ -17,15 +17,16 @@ Family = Callable[[Array], Array]
 """Draws (n, k) to inputs (n, channels, *grid) on the finest grid."""
 
 
-def of_coefficients(evaluate: Family) -> dict[str, Family]:
+def of_coefficients(evaluate: Family, amplified: Callable[[Array, float], Array]) -> dict[str, Family]:
     """Return families for any problem whose draws are coefficients: larger, smaller, shifted, one at a time.
 
     Args:
         evaluate: draws to inputs on the finest grid.
+        amplified: draws and an amplitude to inputs.
     """
     return {
-        "larger (×2)": lambda draws: evaluate(2 * draws),
-        "smaller (×½)": lambda draws: evaluate(draws / 2),
+        "larger (×2)": lambda draws: amplified(draws, 2.0),
+        "smaller (×½)": lambda draws: amplified(draws, 0.5),
         "shifted": lambda draws: evaluate(draws + draws.std(axis=0)),
         "other family: one coefficient": lambda draws: evaluate(largest(draws)),
     }
@@ -39,12 +40,24 @@ def of_fields(evaluate: Family, grid: Grid) -> dict[str, Family]:
     }
 
 
+def with_other(found: dict[str, Family], name: str, family: Family) -> dict[str, Family]:
+    """Return families with this one for the other family, where a single coefficient is no input."""
+    kept = {key: make for key, make in found.items() if not key.startswith("other family")}
+    return kept | {f"other family: {name}": family}
+
+
 def largest(draws: Float[Array, "n k"]) -> Float[Array, "n k"]:
     """Return draws whose largest coefficient alone is kept, at the norm of the whole draw."""
     kept = np.zeros_like(draws)
     rows, where = np.arange(len(draws)), np.abs(draws).argmax(axis=1)
     kept[rows, where] = np.sign(draws[rows, where]) * np.linalg.norm(draws, axis=1)
     return kept
+
+
+def square_wells(potentials: Float[Array, "n c *grid"]) -> Float[Array, "n c *grid"]:
+    """Return potentials of two values: the least of the sample below half of it, 0 elsewhere."""
+    depth = potentials.min(axis=tuple(range(1, potentials.ndim)), keepdims=True)
+    return np.where(potentials < depth / 2, depth, 0.0)
 
 
 def filtered(fields: Float[Array, "n c *grid"], grid: Grid, power: float) -> Float[Array, "n c *grid"]:

@@ -115,6 +115,10 @@ class Helmholtz(Problem):
         table = draws.reshape(len(draws), self.modes, self.modes)
         return 1 + self.contrast * spaces.combine_products(table, basis)[:, None]
 
+    def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n 1 *grid"]:
+        """Return the indices 1 + amplitude Σ …: the fluctuation is multiplied."""
+        return self.evaluate(amplitude * draws, self.finest)
+
     def solve(self, inputs: Float[Array, "n 1 *grid"], grid: Grid) -> Solved:
         """Return Re u and Im u, with the scalar "points_per_wavelength", that of the shortest wave.
 

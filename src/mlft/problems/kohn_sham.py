@@ -11,6 +11,7 @@ from jaxtyping import Float
 from mlft.grids import Grid, hierarchy
 from mlft.problems.base import DEGENERATE, OK, Problem, Solved, statuses
 from mlft.problems.checks import check_choice, check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.problems.families import Family, square_wells, with_other
 from mlft.solvers.orbitals import orbital_densities
 
 Array = np.ndarray
@@ -104,6 +105,11 @@ class KohnSham(Problem):
                 for s in range(-images, images + 1):
                     fields[i] -= depth * np.exp(-((x - centre - s * length) ** 2) / (2 * self.width**2))
         return fields[:, None]
+
+    def families(self) -> dict[str, Family]:
+        """Return the families of any problem, with square wells for the other family."""
+        found = super().families()
+        return with_other(found, "square wells", lambda d: square_wells(self.evaluate(d, self.finest)))
 
     def solve(self, inputs: Float[Array, "n 1 points"], grid: Grid) -> Solved:
         """Return the densities, with the scalars "energy" and "gap".

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from mlft.grids import Grid, hierarchy, refine, restrict
 from mlft.problems.base import OK, Problem, Solved, statuses
 from mlft.problems.checks import check_choice, check_grid, check_inputs
-from mlft.problems.families import Family
+from mlft.problems.families import Family, square_wells, with_other
 from mlft.solvers.condensate import condensates
 from mlft.solvers.eigen import ground_states
 from mlft.solvers.series import trigonometric
@@ -186,10 +186,11 @@ class Schrodinger(Problem):
     def families(self) -> dict[str, Family]:
         """Return potentials with a weaker or a stronger ripple, other sizes, a constant added, and square wells.
 
-        For the law "wells", the families of any problem.
+        For the law "wells", the families of any problem, with square wells for the other family.
         """
         if self.law != "ripple":
-            return super().families()
+            found = super().families()
+            return with_other(found, "square wells", lambda d: square_wells(self.evaluate(d, self.finest)))
 
         def rippled(factor: float) -> Family:
             ratio = np.tile([1.0 if k <= self.wells else factor for k in self.waves], 2)

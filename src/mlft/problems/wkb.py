@@ -113,6 +113,10 @@ class Wkb(Problem):
             fields += draws[:, k, None] * (sizes[k] * np.cos(np.pi * (k + 1) * grid.points[0]))
         return fields[:, None]
 
+    def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n 1 points"]:
+        """Return the coefficients 1 + amplitude Σ …: the fluctuation is multiplied."""
+        return self.evaluate(amplitude * draws, self.finest)
+
     def solve(self, inputs: Float[Array, "n 1 points"], grid: Grid) -> Solved:
         """Return Re w and Im w, with the scalar "points_per_wavelength", that of the shortest wave.
 

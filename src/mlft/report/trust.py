@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+from mlft.diagnostics.trust import BREAKS
 from mlft.experiment.trust import read_trust
 from mlft.report.page import Cell, Column, document, figure, paragraph, section, table, title
 from mlft.report.trust_figures import amplitude_figure, family_figure, green_figure, spectrum_figure
 from mlft.report.wording import MISSING, error, interval, number, share
 
 Facts = dict[str, Any]
+
+_ON_SPAN = "what of it lies on the span of the training inputs, "
 
 
 def trust_report(folder: Path) -> tuple[str, dict[str, str]]:
@@ -24,10 +27,12 @@ def trust_report(folder: Path) -> tuple[str, dict[str, str]]:
     more = {"trust-spectrum": spectrum_figure(arrays)}
     if facts["amplitudes"] and all(row["mean"] for row in facts["amplitudes"] if row["amplitude"] == 1):
         more["trust-amplitudes"] = amplitude_figure(facts["amplitudes"], facts["breaking"])
-    green = {"trust-green": green_figure(arrays["matrix"], arrays["operator"])} if facts["green"] else {}
+    shown = [arrays[name] for name in ("matrix", "operator", "known") if facts["green"]]
+    green = {"trust-green": green_figure(*shown)} if shown else {}
     parts = [
         paragraph(f"{facts['problem']}: {facts['equation']}", "kicker"),
         title(f"How far this surrogate can be trusted: relative L2 error {error(own)} on its own law of inputs"),
+        paragraph(_verdict(facts), "verdict"),
         _families(facts, pictures),
         _amplitudes(facts, more),
         _green(facts, green),
@@ -41,17 +46,33 @@ def trust_lines(facts: Facts) -> list[str]:
     wide = max(len(family["name"]) for family in facts["families"])
     lines = [f"{facts['problem']}: mean relative L2 error over {facts['samples']} draws a law of inputs"]
     for family in facts["families"]:
-        lines.append(f"  {family['name']:<{wide}}  {_words(family)}")
-    lines.append(_breaking(facts))
-    return [*lines, _green_words(facts)]
+        lines.append(f"  {family['name']:<{wide}}  {_words(family, facts['families'][0]['mean'])}")
+    return [*lines, _verdict(facts), _breaking(facts), _resolved(facts), f"Green's function: {_green_words(facts)}"]
 
 
-def _words(family: Facts) -> str:
+def _verdict(facts: Facts) -> str:
+    own, others = facts["families"][0]["mean"], facts["families"][1:]
+    if own is None:
+        return "The law itself could not be measured."
+    kinds = {
+        "The error at least doubles on": [f for f in others if f["mean"] is not None and f["mean"] >= BREAKS * own],
+        "It stays below twice its own on": [f for f in others if f["mean"] is not None and f["mean"] < BREAKS * own],
+        "Not measured": [f for f in others if f["mean"] is None],
+    }
+    return " ".join(f"{words}: {', '.join(f['name'] for f in found)}." for words, found in kinds.items() if found)
+
+
+def _words(family: Facts, own: float | None) -> str:
     if family["refused"]:
-        return f"refused by the problem: {family['refused']}"
-    failed = f", {family['failed']} not solved" if family["failed"] else ""
-    found = f"{error(family['mean'])} ({interval(family['lower'], family['upper'])})"
-    return f"{found}, {share(family['outside'])} of the inputs outside the trained span{failed}"
+        return f"refused: {family['refused']}"
+    failed = f", not solved: {family['failures']}" if family["failed"] else ""
+    times = "" if family["mean"] == own else f", {_times(family, own)} times its own"
+    found = f"{error(family['mean'])} ({interval(family['lower'], family['upper'])}){times}"
+    return f"{found}, {share(family['outside'])} of the inputs off the trained span{failed}"
+
+
+def _times(family: Facts, own: float | None) -> str:
+    return MISSING if not own or family["mean"] is None else error(family["mean"] / own)
 
 
 def _breaking(facts: Facts) -> str:
@@ -61,18 +82,36 @@ def _breaking(facts: Facts) -> str:
         f"below amplitude {number(down)}" if down is not None else f"nowhere down to amplitude {number(min(tested))}"
     )
     above = f"above amplitude {number(up)}" if up is not None else f"nowhere up to amplitude {number(max(tested))}"
-    return f"The error doubles {below}, and {above}."
+    lost = [row for row in facts["amplitudes"] if row["mean"] is None]
+    if not lost:
+        return f"The error doubles {below}, and {above}."
+    which = ", ".join(number(row["amplitude"]) for row in lost)
+    why = lost[0]["refused"] or lost[0]["failures"]
+    return f"The error doubles {below}, and {above}; not measured, and counted as broken: {which} ({why})."
+
+
+def _resolved(facts: Facts) -> str:
+    if facts["resolved"] is None:
+        return "All waves together are off by more than half."
+    return f"Waves up to number {number(facts['resolved'])} are resolved; those beyond are off by more than half."
 
 
 def _green_words(facts: Facts) -> str:
     green = facts["green"]
     if green is None:
-        return f"Green's function: refused, {facts['refusal']}."
+        return f"refused, {facts['refusal']}."
     near, far = green["by_jacobian"], green["by_probing"]
-    inside = "" if near["inside"] is None else f" ({error(near['inside'])} inside the span of the inputs)"
+    span = (
+        ""
+        if near["inside"] is None
+        else (
+            f" ({error(near['inside'])} inside the span of the inputs; outside it a linear map from zero weights would "
+            f"miss {error(near['predicted'])})"
+        )
+    )
     return (
-        f"Green's function: relative error {error(near['relative'])} by the Jacobian{inside}, {error(far['relative'])} "
-        f"by unit inputs; the surrogate's defect of linearity is {error(green['surrogate_defect'])}."
+        f"relative error {error(near['relative'])} by the Jacobian{span}, {error(far['relative'])} by unit inputs; the "
+        f"surrogate's defect of linearity is {error(green['surrogate_defect'])}."
     )
 
 
@@ -81,30 +120,39 @@ def _families(facts: Facts, pictures: dict[str, str]) -> str:
         Column("Law of inputs", text=True),
         Column("Error", "relative L2"),
         Column("95% interval"),
+        Column("Its own", "times"),
         Column("Off the span", "share of inputs"),
         Column("Not solved", "draws"),
     )
     rows: list[list[Cell]] = []
+    own = facts["families"][0]["mean"]
     for family in facts["families"]:
-        found = error(family["mean"]), interval(family["lower"], family["upper"])
+        found = error(family["mean"]), interval(family["lower"], family["upper"]), _times(family, own)
         rows.append([family["name"], *found, share(family["outside"]), number(family["failed"])])
-    refused = [f"{f['name']}: {f['refused']}" for f in facts["families"] if f["refused"]]
     caption = (
         f"Mean relative L2 errors of {number(facts['samples'])} fresh draws, the same draws in every row, solved on "
-        "the finest grid. The first law is the one that the surrogate was trained on."
+        "the finest grid. The first law is the one that the surrogate was trained on. Off the span: the part of the "
+        f"inputs, in L2, that no combination of {number(facts['trained'])} training inputs gives."
     )
     shown = figure(pictures, caption, alt="Errors by law of inputs") if pictures else ""
-    notes = paragraph("Refused by the problem: " + "; ".join(refused) + ".", "soft") if refused else ""
-    return section("Other laws of inputs", shown, table("The same in numbers", columns, rows), notes)
+    return section("Other laws of inputs", shown, table("The same in numbers", columns, rows), _notes(facts))
+
+
+def _notes(facts: Facts) -> str:
+    refused = [f"{f['name']}: {f['refused']}" for f in facts["families"] if f["refused"]]
+    failed = [f"{f['name']}: {f['failures']}" for f in facts["families"] if f["failures"]]
+    kinds = (("Refused", refused), ("Not solved", failed))
+    return "".join(paragraph(f"{kind}: {'; '.join(rows)}.", "soft") for kind, rows in kinds if rows)
 
 
 def _amplitudes(facts: Facts, pictures: dict[str, str]) -> str:
     caption = (
-        "Left to right: the waves of the error beside those of the solution, on the law itself; and the error along "
-        "the amplitude of the inputs, with crosses where it has doubled."
+        "Left to right: the squares of the waves of the error beside those of the solution, on the law itself; and the "
+        "error along the amplitude of the inputs, with crosses where it has doubled."
     )
     alt = "Spectrum of the error, and error along the amplitude"
-    return section("Where it breaks", paragraph(_breaking(facts)), figure(pictures, caption, alt=alt))
+    words = paragraph(f"{_breaking(facts)} {_resolved(facts)}")
+    return section("Where it breaks", words, figure(pictures, caption, alt=alt))
 
 
 def _green(facts: Facts, pictures: dict[str, str]) -> str:
@@ -114,16 +162,24 @@ def _green(facts: Facts, pictures: dict[str, str]) -> str:
         Column("", text=True),
         Column("Relative error", "Frobenius"),
         Column("Inside the span"),
+        Column("Theory", "a linear map from zero"),
         Column("Asymmetry"),
         Column("Peaks off by", "points"),
     )
     kinds = (("Jacobian over the law's inputs", "by_jacobian"), ("unit inputs", "by_probing"))
-    keys = ("relative", "inside", "asymmetry", "peak")
+    keys = ("relative", "inside", "predicted", "asymmetry", "peak")
     rows: list[list[Cell]] = [[name, *(_or_dash(facts["green"][key][k]) for k in keys)] for name, key in kinds]
-    caption = "Columns are answers to a unit input at one point: the surrogate's Jacobian, and the solver's matrix."
+    known = facts["green"]["by_jacobian"]["inside"] is not None
+    caption = (
+        f"A column is the answer to a unit input at one point: the surrogate's Jacobian, {_ON_SPAN if known else ''}"
+        "and the solver's matrix. Right: three columns, cut off where they leave the solver's range."
+    )
     shown = figure(pictures, caption, alt="The matrix learned beside the true one, and three columns of both")
+    defects = f"Defects of superposition: {error(facts['green']['surrogate_defect'])} of the surrogate, "
+    defects += f"{error(facts['green']['solver_defect'])} of the solver."
+    advice = paragraph(" ".join(facts["green"]["advice"].splitlines()))
     numbers = table("How like the solver's matrix", columns, rows)
-    return section("Green's function", shown, numbers, paragraph(_green_words(facts), "soft"))
+    return section("Green's function", shown, numbers, paragraph(defects), advice)
 
 
 def _or_dash(value: float | None) -> str:

@@ -60,21 +60,21 @@ def amplitude_figure(amplitudes: list[Facts], breaking: list[float | None]) -> s
 
 @style()
 def spectrum_figure(arrays: dict[str, Array]) -> str:
-    """Return the waves of the error beside those of the solution."""
+    """Return the waves of the error beside those of the solution, from the mean (0) to the finest."""
     figure = Figure(figsize=(3.7, 2.9), layout="constrained")
     axes = figure.subplots()
-    numbers = arrays["numbers"] + 1
     for key, colour, width in (("solution", PALE, 3.0), ("error", ORANGE, 1.4)):
-        axes.plot(numbers, np.maximum(arrays[key], 1e-20), color=colour, linewidth=width, label=key)
-    axes.set(xscale="log", yscale="log", xlabel="wave number + 1", ylabel="share of the solution's square")
-    largest = float(arrays["solution"].max())
-    lowest = float(min(arrays["error"].max(), largest)) * 1e-8
-    axes.set_ylim(max(lowest, 1e-20), 3 * largest)
+        axes.plot(arrays["numbers"], np.maximum(arrays[key], 1e-20), color=colour, linewidth=width, label=key)
+    axes.set(yscale="log", xlabel="wave number", ylabel="share of the solution's square")
+    axes.set_xscale("symlog", linthresh=1.0, linscale=0.3)
+    axes.set_xlim(0, 1.1 * float(arrays["numbers"].max()))
+    largest, error_largest = (float(arrays[key].max()) for key in ("solution", "error"))
+    seen = arrays["error"][arrays["error"] > 1e-6 * error_largest]
+    axes.set_ylim(max(float(seen.min()) if len(seen) else largest * 1e-8, 1e-20) / 2, 3 * largest)
+    axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(numticks=6))
-        axis.set_major_formatter(
-            FuncFormatter(lambda value, _: number(value) if 1e-3 <= value <= 1e5 else f"1e{round(np.log10(value))}")
-        )
         axis.set_minor_formatter(NullFormatter())
     legend_above(axes, 2)
     return svg(figure)
@@ -82,32 +82,54 @@ def spectrum_figure(arrays: dict[str, Array]) -> str:
 
 @style()
 def green_figure(
-    matrix: Float[Array, "p k"], operator: Float[Array, "p k"], *, names: tuple[str, str] = ("surrogate", "solver")
+    matrix: Float[Array, "p k"], operator: Float[Array, "p k"], known: Float[Array, "k r"] | None = None
 ) -> str:
-    """Return both matrices as images on one scale, and three of their columns over each other."""
-    figure = Figure(figsize=(9.4, 3.0), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
+    """Return the matrices as images on one scale, and three of their columns over each other.
+
+    Args:
+        matrix: the surrogate's.
+        operator: the solver's.
+        known: orthonormal basis of the span of the inputs, to show what of the surrogate's matrix lies on it.
+    """
+    shown = {"surrogate": matrix}
+    if known is not None and known.shape[1]:
+        shown["on the span"] = (matrix @ known) @ known.T
+    shown["solver"] = operator
+    figure = Figure(figsize=(2.05 * len(shown) + 3.2, 2.9), layout="constrained")
+    *images, right = figure.subplots(1, len(shown) + 1, width_ratios=(*(1 for _ in shown), 1.5))
     largest = float(np.abs(operator).max())
-    for axes, values, name in ((left, matrix, names[0]), (middle, operator, names[1])):
+    for axes, (name, values) in zip(images, shown.items(), strict=True):
         image = axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest")
         _bare(axes, name)
-    bar = figure.colorbar(image, ax=[left, middle], aspect=20, pad=0.01)
+    images[0].set_ylabel("point of the solution")
+    bar = figure.colorbar(image, ax=images, aspect=20, pad=0.01)
     bar.outline.set_visible(False)
     bar.locator = round_ticks(4)
-    columns = [round(operator.shape[1] * part) for part in (0.2, 0.5, 0.75)]
-    for i, column in enumerate(columns):
-        label = names if not i else (None, None)
-        right.plot(operator[:, column], color=PALE, linewidth=3.4, label=label[1])
-        right.plot(matrix[:, column], color=ORANGE, linewidth=1.2, label=label[0])
-    right.set(xlabel="point of the solution")
-    right.axhline(0, color=GREY, linewidth=0.7)
-    right.yaxis.set_major_locator(round_ticks(4))
-    legend_above(right, 2)
+    _columns(right, shown, [round(operator.shape[1] * part) for part in (0.2, 0.5, 0.75)])
     return svg(figure)
+
+
+def _columns(axes: Axes, shown: dict[str, Array], columns: list[int]) -> None:
+    looks = {"solver": (PALE, 3.6, 1), "surrogate": (BLUE, 0.7, 2), "on the span": (ORANGE, 1.5, 3)}
+    for name, values in shown.items():
+        colour, width, order = looks[name]
+        for i, column in enumerate(columns):
+            label = name if not i else None
+            axes.plot(values[:, column], color=colour, linewidth=width, zorder=order, label=label)
+    low, high = float(min(shown["solver"].min(), 0)), float(max(shown["solver"].max(), 0))
+    axes.set_ylim(low - 0.4 * (high - low), high + 0.6 * (high - low))
+    axes.set(xlabel="point of the solution")
+    axes.axhline(0, color=GREY, linewidth=0.7)
+    axes.yaxis.set_major_locator(round_ticks(4))
+    legend_above(axes, 3)
+
+
+def _tick(value: float, _: int) -> str:
+    return number(value) if not value or 1e-3 <= value <= 1e5 else f"1e{round(np.log10(value))}"
 
 
 def _bare(axes: Axes, title: str) -> None:
     axes.grid(False)
-    axes.set(xticks=[], yticks=[], xlabel="point of the input", ylabel="point of the solution")
+    axes.set(xticks=[], yticks=[], xlabel="point of the input")
     axes.set_title(title, color=INK)
     axes.spines[:].set_visible(False)
