@@ -87,7 +87,7 @@ def problems(
         options = "  ".join(f"{key}={value}" for key, value in problem.options.items())
         print(f"{name}: {problem.equation}")
         print(f"    levels, coarse to fine: {grids}")
-        print(f"    order {problem.order:g} on smooth data; cost ∝ (points a side)^{problem.cost_exponent:g}")
+        print(f"    order {problem.order:g} on smooth data; cost ∝ (points a side)^{problem.cost_exponent:.2g}")
         print(f"    options (--set): {options}\n")
     if gallery is not None:
         print(f"gallery: {write_gallery(gallery)}")

@@ -42,7 +42,7 @@ def gallery_page() -> str:
         grids = ", ".join(map(str, problem.hierarchy))
         facts = (
             f"Levels {grids}; order {problem.order:g} on smooth data; "
-            f"cost ∝ (points a side)^{problem.cost_exponent:g}; `mlft run {name}`."
+            f"cost ∝ (points a side)^{problem.cost_exponent:.2g}; `mlft run {name}`."
         )
         hard, source = statement(problem)
         picture = figure(
