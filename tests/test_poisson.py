@@ -35,6 +35,13 @@ def test_the_scheme_gives_what_a_banded_solve_gives(generator: torch.Generator) 
     assert (solutions[:, [0, -1]] == 0).all()
 
 
+def test_a_constant_force_gives_the_parabola_on_every_number_of_points() -> None:
+    for n in range(2, 100):
+        x = np.arange(n + 1) / n
+        found = poisson_1d(np.ones((n % 19 + 1, n + 1)), spacing=1 / n)
+        np.testing.assert_allclose(found, np.tile(x * (1 - x) / 2, (n % 19 + 1, 1)), atol=1e-13)
+
+
 def test_sines_are_eigenvectors_of_the_scheme() -> None:
     n, x = 27, np.arange(28) / 27
     for k in (1, 4, 26):
