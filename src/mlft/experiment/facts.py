@@ -39,16 +39,21 @@ def spending(solver: Solver, plan: Plan, prices: Prices) -> dict[str, Any]:
 
 
 def levels(solver: Solver, plan: Plan, prices: Prices, bias: Sequence[float]) -> list[dict[str, Any]]:
-    """Return a row a level: its grid, its prices (in seconds: the median), samples solved and failed, its bias."""
+    """Return a row a level: its grid, its prices, samples solved and failed, its bias.
+
+    The price in seconds is the median over training and test draws: of few samples the first, which compiles, would be
+    the price.
+    """
     table = []
     for level, (grid, n) in enumerate(zip(solver.problem.hierarchy, _tried(plan, prices), strict=True)):
         rows = solver.rows("train", level, n)
         ok = [row for row in rows if row.status == "ok"]
+        seconds = [row.seconds for row in (*rows, *solver.store.ledger("test", level))]
         table.append(
             {
                 "level": level,
                 "grid": str(grid),
-                "cost_seconds": float(np.median([row.seconds for row in rows])) if rows else math.nan,
+                "cost_seconds": float(np.median(seconds)) if seconds else math.nan,
                 "cost_solves": prices.relative[level],
                 "samples": len(ok),
                 "failed": len(rows) - len(ok),
