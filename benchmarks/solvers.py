@@ -3,7 +3,7 @@
 Run as `python benchmarks/solvers.py [cases] [--no-rivals]`. CPU time a sample on one core, the least of three repeats,
 for the problem's own draws; the exponent is the least-squares slope of log time against log points a side. Memory is
 what the peak of a fresh process grows by when it solves, on the case's finest grid, the largest batch that `mlft run`
-would give it: 0.1 s of work, 1,024 samples or 32 MiB of fields (Linux). The rivals (benchmarks/rivals.py) solve the
+would give it: 0.1 s of work, 1,024 samples or 32 MiB of fields (Linux). The rivals (benchmarks/rivals) solve the
 same samples on the same grid, one thread; "difference" is the relative L2 difference of the two solutions, and a rival
 that differs more than it may stops the benchmark.
 """
@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from mlft.seeds import generator
 REPEATS, SECONDS, SLOW = 3, 0.2, 5.0
 EXACT, TOLERANCE, SCHEME = 1e-9, 1e-6, 0.1  # how far a rival may be: round-off, its tolerance, another scheme
 
-Rivals = dict[str, tuple[str, float]]  # a rival's name: its function, and how far it may be
+Rivals = dict[str, tuple[str, float]]  # a rival's name: its function in `rivals`, and how far it may be
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,22 @@ class Case:
 WELLS = {"law": "wells", "wells": 2}
 LINE, PLANE = (64, 128, 256, 512, 1024), (32, 64, 128, 256)
 CASES = {
-    "advection": Case("advection", LINE, rivals={"NumPy, vectorised": ("advection_numpy", EXACT)}),
+    "advection": Case("advection", LINE, rivals={"NumPy, vectorised": ("transport.advection_numpy", EXACT)}),
     "biharmonic": Case(
-        "biharmonic", LINE, samples=256, rivals={"solveh_banded, factorized once": ("biharmonic_banded", TOLERANCE)}
+        "biharmonic",
+        LINE,
+        samples=256,
+        rivals={"solveh_banded, factorized once": ("elliptic.biharmonic_banded", TOLERANCE)},
     ),
-    "burgers": Case("burgers", LINE, rivals={"NumPy, vectorised": ("burgers_numpy", EXACT)}),
+    "burgers": Case("burgers", LINE, rivals={"NumPy, vectorised": ("transport.burgers_numpy", EXACT)}),
     "burgers, ν = 0.005": Case(
         "burgers",
         (64, 128, 256, 512),
         {"viscosity": 0.005},
         rivals={
-            "NumPy, vectorised": ("viscous_numpy", EXACT),
-            "solve_ivp (RK45)": ("viscous_ivp", SCHEME),
-            "py-pde": ("viscous_pde", SCHEME),
+            "NumPy, vectorised": ("transport.viscous_numpy", EXACT),
+            "solve_ivp (RK45)": ("transport.viscous_ivp", SCHEME),
+            "py-pde": ("transport.viscous_pde", SCHEME),
         },
     ),
     "darcy": Case(
@@ -65,20 +69,20 @@ CASES = {
         (32, 64, 128, 256, 512),
         samples=16,
         at=3,
-        rivals={"spsolve": ("darcy_spsolve", TOLERANCE), "pyamg": ("darcy_pyamg", TOLERANCE)},
+        rivals={"spsolve": ("elliptic.darcy_spsolve", TOLERANCE), "pyamg": ("elliptic.darcy_pyamg", TOLERANCE)},
     ),
-    "elliptic1d": Case("elliptic1d", LINE, samples=256, rivals={"solveh_banded": ("elliptic_banded", EXACT)}),
-    "euler": Case("euler", (64, 128, 256, 512), rivals={"NumPy, vectorised": ("euler_numpy", EXACT)}),
-    "helmholtz": Case("helmholtz", LINE, samples=256, rivals={"solve_banded": ("helmholtz_banded", EXACT)}),
+    "elliptic1d": Case("elliptic1d", LINE, samples=256, rivals={"solveh_banded": ("elliptic.elliptic_banded", EXACT)}),
+    "euler": Case("euler", (64, 128, 256, 512), rivals={"NumPy, vectorised": ("transport.euler_numpy", EXACT)}),
+    "helmholtz": Case("helmholtz", LINE, samples=256, rivals={"solve_banded": ("elliptic.helmholtz_banded", EXACT)}),
     "helmholtz, 2D": Case(
         "helmholtz",
         PLANE,
         {"dimension": 2},
         samples=4,
         rivals={
-            "spsolve": ("helmholtz_spsolve", EXACT),
-            "splu, symmetric mode": ("helmholtz_symmetric", EXACT),
-            "scikit-fem": ("helmholtz_skfem", SCHEME),
+            "spsolve": ("elliptic.helmholtz_spsolve", EXACT),
+            "splu, symmetric mode": ("elliptic.helmholtz_symmetric", EXACT),
+            "scikit-fem": ("elliptic.helmholtz_skfem", SCHEME),
         },
     ),
     "kohn-sham": Case(
@@ -86,7 +90,7 @@ CASES = {
         (80, 160, 320, 640),
         samples=8,
         at=2,
-        rivals={"eigh, all pairs": ("kohn_sham_eigh", EXACT), "eigsh": ("kohn_sham_eigsh", TOLERANCE)},
+        rivals={"eigh, all pairs": ("dense.kohn_sham_eigh", EXACT), "eigsh": ("dense.kohn_sham_eigsh", TOLERANCE)},
     ),
     "kohn-sham, spectral": Case(
         "kohn-sham",
@@ -94,7 +98,7 @@ CASES = {
         {"scheme": "spectral"},
         samples=8,
         at=2,
-        rivals={"eigh, all pairs": ("kohn_sham_eigh", EXACT)},
+        rivals={"eigh, all pairs": ("dense.kohn_sham_eigh", EXACT)},
     ),
     "navier-stokes": Case(
         "navier-stokes",
@@ -103,8 +107,8 @@ CASES = {
         samples=8,
         at=2,
         rivals={
-            "NumPy, vectorised": ("vorticity_numpy", EXACT),
-            "Crank–Nicolson, 1000 steps, NumPy, vectorised": ("vorticity_crank_nicolson", SCHEME),
+            "NumPy, vectorised": ("transport.vorticity_numpy", EXACT),
+            "Crank–Nicolson, 1000 steps, NumPy, vectorised": ("transport.vorticity_crank_nicolson", SCHEME),
         },
     ),
     "poisson": Case(
@@ -112,8 +116,8 @@ CASES = {
         LINE,
         samples=256,
         rivals={
-            "solve_banded": ("poisson_one_by_one", EXACT),
-            "solveh_banded, factorized once": ("poisson_banded", EXACT),
+            "solve_banded": ("elliptic.poisson_one_by_one", EXACT),
+            "solveh_banded, factorized once": ("elliptic.poisson_banded", EXACT),
         },
     ),
     "poisson, 2D": Case(
@@ -123,10 +127,10 @@ CASES = {
         samples=16,
         at=3,
         rivals={
-            "splu, factorized once": ("poisson_splu", EXACT),
-            "pyamg, set up once": ("poisson_pyamg", TOLERANCE),
-            "scikit-fem, factorized once": ("poisson_skfem", SCHEME),
-            "py-pde": ("poisson_pde", SCHEME),
+            "splu, factorized once": ("elliptic.poisson_splu", EXACT),
+            "pyamg, set up once": ("elliptic.poisson_pyamg", TOLERANCE),
+            "scikit-fem, factorized once": ("elliptic.poisson_skfem", SCHEME),
+            "py-pde": ("elliptic.poisson_pde", SCHEME),
         },
     ),
     "radiative-transfer": Case(
@@ -134,22 +138,29 @@ CASES = {
         (80, 160, 320, 640),
         samples=8,
         at=2,
-        rivals={"expn and LU": ("radiative_scipy", EXACT)},
+        rivals={"expn and LU": ("dense.radiative_scipy", EXACT)},
     ),
-    "schrodinger": Case("schrodinger", LINE, samples=256, rivals={"eigsh": ("ground_eigsh", TOLERANCE)}),
+    "schrodinger": Case("schrodinger", LINE, samples=256, rivals={"eigsh": ("dense.ground_eigsh", TOLERANCE)}),
     "schrodinger, β = 10": Case(
-        "schrodinger", LINE, WELLS | {"cubic": 10.0}, 8, {"eigsh, self-consistent": ("ground_eigsh", TOLERANCE)}, at=2
+        "schrodinger",
+        LINE,
+        WELLS | {"cubic": 10.0},
+        8,
+        {"eigsh, self-consistent": ("dense.ground_eigsh", TOLERANCE)},
+        at=2,
     ),
-    "schrodinger, 2D": Case("schrodinger", PLANE, WELLS | {"dimension": 2}, 4, {"eigsh": ("ground_eigsh", TOLERANCE)}),
+    "schrodinger, 2D": Case(
+        "schrodinger", PLANE, WELLS | {"dimension": 2}, 4, {"eigsh": ("dense.ground_eigsh", TOLERANCE)}
+    ),
     "schrodinger, 2D, β = 10": Case(
         "schrodinger",
         PLANE,
         WELLS | {"dimension": 2, "cubic": 10.0},
         4,
-        {"eigsh, self-consistent": ("ground_eigsh", TOLERANCE)},
+        {"eigsh, self-consistent": ("dense.ground_eigsh", TOLERANCE)},
         at=2,
     ),
-    "wkb": Case("wkb", LINE, {"mesh_free": 0}, 256, {"solve_ivp (DOP853)": ("wkb_ivp", 1e-3)}),
+    "wkb": Case("wkb", LINE, {"mesh_free": 0}, 256, {"solve_ivp (DOP853)": ("dense.wkb_ivp", 1e-3)}),
 }
 
 
@@ -191,13 +202,12 @@ def ours(case: Case) -> tuple[list[float], float]:
 
 def beside(case: Case, mine: float) -> list[str]:
     """Return a cell of text a rival: its time over ours, its time, and how far it is."""
-    import rivals  # brings pyamg, py-pde and scikit-fem
-
     problem, inputs = problem_of(case, case.cells[case.at])
     solved, few = problem.solve(inputs, problem.finest), 16 if len(problem.finest.cells) == 1 else 2
     told = []
     for label, (function, bound) in case.rivals.items():
-        rival = getattr(rivals, function)
+        room, _, name = function.partition(".")
+        rival = getattr(import_module(f"rivals.{room}"), name)  # brings pyamg, py-pde and scikit-fem only when asked
         batch = inputs if "vectorised" in label or "once" in label else inputs[:few]
         found = rival(problem, batch, problem.finest)
         expected = solved.solutions[: len(batch)]

@@ -1,0 +1,172 @@
+"""Rivals for what moves: advection, Burgers' equation, gas dynamics, flow."""
+
+from typing import Any
+
+import numpy as np
+import pde
+from scipy import fft
+from scipy.integrate import solve_ivp
+
+from burgers_solver import in_batches
+from mlft.grids import Grid
+
+Array = np.ndarray
+Problem = Any
+
+
+def burgers_numpy(problem: Problem, inputs: Array, grid: Grid) -> Array:
+    """The same scheme, vectorised over samples and cells, in the best of a few batch sizes."""
+    return in_batches(inputs[:, 0], problem.time, 16)[:, None]
+
+
+def advection_numpy(problem: Problem, inputs: Array, grid: Grid) -> Array:
+    """The same scheme, vectorised over samples and cells."""
+    u, shift = inputs[:, 0].copy(), problem.time / grid.spacing[0]
+    steps = max(1, int(np.ceil(abs(shift) / 0.8 - 1e-12)))
+    courant = shift / steps
+    for _ in range(steps):
+        flux = u + (1 - courant) * _half_slopes(u)
+        u -= courant * (flux - np.roll(flux, 1, axis=-1))
+    return u[:, None]
+
+
+def viscous_numpy(problem: Problem, inputs: Array, grid: Grid) -> Array:
+    """The same scheme, vectorised over samples and cells; finished samples wait."""
+    h, nu = grid.spacing[0], problem.viscosity
+    u, remaining = inputs[:, 0].copy(), np.full((len(inputs), 1), float(problem.time))
+
+    def slope(u: Array) -> Array:
+        half = _half_slopes(u)
+        before = np.roll(u, 1, axis=1)
+        m = np.maximum(np.maximum(before + np.roll(half, 1, axis=1), half - u), 0)
+        flux = 0.5 * m * m - nu / h * (u - before)
+        return (flux - np.roll(flux, -1, axis=1)) / h
+
+    while (remaining > 0).any():
+        step = np.minimum(remaining, 1 / (2 * np.abs(u).max(axis=1, keepdims=True) / h + 4 * nu / h**2))
+        middle = u + step * slope(u)
+        u = 0.5 * (u + middle + step * slope(middle))
+        remaining = remaining - step
+    return u[:, None]
+
+
+def viscous_ivp(problem: Problem, inputs: Array, grid: Grid) -> Array:
+    """The method of lines with central differences and SciPy's RK45 at its default tolerances."""
+    h, nu, out = grid.spacing[0], problem.viscosity, np.empty_like(inputs)
+
+    def slope(_: float, u: Array) -> Array:
+        right, left = np.roll(u, -1), np.roll(u, 1)
+        return (left * left - right * right) / (4 * h) + nu * (right - 2 * u + left) / h**2
+
+    for i, (u,) in enumerate(inputs):
+        out[i, 0] = solve_ivp(slope, (0, problem.time), u, method="RK45").y[:, -1]
+    return out
+
+
+def viscous_pde(problem: Problem, inputs: Array, grid: Grid) -> Array:
+    """py-pde: the equation as text, compiled once for all samples, Runge–Kutta with adaptive steps."""
+    line = pde.CartesianGrid([(0, 1)], grid.cells[0], periodic=True)
+    equation = pde.PDE({"u": f"-d_dx(u**2) / 2 + {problem.viscosity} * laplace(u)"})
+    solver = pde.RungeKuttaSolver(equation, adaptive=True)
+    out, states = np.empty_like(inputs), [pde.ScalarField(line, row) for (row,) in inputs]
+    step = solver.make_stepper(states[0], dt=1e-4)
+    for i, state in enumerate(states):
+        step(state, 0.0, float(problem.time))
+        out[i, 0] = state.data
+    return out
+
+
+def _half_slopes(u: Array) -> Array:
+    before = u - np.roll(u, 1, axis=-1)
+    after = np.roll(before, -1, axis=-1)
+    size = np.minimum(np.minimum(np.abs(before), np.abs(after)), np.abs(before + after) / 4)
+    return np.where(before * after > 0, np.copysign(size, before), 0.0)
+
+
+def euler_numpy(problem: Problem, inputs: Array, grid: Grid) -> Array:
+    """The same scheme (MUSCL–Hancock, HLLC), vectorised over samples and cells; finished samples wait."""
+    g, h = problem.gamma, grid.spacing[0]
+    u, remaining = np.moveaxis(inputs, 1, 0).copy(), np.full((len(inputs), 1), float(problem.time))
+    while (remaining > 0).any():
+        rho, velocity = u[0], u[1] / u[0]
+        w = np.stack([rho, velocity, (g - 1) * (u[2] - 0.5 * u[1] * velocity)])
+        speed = (np.abs(w[1]) + np.sqrt(g * w[2] / w[0])).max(axis=1, keepdims=True)
+        step = np.minimum(remaining, 0.8 * h / speed)
+        w = np.concatenate([w[..., :1], w[..., :1], w, w[..., -1:], w[..., -1:]], axis=-1)
+        half = _half_slopes(w)[..., 1:-1]
+        w = w[..., 1:-1]
+        (rho, velocity, p), (d, v, q) = w, 2 * half
+        change = np.stack([velocity * d + rho * v, velocity * v + q / rho, g * p * v + velocity * q])
+        change *= 0.5 * step / h
+        flux = _hllc((w + half - change)[..., :-1], (w - half - change)[..., 1:], g)
+        u = u - step / h * np.diff(flux, axis=-1)
+        remaining = remaining - step
+    return np.moveaxis(u, 0, 1)
+
+
+def _hllc(left: Array, right: Array, g: float) -> Array:
+    roots = np.sqrt(left[0]), np.sqrt(right[0])
+    share = roots[0] / (roots[0] + roots[1])
+    energies = [s[2] / (g - 1) + 0.5 * s[0] * s[1] ** 2 for s in (left, right)]
+    enthalpy = share * (energies[0] + left[2]) / left[0] + (1 - share) * (energies[1] + right[2]) / right[0]
+    mean = share * left[1] + (1 - share) * right[1]
+    sound = np.sqrt((g - 1) * (enthalpy - 0.5 * mean**2))
+    first = np.minimum(left[1] - np.sqrt(g * left[2] / left[0]), mean - sound)
+    last = np.maximum(right[1] + np.sqrt(g * right[2] / right[0]), mean + sound)
+    behind, ahead = left[0] * (first - left[1]), right[0] * (last - right[1])
+    contact = (right[2] - left[2] + left[1] * behind - right[1] * ahead) / (behind - ahead)
+    sides = []
+    for (rho, u, p), energy, speed in ((left, energies[0], first), (right, energies[1], last)):
+        flux = np.stack([rho * u, rho * u * u + p, u * (energy + p)])
+        factor = rho * (speed - u) / (speed - contact)
+        inner = energy / rho + (contact - u) * (contact + p / (rho * (speed - u)))
+        star = flux + speed * np.stack([factor - rho, factor * contact - rho * u, factor * inner - energy])
+        sides.append(np.where(speed * contact <= 0, star, flux))
+    return np.where(contact >= 0, *sides)
+
+
+def vorticity_numpy(problem: Problem, inputs: Array, grid: Grid) -> Array:
+    """The same scheme, vectorised over samples."""
+    n = grid.cells[0]
+    kept, squares, slope = _flow(problem, grid)
+    modes, remaining = kept * np.fft.rfft2(inputs[:, 0]), np.full((len(inputs), 1, 1), float(problem.time))
+    while (remaining > 0).any():
+        a, speed = slope(modes)
+        step = np.minimum(remaining, 1 / (n * np.maximum(speed, 0.1)))
+        half = np.exp(-0.5 * step * problem.viscosity * squares)
+        b = slope(half * (modes + 0.5 * step * a))[0]
+        c = slope(half * modes + 0.5 * step * b)[0]
+        d = slope(half * half * modes + step * half * c)[0]
+        modes = half * half * modes + step / 6 * (half * half * a + 2 * half * (b + c) + d)
+        remaining = remaining - step
+    return np.fft.irfft2(modes, s=(n, n))[:, None]
+
+
+def vorticity_crank_nicolson(problem: Problem, inputs: Array, grid: Grid, step: float = 1e-3) -> Array:
+    """The loop that made the data sets of operator learners: viscosity by Crank and Nicolson, the rest by Euler."""
+    n = grid.cells[0]
+    kept, squares, slope = _flow(problem, grid)
+    modes = kept * np.fft.rfft2(inputs[:, 0])
+    decay = 0.5 * step * problem.viscosity * squares
+    for _ in range(round(problem.time / step)):
+        modes = ((1 - decay) * modes + step * slope(modes)[0]) / (1 + decay)
+    return np.fft.irfft2(modes, s=(n, n))[:, None]
+
+
+def _flow(problem: Problem, grid: Grid) -> tuple[Array, Array, Any]:
+    """Return the waves that are kept, |2πk|², and the function from modes to −u·∇ω + f and max(|u| + |v|)."""
+    n = grid.cells[0]
+    rows, columns = fft.fftfreq(n, 1 / n)[:, None], fft.rfftfreq(n, 1 / n)
+    kept = (np.abs(rows) < n / 3) & (columns < n / 3)
+    x, y = 2j * np.pi * rows, 2j * np.pi * columns
+    squares = -(x**2 + y**2).real
+    inverse = np.where(squares > 0, 1 / np.where(squares > 0, squares, 1), 0)
+    turns = 2 * np.pi * (grid.points[0][:, None] + grid.points[1])
+    source = kept * np.fft.rfft2(problem.forcing * (np.sin(turns) + np.cos(turns)))
+
+    def slope(modes: Array) -> tuple[Array, Array]:
+        stream = modes * inverse
+        u, v, a, b = (np.fft.irfft2(w, s=(n, n)) for w in (y * stream, -x * stream, x * modes, y * modes))
+        return source - kept * np.fft.rfft2(u * a + v * b), (np.abs(u) + np.abs(v)).max(axis=(1, 2), keepdims=True)
+
+    return kept, squares, slope
