@@ -132,7 +132,7 @@ def _forecast(solver: Solver, price: Prices, network: nn.Module | None) -> dict[
     plan = _planned(solver, outlook, price, list(price.pilot))
     if solver.asked.strategy == "finetune:mlmc":
         plan = _by_variances(outlook, pilot, plan, price)
-    facts = _facts(solver, outlook, pilot) | {"by_budget": _by_budget(outlook, price)}
+    facts = _facts(solver, outlook, pilot, price) | {"by_budget": _by_budget(outlook, price)}
     return {"plan": plain(plan.facts), "facts": plain(facts)}
 
 
@@ -261,7 +261,7 @@ def _trainings(solver: Solver) -> tuple[Callable[..., None], Callable[..., None]
     return fresh, further
 
 
-def _facts(solver: Solver, outlook: Outlook, pilot: Pilot) -> dict[str, Any]:
+def _facts(solver: Solver, outlook: Outlook, pilot: Pilot, price: Prices) -> dict[str, Any]:
     """Return what an outlook was made of, as plain values; `outlook_of` reads it back."""
     problem, levels = solver.problem, outlook.levels
     steps = [outlook.base.cap, *(outlook.gaps[pair].size for pair in zip(levels, levels[1:], strict=False))]
@@ -269,7 +269,7 @@ def _facts(solver: Solver, outlook: Outlook, pilot: Pilot) -> dict[str, Any]:
         [problem.hierarchy[level].cells[0] for level in levels],
         bias=[pilot.bias[level] for level in levels],
         corrections=steps,
-        costs=[problem.costs[level] for level in levels],
+        costs=[price.costs[level] for level in levels],
     )
     return {
         "estimator": solver.asked.estimator,

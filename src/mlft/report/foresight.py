@@ -75,11 +75,11 @@ def _alternatives(facts: Facts) -> str:
 
 
 def _rates(told: Facts) -> str:
-    names = {"bias": "α, fall of the bias", "variance": "β, fall of the corrections", "cost": "γ, growth of the cost"}
+    names = {"bias": "α, fall of the bias", "variance": "β, fall of the corrections", "cost": "γ, growth of the price"}
     columns = (Column("Rate in points a side", text=True), Column("Fitted"), Column("Residual", "of logarithms"))
     rates = {name: told["rates"][f"{name}_rate"] for name in names}
     rows = [[words, number(rates[name]["value"]), number(rates[name]["residual"])] for name, words in names.items()]
-    return table("Rates of the hierarchy, from the pilot", columns, rows)
+    return table("Rates of the hierarchy: bias and corrections from the pilot, prices as planned with", columns, rows)
 
 
 def _kind(plan: Facts) -> str:
