@@ -1,5 +1,6 @@
 import csv
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -315,3 +316,15 @@ def test_kernel_ridge_interpolates_what_it_has_seen_and_the_others_are_what_they
     mean = np.sin(x[:5]).mean(0)
     errors = np.linalg.norm((mean - test.solutions)[:, 0], axis=1) / np.linalg.norm(test.solutions[:, 0], axis=1)
     assert told["mean solution"] == pytest.approx(errors.mean())
+
+
+def test_the_seconds_of_a_solve_are_the_median_over_training_and_test_draws(tmp_path):
+    told = small_run(tmp_path, training={"steps": 4}, strategy=EQUAL).facts
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as ledger:
+        for row, n in zip(told["levels"], told["plan"]["samples"], strict=True):
+            asked = (
+                "SELECT seconds FROM samples WHERE level = ? AND (stream = 'test' OR stream = 'train' AND sample < ?)"
+            )
+            found = [seconds for (seconds,) in ledger.execute(asked, (row["level"], n))]
+            assert len(found) > n
+            assert row["cost_seconds"] == pytest.approx(np.median(found))

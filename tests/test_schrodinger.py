@@ -398,3 +398,20 @@ def test_grids_draws_and_inputs_of_another_kind_are_refused(generator: torch.Gen
         problem.evaluate(draws[:, 1:], problem.finest)
     with pytest.raises(ValueError, match=r"shape \(n, 1, 48\), got \(2, 1, 24\)"):
         problem.solve(problem.evaluate(draws, problem.hierarchy[1]), problem.finest)
+
+
+@pytest.mark.parametrize(
+    ("options", "exponent"),
+    [
+        ({}, 1.0),
+        ({"cubic": 1.0}, 0.2),
+        ({"boundary": "dirichlet"}, 0.2),
+        ({"scheme": "spectral"}, 0.2),
+        ({"dimension": 2, "law": "wells"}, 1.4),
+    ],
+)
+def test_the_cost_exponent_is_that_of_the_solver_that_is_used(options: dict, exponent: float) -> None:
+    problem = Schrodinger(cells=32, levels=2, **options)
+    assert problem.cost_exponent == exponent
+    inputs = problem.evaluate(problem.draw(1, stream(0, "solver")), problem.finest)
+    assert ("bracket" in problem.solve(inputs, problem.finest).scalars) == (exponent == 1.0)
