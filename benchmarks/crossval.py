@@ -27,7 +27,7 @@ from mlft.diagnostics.operators import hat_operator
 from mlft.diagnostics.zoo import zoo
 from mlft.experiment.learner import SurrogateLearner
 from mlft.grids import Grid
-from mlft.report.heatmap import Panel, heat_maps
+from mlft.reports.heatmap import Panel, heat_maps
 from mlft.training import Training
 
 GRID = Grid((24,), centring="nodal", periodic=False)

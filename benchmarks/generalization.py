@@ -18,7 +18,7 @@ from mlft.diagnostics.learners import LinearLearner
 from mlft.diagnostics.linear import fit_linear
 from mlft.diagnostics.operators import hat_operator
 from mlft.grids import Grid
-from mlft.report.laboratory import law_figure, matrix_figure
+from mlft.reports.laboratory import law_figure, matrix_figure
 from mlft.seeds import generator
 
 NODES = 25

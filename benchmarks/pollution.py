@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mlft.grids import relative_error
 from mlft.problems import Helmholtz
-from mlft.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, legend_above, style, svg
+from mlft.reports.drawing import BLUE, GREEN, GREY, INK, ORANGE, legend_above, style, svg
 
 POINTS, NUMBERS, PLANE = (10, 20, 40), (10.0, 20.0, 40.0, 80.0, 160.0, 320.0), (10.0, 20.0, 40.0)
 

@@ -28,8 +28,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def generator(request: pytest.FixtureRequest) -> torch.Generator:
-    """A stream of the test's own: adding a test moves no other."""
-    digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()
+    """A stream of the test's own, named by file and test: adding a test, or moving its file, moves no other."""
+    name = f"tests/{request.node.path.name}::{request.node.nodeid.partition('::')[2]}"
+    digest = hashlib.sha256(name.encode()).hexdigest()
     return stream(0, "test", digest)
 
 

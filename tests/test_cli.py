@@ -7,7 +7,7 @@ import pytest
 
 import mlft
 from mlft.cli import main
-from mlft.report import gallery
+from mlft.reports import gallery
 from small import SMALL
 
 OPTIONS = [

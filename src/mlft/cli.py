@@ -25,7 +25,7 @@ from mlft.experiment import (
 )
 from mlft.experiment.trust import trust as measure_trust
 from mlft.problems import PROBLEMS
-from mlft.report import trust_lines, write_gallery, write_report, write_trust_report
+from mlft.reports import trust_lines, write_gallery, write_report, write_trust_report
 from mlft.training import STRATEGIES
 
 app = typer.Typer(

@@ -23,9 +23,9 @@ from mlft.diagnostics.equations import Equation, Pairs, exact_pairs
 from mlft.diagnostics.learners import Learner
 from mlft.diagnostics.spaces import Space
 from mlft.errors import MlftError
+from mlft.files import write_whole
 from mlft.grids import Grid
 from mlft.seeds import generator
-from mlft.surrogates.bundle import write_file
 
 Array = np.ndarray
 Row = dict[str, Any]
@@ -181,12 +181,12 @@ def cross_validate(
             rows[space.name] = {"mse": [e for e, _ in found], "scale": [s for _, s in found], **learner.facts(one)}
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_file(file, json.dumps({"asked": asked, "rows": rows}, indent=1).encode())
+            write_whole(file, json.dumps({"asked": asked, "rows": rows}, indent=1).encode())
         if progress is not None:
             progress(len(rows), len(setting.spaces))
     matrix = _matrix(learner, setting, seed, rows)
     if file is not None:
-        write_file(file.with_suffix(".csv"), matrix.csv().encode())
+        write_whole(file.with_suffix(".csv"), matrix.csv().encode())
     return matrix
 
 

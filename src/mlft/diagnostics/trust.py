@@ -22,8 +22,8 @@ from mlft.diagnostics.green import Likeness, jacobian, likeness, probe, superpos
 from mlft.diagnostics.learners import Map, predictions
 from mlft.grids import Grid, relative_error
 from mlft.problems import Problem
-from mlft.problems.base import OK
 from mlft.problems.families import wave_numbers
+from mlft.status import OK
 
 Array = np.ndarray
 

@@ -16,7 +16,7 @@ from mlft.experiment.loop import quiet, run_config
 from mlft.experiment.record import Record, write_json
 from mlft.experiment.setup import claim
 from mlft.experiment.solving import Progress, Report, labelled
-from mlft.surrogates.bundle import write_file
+from mlft.files import write_whole
 from mlft.training import strategy
 
 COLUMNS = (
@@ -133,4 +133,4 @@ def _write_csv(file: Path, rows: Sequence[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_file(file, text.getvalue().encode())
+    write_whole(file, text.getvalue().encode())

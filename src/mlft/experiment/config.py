@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from mlft.errors import ConfigError, unknown_name
+from mlft.files import write_whole
 from mlft.training import Training
 
 ESTIMATED = ("finetune", "finetune:mlmc")
@@ -170,8 +171,8 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def write_config(file: Path, asked: Config) -> None:
-    """Write a complete configuration as TOML; what is None is left out."""
-    file.write_text(tomli_w.dumps(asked.model_dump(mode="json", exclude_none=True)))
+    """Write a complete configuration as TOML, whole or not at all; what is None is left out."""
+    write_whole(file, tomli_w.dumps(asked.model_dump(mode="json", exclude_none=True)).encode())
 
 
 def checked(kind: type, options: dict[str, Any], what: str) -> Any:

@@ -18,6 +18,7 @@ from mlft.experiment.pricing import Prices
 from mlft.experiment.solving import Solver
 from mlft.grids import Grid, prolong, relative_error
 from mlft.planning import Plan
+from mlft.status import OK
 from mlft.surrogates import Surrogate
 from mlft.training import Fitted
 
@@ -25,7 +26,7 @@ from mlft.training import Fitted
 def spending(solver: Solver, plan: Plan, prices: Prices) -> dict[str, Any]:
     """Return what was asked and what went, in seconds and in solves: in all, for the pilot, and for failed samples."""
     rows = {level: solver.rows("train", level, n) for level, n in enumerate(_tried(plan, prices)) if n}
-    failed = {level: [row for row in found if row.status != "ok"] for level, found in rows.items()}
+    failed = {level: [row for row in found if row.status != OK] for level, found in rows.items()}
     pilot = {level: [row for row in found if row.index < prices.pilot[level]] for level, found in rows.items()}
     parts = {"spent": rows, "pilot": pilot, "failed": failed}
     asked = budget(solver.asked.budget)
@@ -47,7 +48,7 @@ def levels(solver: Solver, plan: Plan, prices: Prices, bias: Sequence[float]) ->
     table = []
     for level, (grid, n) in enumerate(zip(solver.problem.hierarchy, _tried(plan, prices), strict=True)):
         rows = solver.rows("train", level, n)
-        ok = [row for row in rows if row.status == "ok"]
+        ok = [row for row in rows if row.status == OK]
         seconds = [row.seconds for row in (*rows, *solver.store.ledger("test", level))]
         table.append(
             {
@@ -65,7 +66,7 @@ def levels(solver: Solver, plan: Plan, prices: Prices, bias: Sequence[float]) ->
 
 def failures(solver: Solver, plan: Plan) -> list[dict[str, Any]]:
     """Return the failures by level and name, with the note of one of them."""
-    rows = [row for level, n in enumerate(plan.samples) for row in solver.rows("train", level, n) if row.status != "ok"]
+    rows = [row for level, n in enumerate(plan.samples) for row in solver.rows("train", level, n) if row.status != OK]
     counts = Counter((row.level, row.status) for row in rows)
     notes = {(row.level, row.status): row.note for row in rows}
     return [

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from mlft.errors import BudgetError, GenerationError
 from mlft.estimators import relative
 from mlft.experiment.solving import Solver
-from mlft.problems.base import OK
+from mlft.status import OK
 from mlft.store import Samples
 
 Array = np.ndarray

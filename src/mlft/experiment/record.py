@@ -9,8 +9,8 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from mlft.errors import MlftError
+from mlft.files import write_whole
 from mlft.surrogates import Surrogate
-from mlft.surrogates.bundle import write_file
 
 RECORD, EVALUATION = "record.json", "evaluation.safetensors"
 
@@ -60,7 +60,7 @@ def plain(value: Any) -> Any:
 
 def write_json(file: Path, facts: dict[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all; NaN becomes null."""
-    write_file(file, json.dumps(plain(facts), indent=2, allow_nan=False).encode())
+    write_whole(file, json.dumps(plain(facts), indent=2, allow_nan=False).encode())
 
 
 def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
 
 def write_evaluation(folder: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays of the report: errors per test sample, and a few samples in full."""
-    write_file(folder / EVALUATION, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    write_whole(folder / EVALUATION, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def read_evaluation(folder: Path) -> dict[str, np.ndarray]:

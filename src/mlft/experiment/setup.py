@@ -98,9 +98,7 @@ def claim(asked: Config, folder: Path) -> None:
     if not file.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            temporary = folder / "config.tmp"
-            write_config(temporary, asked)
-            os.replace(temporary, file)
+            write_config(file, asked)
         except OSError as error:
             raise StoreError(f"the run folder {folder} cannot be written: {error.strerror or error}") from None
         return

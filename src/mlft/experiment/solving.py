@@ -14,6 +14,7 @@ from mlft.generation import Pool, Request, Supervision, generate
 from mlft.grids import prolong
 from mlft.problems import Problem
 from mlft.seeds import generator
+from mlft.status import OK
 from mlft.store import LedgerRow, Samples, SampleStore
 
 
@@ -95,7 +96,7 @@ class Solver:
             return float(known)
         self.solve("warm-up", {level: 1})
         self.solve("train", {level: n})
-        rows = [row for row in self.rows("train", level, n) if row.status == "ok"]
+        rows = [row for row in self.rows("train", level, n) if row.status == OK]
         if not rows:
             message = f"all {n} pilot samples on level {level} failed; see the ledger for the reasons"
             raise GenerationError(message, failed=n, attempted=n)

@@ -1,12 +1,11 @@
 """From a run folder to what its surrogate can be trusted with: `trust.json` and the arrays of its pictures."""
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from torch import nn
 
 from mlft.diagnostics.trust import Trust, measure_trust
@@ -16,6 +15,7 @@ from mlft.experiment.loop import quiet
 from mlft.experiment.record import read_facts, write_json
 from mlft.experiment.setup import problem_of
 from mlft.experiment.solving import Progress, Report
+from mlft.files import write_whole
 from mlft.problems import Problem
 from mlft.seeds import generator
 from mlft.surrogates import load
@@ -115,6 +115,4 @@ def _write_arrays(folder: Path, found: Trust) -> None:
         if found.green.advice is not None:
             arrays["weakest"] = found.green.advice.weakest
         arrays["columns"] = np.array(found.green.columns, dtype=np.int64)
-    temporary = folder / f"{ARRAYS}.tmp"
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-    os.replace(temporary, folder / ARRAYS)
+    write_whole(folder / ARRAYS, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))

@@ -15,6 +15,7 @@ from mlft.generation.records import GenerationReport, Inbox, Place, Progress, Re
 from mlft.generation.supervise import Quota, Supervisor
 from mlft.generation.work import one_line, solve_batch, solve_packed, solve_to_file
 from mlft.problems import Problem
+from mlft.status import OK
 from mlft.store import SampleStore
 
 __all__ = [
@@ -132,7 +133,7 @@ def _quota(store: SampleStore, place: Place, indices: list[int], retry_failed: b
     todo = deque(store.missing(*place, indices, retry_failed=retry_failed))
     ended = set(indices) - set(todo)
     rows = [row for row in store.ledger(*place) if row.index in ended]
-    failed = [row for row in rows if row.status != "ok"]
+    failed = [row for row in rows if row.status != OK]
     example = f"sample {failed[-1].index}: {failed[-1].note or failed[-1].status}" if failed else ""
     statuses = Counter(row.status for row in failed)
     return Quota(len(indices), todo, len(rows) - len(failed), statuses, example=example)

@@ -17,12 +17,11 @@ from typing import Any, NamedTuple, final
 from mlft.errors import GenerationError, MlftError
 from mlft.generation.lanes import Lane, Pool
 from mlft.generation.records import Place, Progress, Supervision, Task
-from mlft.generation.work import RAISED, failure, one_line
+from mlft.generation.work import failure, one_line
+from mlft.status import OK, RAISED, TIMEOUT, WORKER_DIED
 from mlft.store import Batch, SampleStore
 from mlft.store.files import decode, read_rows
 
-TIMEOUT = "timeout"
-WORKER_DIED = "worker-died"
 _MIN_ATTEMPTED = 10
 _MAX_SAMPLES = 1024
 _MAX_BYTES = 2**25
@@ -220,7 +219,7 @@ class Supervisor:
         quota = self._quotas[place]
         for outcome in outcomes:
             quota.seconds += outcome.seconds
-            if outcome.status == "ok":
+            if outcome.status == OK:
                 quota.done += 1
             else:
                 quota.failed[outcome.status] += 1

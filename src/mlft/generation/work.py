@@ -12,14 +12,12 @@ import torch
 from mlft.generation.records import Inbox
 from mlft.grids import Grid
 from mlft.problems import Problem, Solved
-from mlft.problems.base import NOT_FINITE, OK
 from mlft.seeds import generator
+from mlft.status import NOT_FINITE, OK, RAISED, WRONG_SHAPE
 from mlft.store import Batch
 from mlft.store.files import write_parcel
 
 Array = np.ndarray
-WRONG_SHAPE = "wrong-shape"
-RAISED = "raised-"
 
 
 def solve_batch(problem: Problem, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> Batch:

@@ -12,14 +12,9 @@ from jaxtyping import Float
 
 from mlft.grids import Grid, Hierarchy, refine, restrict
 from mlft.problems.families import Family, of_coefficients, of_fields
+from mlft.status import NOT_CONVERGED, NOT_FINITE, OK
 
 Array = np.ndarray
-
-OK = "ok"
-NOT_CONVERGED = "not-converged"
-NOT_FINITE = "not-finite"
-UNRESOLVED = "unresolved"
-DEGENERATE = "degenerate"
 
 
 @final

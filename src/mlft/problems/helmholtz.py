@@ -10,7 +10,7 @@ from jaxtyping import Complex, Float
 
 from mlft.grids import Grid, hierarchy
 from mlft.problems import spaces
-from mlft.problems.base import OK, UNRESOLVED, Problem, Solved, statuses
+from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import (
     check_above,
     check_between,
@@ -22,6 +22,7 @@ from mlft.problems.checks import (
     check_numbers,
 )
 from mlft.solvers.helmholtz import helmholtz_1d, helmholtz_2d
+from mlft.status import OK, UNRESOLVED
 
 Array = np.ndarray
 

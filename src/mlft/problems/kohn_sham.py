@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 
 from mlft.grids import Grid, hierarchy
-from mlft.problems.base import DEGENERATE, OK, Problem, Solved, statuses
+from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import check_choice, check_draws, check_grid, check_inputs, check_integers, check_numbers
 from mlft.problems.families import Family, square_wells, with_other
 from mlft.solvers.orbitals import orbital_densities
+from mlft.status import DEGENERATE, OK
 
 Array = np.ndarray
 

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float
 
 from mlft.grids import Grid, hierarchy, refine, restrict
-from mlft.problems.base import OK, Problem, Solved, statuses
+from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import check_choice, check_grid, check_inputs
 from mlft.problems.families import Family, square_wells, with_other
 from mlft.solvers.condensate import condensates
 from mlft.solvers.eigen import ground_states
 from mlft.solvers.series import trigonometric
+from mlft.status import OK
 
 Array = np.ndarray
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from mlft.grids import Grid, hierarchy
-from mlft.problems.base import OK, UNRESOLVED, Problem, Solved, statuses
+from mlft.problems.base import Problem, Solved, statuses
 from mlft.problems.checks import (
     check_above,
     check_between,
@@ -20,6 +20,7 @@ from mlft.problems.checks import (
     check_numbers,
 )
 from mlft.solvers.wkb import envelopes, integral, numerov
+from mlft.status import OK, UNRESOLVED
 
 Array = np.ndarray
 

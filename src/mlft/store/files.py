@@ -4,7 +4,6 @@ The name of a file ends in the first 16 hexadecimal digits of the SHA-256 of its
 it shows; the header holds a hash per sample, so the samples that the bit did not touch are still good.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +16,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mlft.errors import StoreError
+from mlft.files import flush_folder, write_flushed, write_whole
+from mlft.status import OK
 from mlft.store.records import Array, Batch, Key, LedgerRow
 
 SUFFIX = ".safetensors"
@@ -185,7 +186,7 @@ def write_parcel(batch: Batch, identity: Mapping[str, Any], folder: Path) -> Pat
     """
     content = encode(batch, identity)
     path = folder / name_of(batch, content)
-    _write(path, content)
+    write_flushed(path, content)
     return path
 
 
@@ -195,14 +196,10 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         StoreError: if the disk is full or the folder cannot be written; nothing is left of the file then.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         make_folder(path.parent)
-        _write(temporary, content)
-        move(temporary, path)
+        write_whole(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise cannot_write(path, error.strerror or str(error)) from error
 
 
@@ -214,7 +211,7 @@ def move(path: Path, target: Path) -> None:
     """
     make_folder(target.parent)
     os.replace(path, target)
-    sync_folder(target.parent)
+    flush_folder(target.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -222,16 +219,7 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush_folder(folder.parent)
 
 
 def set_aside(path: Path, why: str) -> str:
@@ -241,7 +229,7 @@ def set_aside(path: Path, why: str) -> str:
         count += 1
         target = path.with_name(f"{path.name}.{why}-{count}")
     os.replace(path, target)
-    sync_folder(path.parent)
+    flush_folder(path.parent)
     return target.name
 
 
@@ -253,13 +241,6 @@ def cannot_write(path: Path, reason: str) -> StoreError:
     )
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _arrays_of(batch: Batch) -> dict[str, Array]:
     arrays = {"inputs": batch.inputs, "solutions": batch.solutions}
     arrays |= {f"scalars/{name}": values for name, values in batch.scalars.items()}
@@ -267,7 +248,7 @@ def _arrays_of(batch: Batch) -> dict[str, Array]:
 
 
 def _rows(batch: Batch) -> list[int]:
-    ok = np.array([status == "ok" for status in batch.status])
+    ok = np.array([status == OK for status in batch.status])
     return np.where(ok, np.cumsum(ok) - 1, -1).tolist()
 
 

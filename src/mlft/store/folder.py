@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from mlft.errors import StoreError
+from mlft.status import OK
 from mlft.store import files
 from mlft.store.ledger import Ledger, canonical
 from mlft.store.lock import Lock
@@ -138,7 +139,7 @@ class SampleStore:
         if not wanted:
             raise ValueError(f"no sample of stream {stream!r} on level {level} was asked for; ask for at least one")
         known = {row.index: row for row in self._ledger.rows(stream, level, within=wanted)}
-        unsolved = [index for index in wanted if index not in known or known[index].status != "ok"]
+        unsolved = [index for index in wanted if index not in known or known[index].status != OK]
         if unsolved:
             first = known[unsolved[0]].status if unsolved[0] in known else "missing"
             raise StoreError(
@@ -164,14 +165,14 @@ class SampleStore:
         """
         wanted = _indices(indices)
         rows = self._ledger.rows(stream, level, within=wanted)
-        there = {row.index for row in rows if row.status == "ok" or not retry_failed}
+        there = {row.index for row in rows if row.status == OK or not retry_failed}
         return [index for index in wanted if index not in there]
 
     def solved(self, stream: str, level: int, indices: int | Iterable[int]) -> list[int]:
         """Return those indices whose samples are ok, in the order asked; an integer n asks for 0 to n−1."""
         wanted = _indices(indices)
         rows = self._ledger.rows(stream, level, within=wanted)
-        there = {row.index for row in rows if row.status == "ok"}
+        there = {row.index for row in rows if row.status == OK}
         return [index for index in wanted if index in there]
 
     def ledger(self, stream: str | None = None, level: int | None = None) -> list[LedgerRow]:

@@ -8,6 +8,8 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float
 
+from mlft.status import OK
+
 Array = np.ndarray
 _STREAM = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -62,15 +64,15 @@ class Batch:
         for name in ("status", "seconds", "attempts", "notes"):
             if len(getattr(self, name)) != n:
                 raise ValueError(f"a batch of {n} samples has {n} {name}, got {len(getattr(self, name))}")
-        ok = self.status.count("ok")
+        ok = self.status.count(OK)
         lengths = {len(self.inputs), len(self.solutions), *(len(values) for values in self.scalars.values())}
         if lengths != {ok}:
             raise ValueError(f"{ok} samples are ok, so each array has {ok} rows; got {sorted(lengths)}")
 
     def take(self, positions: Sequence[int]) -> "Batch":
         """Return the samples at some positions of the batch, with their arrays."""
-        rows = np.cumsum([status == "ok" for status in self.status]) - 1
-        keep = [int(rows[p]) for p in positions if self.status[p] == "ok"]
+        rows = np.cumsum([status == OK for status in self.status]) - 1
+        keep = [int(rows[p]) for p in positions if self.status[p] == OK]
         parts: dict[str, Any] = {name: tuple(getattr(self, name)[p] for p in positions) for name in _PER_SAMPLE}
         scalars = {name: values[keep] for name, values in self.scalars.items()}
         return replace(self, inputs=self.inputs[keep], solutions=self.solutions[keep], scalars=scalars, **parts)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, final
 
 from mlft.errors import StoreError
+from mlft.status import OK
 from mlft.store import files
 from mlft.store.ledger import Ledger
 from mlft.store.records import Batch, Key, LedgerRow, Recovery
@@ -129,7 +130,7 @@ def _improvements(ledger: Ledger, rows: Sequence[LedgerRow]) -> list[LedgerRow]:
 
 
 def _is_better(row: LedgerRow, known: LedgerRow) -> bool:
-    return known.status != "ok" and (row.status == "ok" or row.attempts > known.attempts)
+    return known.status != OK and (row.status == OK or row.attempts > known.attempts)
 
 
 def _salvage(shelf: Shelf, path: Path, content: bytes, rows: Sequence[LedgerRow]) -> tuple[Key, ...]:

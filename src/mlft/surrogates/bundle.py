@@ -22,6 +22,7 @@ import safetensors.torch
 from torch import Tensor
 
 from mlft.errors import MlftError
+from mlft.files import write_whole
 
 FORMAT = "mlft-surrogate-1"
 
@@ -40,11 +41,11 @@ def write_bundle(folder: Path, tensors: dict[str, Tensor], config: dict[str, Any
     weights = safetensors.torch.save(tensors, metadata={"format": "pt"})
     digest = hashlib.sha256(weights).hexdigest()
     staged = _staged(folder, digest)
-    write_file(staged, weights)
+    write_whole(staged, weights)
     described = {"format": FORMAT, **config, "sha256": digest}
-    write_file(folder / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
+    write_whole(folder / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
     os.replace(staged, folder / _WEIGHTS)
-    write_file(folder / "README.md", card.encode())
+    write_whole(folder / "README.md", card.encode())
     for leftover in folder.glob(_staged(folder, "?" * len(digest)).name):
         leftover.unlink()
 
@@ -68,21 +69,6 @@ def read_bundle(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         f"{found[0]} is damaged, or not the file that {_CONFIG} belongs to: its SHA-256 should be {digest}. "
         "Restore the folder from a copy or save the surrogate again"
     )
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that its name holds the old content or the new one, never a part of it."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _staged(folder: Path, digest: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.export import Dim, ExportedProgram
 
-from mlft.surrogates.bundle import write_file
+from mlft.files import write_whole
 from mlft.surrogates.surrogate import Surrogate
 
 
@@ -23,7 +23,7 @@ def export_torch(surrogate: Surrogate, file: Path | str) -> None:
     """
     content = io.BytesIO()
     torch.export.save(_program(surrogate), content)
-    write_file(Path(file), content.getvalue())
+    write_whole(Path(file), content.getvalue())
 
 
 def export_onnx(surrogate: Surrogate, file: Path | str) -> None:
@@ -41,7 +41,7 @@ def export_onnx(surrogate: Surrogate, file: Path | str) -> None:
     )
     if exported is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    write_file(Path(file), exported.model_proto.SerializeToString())
+    write_whole(Path(file), exported.model_proto.SerializeToString())
 
 
 def _program(surrogate: Surrogate) -> ExportedProgram:

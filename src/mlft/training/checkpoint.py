@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mlft.surrogates.bundle import write_file
+from mlft.files import write_whole
 
 
 def write(file: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -18,7 +18,7 @@ def write(file: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
     text = json.dumps(facts, sort_keys=True)
     content = save(tensors, metadata={"facts": text, "sha256": _digest(tensors, text)})
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_file(file, content)
+    write_whole(file, content)
 
 
 def read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

@@ -1,0 +1,43 @@
+"""One way to write a file whole: its name holds the old content or the new, never a part, also after a power cut."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file: to a temporary name beside it, flushed, renamed, the folder flushed.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written; nothing is left of the new content then.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        write_flushed(temporary, content)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+def write_flushed(path: Path, content: bytes) -> None:
+    """Write a file in place and flush it to the disk; its name may still be lost, and a crash leaves a part of it.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written.
+    """
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,72 @@
+"""The report of a run or a comparison: one HTML file that needs nothing else, its figures and its numbers."""
+
+from pathlib import Path
+
+from mlft.errors import MlftError
+from mlft.experiment.record import RECORD, read_facts
+from mlft.files import write_whole
+from mlft.reports.compare import COMPARISON, compare_report
+from mlft.reports.gallery import gallery_page
+from mlft.reports.metrics import metrics_csv
+from mlft.reports.run import run_report
+from mlft.reports.trust import trust_lines, trust_report
+
+__all__ = ["trust_lines", "write_gallery", "write_report", "write_trust_report"]
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` and `figures/` of a run (with `metrics.csv`) or a comparison, and return the page's path.
+
+    The page is one file: styles and figures are inside, and nothing is loaded from anywhere. The same folder gives
+    the same bytes. Every file is written whole or not at all, the page last.
+
+    Raises:
+        MlftError: if the folder holds neither a finished run nor a comparison, if a part of it is missing or damaged,
+            or if it cannot be written.
+    """
+    run, comparison = (folder / RECORD).is_file(), (folder / COMPARISON).is_file()
+    if not run and not comparison:
+        raise MlftError(
+            f"{folder} holds neither a finished run ({RECORD}) nor a comparison ({COMPARISON}); "
+            "give a folder that `mlft run` or `mlft compare` has written"
+        )
+    try:
+        page, figures = run_report(folder) if run else compare_report(folder)
+        files = {f"figures/{name}.svg": text for name, text in figures.items()}
+        files |= {"metrics.csv": metrics_csv(read_facts(folder))} if run else {}
+    except KeyError as error:
+        raise MlftError(f"the record of {folder} has no {error}: was it written by another version of mlft?") from None
+    for name, text in (files | {"report.html": page}).items():
+        _write(folder / name, text)
+    return folder / "report.html"
+
+
+def write_trust_report(folder: Path) -> Path:
+    """Write `trust.html` and its figures of a run that `mlft trust` has looked at, and return the page's path.
+
+    Raises:
+        MlftError: if the run has not been looked at, or a file cannot be written.
+    """
+    page, figures = trust_report(folder)
+    for name, text in {f"figures/{name}.svg": text for name, text in figures.items()}.items():
+        _write(folder / name, text)
+    _write(folder / "trust.html", page)
+    return folder / "trust.html"
+
+
+def write_gallery(folder: Path) -> Path:
+    """Write `gallery.html`, a page with a picture and the statement of every problem, and return its path.
+
+    Raises:
+        MlftError: if it cannot be written.
+    """
+    _write(folder / "gallery.html", gallery_page())
+    return folder / "gallery.html"
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(exist_ok=True)
+        write_whole(file, text.encode())
+    except OSError as error:
+        raise MlftError(f"the report {file} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,97 @@
+"""A run's report: the outcome, a picture, then what it was made of."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlft.experiment.record import read_evaluation, read_facts
+from mlft.grids import Grid
+from mlft.reports.fields import Shown, sample_figures
+from mlft.reports.foresight import foresight
+from mlft.reports.page import document, figure, paragraph, section, title
+from mlft.reports.rivals import rivals, verdict
+from mlft.reports.sections import ledger, measured, plan, repeat, training
+from mlft.reports.wording import amount, counts, error, interval, number
+
+Facts = dict[str, Any]
+
+
+def run_report(folder: Path) -> tuple[str, dict[str, str]]:
+    """Return the page of a finished run, and its figures by name.
+
+    Raises:
+        MlftError: if the record or the evaluation is missing or damaged.
+    """
+    facts, evaluation = read_facts(folder), read_evaluation(folder)
+    shown = _shown(facts, evaluation)
+    samples = sample_figures(shown)
+    parts = [
+        (_header(facts), {}),
+        (_story(shown, samples), samples),
+        plan(facts),
+        foresight(facts),
+        ledger(facts),
+        training(facts),
+        measured(facts, evaluation["errors"].astype(np.float64)),
+        rivals(facts),
+        repeat(facts),
+    ]
+    body = "\n".join(html for html, _ in parts)
+    name = f"{facts['problem']}: relative L2 error {error(facts['error']['relative_l2']['mean'])}"
+    page = document(name, body, made_by=f"mlft {facts['version']}")
+    return page, {name: text for _, figures in parts for name, text in figures.items()}
+
+
+def outcome(facts: Facts) -> str:
+    """Return the outcome of a run in words: error, interval, cost."""
+    found, budget, unit = facts["error"]["relative_l2"], facts["budget"], facts["budget"]["unit"]
+    between = interval(found["mean_lower"], found["mean_upper"])
+    of = number(facts["plan"]["budget"]) + (" s" if unit == "seconds" else "")
+    return (
+        f"Relative L2 error {error(found['mean'])} (mean of {number(facts['error']['samples'])} fresh draws, "
+        f"95% interval {between}), {amount(budget['spent'][unit], unit)} spent of {of}"
+    )
+
+
+def _header(facts: Facts) -> str:
+    used = [row for row in facts["levels"] if row["samples"]]
+    grids = " → ".join(row["grid"] for row in used)
+    samples = counts([row["samples"] for row in used])
+    told = (
+        f"Strategy {facts['strategy']}: {samples} samples on {'grid' if len(used) == 1 else 'grids'} {grids}, "
+        f"seed {facts['seed']}."
+    )
+    head = paragraph(f"{facts['problem']}: {facts['equation']}", "kicker")
+    parts = [head, title(outcome(facts)), paragraph(verdict(facts), "verdict"), paragraph(told, "soft")]
+    return "<header>\n" + "\n".join(parts) + "\n</header>"
+
+
+def _shown(facts: Facts, evaluation: dict[str, np.ndarray]) -> Shown:
+    asked = facts["grid"]
+    grid = Grid(tuple(asked["cells"]), tuple(asked["lengths"]), asked["centring"], asked["periodic"])
+    errors = evaluation["errors"][evaluation["chosen"].astype(int)]
+    return Shown(errors, evaluation["inputs"], evaluation["solutions"], evaluation["predictions"], grid)
+
+
+def _story(shown: Shown, samples: dict[str, str]) -> str:
+    if shown.grid.dimension == 1:
+        caption = (
+            "Each column is one fresh draw that the surrogate had not seen: one that is easy for it, the median one "
+            "and one that is hard. Where the thin orange line leaves the thick grey one, the prediction is wrong. "
+            "Each row has one scale."
+        )
+    else:
+        caption = (
+            "Each row is one fresh draw that the surrogate had not seen: one that is easy for it, the median one and "
+            "one that is hard. Solutions and predictions share one colour scale; blue and red in the last column show "
+            "where the prediction is too low and too high."
+        )
+    channels = shown.inputs.shape[1], shown.solutions.shape[1]
+    lines = channels[0] if shown.grid.dimension == 2 else max(1, channels[0] - 3)
+    if lines > 1 or channels[1] > 1:
+        caption += f" The first channels are shown, of {channels[0]} of the input and {channels[1]} of the solution."
+    alt = "Input, solution, prediction and their difference for three test draws, with relative L2 errors " + ", ".join(
+        error(float(e)) for e in shown.errors
+    )
+    return section("Three predictions", figure(samples, caption, alt=alt))

@@ -1,0 +1,27 @@
+"""How a solve may end, by name. A problem may add names of its own; what is not `OK` is a failure."""
+
+OK = "ok"
+
+NOT_CONVERGED = "not-converged"
+"""An iteration that did not meet its tolerance."""
+
+NOT_FINITE = "not-finite"
+"""A solution with a value that is not finite."""
+
+UNRESOLVED = "unresolved"
+"""A grid too coarse for what is asked of it."""
+
+DEGENERATE = "degenerate"
+"""An eigenvalue so near to the next that its eigenvector is not determined."""
+
+WRONG_SHAPE = "wrong-shape"
+"""Arrays, statuses or scalars of another shape than the level's."""
+
+RAISED = "raised-"
+"""Followed by the name of the exception that the solver raised."""
+
+TIMEOUT = "timeout"
+"""A sample that took longer than was allowed; its process was killed."""
+
+WORKER_DIED = "worker-died"
+"""A sample whose process died, alone, as often as it was tried."""

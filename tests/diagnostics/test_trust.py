@@ -1,0 +1,377 @@
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import poisson_line
+import small
+from mlft import FunctionProblem, run
+from mlft.cli import main
+from mlft.diagnostics.bounds import span
+from mlft.diagnostics.green import superposition_defect
+from mlft.diagnostics.operators import lumped_operator
+from mlft.diagnostics.trust import AMPLITUDES, Spectrum, breaking_amplitudes, measure_trust, spectrum_of
+from mlft.errors import ConfigError, MlftError
+from mlft.experiment.config import configure, write_config
+from mlft.experiment.record import write_json
+from mlft.experiment.trust import read_trust, trust
+from mlft.grids import Grid
+from mlft.problems import PROBLEMS, Solved
+from mlft.reports import trust_lines, write_trust_report
+from mlft.seeds import generator as stream
+from mlft.surrogates import build
+from tiny import TINY, draws_of, tiny
+
+LINE = Grid((20,), centring="nodal", periodic=False)
+TRAINING = {"steps": 160, "batch": 16, "rate": 5e-3}
+NETWORK = {"modes": [5], "width": 8, "depth": 2}
+
+
+def solver(problem):
+    return lambda inputs: problem.solve(inputs, problem.finest).solutions
+
+
+def look(predict, problem, n=9, **options):
+    return measure_trust(predict, problem, draws_of(problem, n), trained=draws_of(problem, 30, "span"), **options)
+
+
+@pytest.fixture(scope="module")
+def poisson_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("poisson") / "run"
+    options = {"training": TRAINING, "surrogate_options": NETWORK, "workers": 0, "test": 20}
+    run("poisson_line:problem", budget="100solves", out=folder, **options)
+    return folder
+
+
+def test_the_spectrum_of_a_wave_stands_at_its_number_and_adds_up():
+    grid = Grid((18,))
+    x = grid.points[0]
+    wave, other = np.sin(2 * np.pi * 3 * x)[None, None], np.cos(2 * np.pi * 5 * x)[None, None]
+    found = spectrum_of(wave + 0.1 * other, wave, grid)
+    assert found.numbers[found.error.argmax()] == 5 and found.numbers[found.solution.argmax()] == 3
+    assert found.error.sum() == pytest.approx(0.01) and found.solution.sum() == pytest.approx(1.0)
+    square = Grid((8, 12))
+    fields = np.random.default_rng(4).normal(size=(5, 2, 8, 12))
+    lost = np.concatenate([fields, fields[:1] * np.nan])
+    ring = spectrum_of(np.concatenate([2 * fields, fields[:1]]), lost, square)
+    assert ring.error.sum() == pytest.approx(1.0) == ring.solution.sum() and len(ring.numbers) == 8
+
+
+def test_the_waves_of_bounded_grids_are_cosines_in_half_periods():
+    line, plane = Grid((15,), periodic=False), Grid((9, 14), periodic=False)
+    (x,), (y, z) = line.points, plane.points
+    cases = (
+        (line, np.cos(3 * np.pi * x), np.cos(6 * np.pi * x), 3, 6),
+        (
+            plane,
+            np.outer(np.cos(3 * np.pi * y), np.cos(4 * np.pi * z)),
+            np.outer(np.ones(9), np.cos(7 * np.pi * z)),
+            5,
+            7,
+        ),
+    )
+    for grid, wave, other, here, there in cases:
+        found = spectrum_of((wave + 0.1 * other)[None, None], wave[None, None], grid)
+        assert found.solution[found.numbers == here] == pytest.approx([1.0])
+        assert found.error[found.numbers == there] == pytest.approx([found.error.sum()])
+
+
+def test_samples_that_were_not_solved_do_not_enter_the_spectrum():
+    def solve(inputs, grid):
+        solutions, bad = poisson_line.solve(inputs, grid), np.arange(len(inputs)) % 4 == 1
+        solutions[bad] = 1e3  # anything
+        return Solved(solutions, tuple("not-converged" if b else "ok" for b in bad))
+
+    lazy = FunctionProblem("lazy", poisson_line.GRIDS, poisson_line.draw, poisson_line.evaluate, solve, 1.0)
+    found = look(lambda inputs: 1.1 * poisson_line.solve(inputs, LINE), lazy, 12)
+    assert found.families[0].mean == pytest.approx(0.1) and found.families[0].failures == "3 not-converged"
+    assert found.spectrum.error.sum() == pytest.approx(0.01) and found.spectrum.solution.sum() == pytest.approx(1.0)
+
+
+def test_the_resolved_waves_are_those_whose_tail_is_right_to_a_half():
+    error = np.array([0.0, 0.04, 0.02, 0.01, 0.01, 0.001])
+    solution = np.array([0.0, 0.8, 0.12, 0.04, 0.03, 0.01])
+    numbers = np.array([0.0, 1, 2, 3, 5, 8])
+    # the tails' sums: error .081 .081 .041 .021 .011 .001, a quarter of the solution's .25 .25 .05 .02 .01 .0025
+    assert Spectrum(numbers, error, solution).resolved == 2.0
+    assert Spectrum(numbers, 0.9 * error, solution).resolved == 8.0
+    assert Spectrum(numbers, error + [0, 0, 0, 0, 0, 0.01], solution).resolved == 1.0
+    assert math.isnan(Spectrum(numbers, error + [0.2, 0, 0, 0, 0, 0], solution).resolved)
+
+
+def test_the_breaking_amplitude_is_where_the_error_has_doubled():
+    amplitudes = [0.25, 0.5, 1.0, 2.0, 4.0]
+    down, up = breaking_amplitudes(amplitudes, [0.1 * a**2 for a in amplitudes])
+    assert math.isnan(down) and up == pytest.approx(2**0.5)
+    down, up = breaking_amplitudes(amplitudes, [0.1 / a for a in amplitudes])
+    assert down == pytest.approx(0.5) and math.isnan(up)
+    down, up = breaking_amplitudes(amplitudes, [0.6, 0.15, 0.1, 0.15, 0.6])
+    part = math.log(0.2 / 0.15) / math.log(0.6 / 0.15)
+    assert down == pytest.approx(0.5 * 0.5**part) and up == pytest.approx(2 * 2**part)
+    down, up = breaking_amplitudes(amplitudes, [0.1, 0.4, 0.1, 0.4, 0.1])  # the first time, seen from 1
+    assert down == pytest.approx(0.5**0.5) and up == pytest.approx(2**0.5)
+    assert breaking_amplitudes(amplitudes, [0.1, 0.1, 0.1, math.nan, 0.1])[1] == 2.0
+    assert all(map(math.isnan, breaking_amplitudes(amplitudes, [0.0] * 5)))
+
+
+def test_a_surrogate_that_is_the_solver_is_trusted_everywhere():
+    found = look(solver(poisson_line.problem), poisson_line.problem)
+    assert all(family.mean < 1e-13 and family.failed == 0 for family in found.families)
+    assert found.families[0].outside < 1e-6 < 0.01 < found.families[2].outside
+    assert found.green is not None and found.green.by_jacobian.relative < 1e-9
+    assert found.green.by_probing.relative < 1e-12 and found.green.surrogate_defect < 1e-12
+    assert np.abs(found.green.operator - lumped_operator(LINE)).max() < 1e-14
+    assert found.green.by_probing.asymmetry < 1e-12
+    advice = found.green.advice
+    assert advice is not None and (advice.rank, advice.points) == (5, 21)
+    assert {name for name, share in advice.outside.items() if share < 1e-6} == set(advice.outside) - {
+        *("smoother", "rougher")
+    }
+    x = LINE.points[0]
+    fifth = np.sin(5 * np.pi * x)
+    assert (
+        abs(advice.weakest[0, 0] @ fifth) / np.linalg.norm(fifth) > 0.85
+    )  # the next sine, but for the constant that is known
+
+
+def test_an_error_that_grows_with_the_amplitude_is_found_where_it_doubles():
+    problem = poisson_line.problem
+
+    def predict(inputs):
+        return problem.solve(inputs, problem.finest).solutions * (
+            1 + 0.01 * np.mean(inputs**2, axis=(1, 2), keepdims=True)
+        )
+
+    found = look(predict, problem, 15)
+    own = found.families[0]
+    inputs = problem.amplified(draws_of(problem, 15), 1.0)
+    errors = 0.01 * np.mean(inputs**2, axis=(1, 2))
+    assert own.mean == pytest.approx(errors.mean()) and own.median == pytest.approx(np.median(errors))
+    half = 2.144787 * errors.std(ddof=1) / 15**0.5  # Student's t, 14 degrees of freedom
+    assert (own.upper - own.mean, own.mean - own.lower) == pytest.approx((half, half))
+    assert found.breaking[1] == pytest.approx(2**0.5) and math.isnan(found.breaking[0])
+    assert found.amplitudes[4.0].mean == pytest.approx(16 * own.mean)
+    assert list(found.amplitudes) == list(AMPLITUDES)
+
+
+def test_inputs_that_are_refused_or_not_solved_are_named_and_the_rest_is_measured():
+    found = look(lambda inputs: poisson_line.solve(inputs, LINE), poisson_line.touchy)
+    large = found.amplitudes[8.0]
+    assert "at most 8" in large.refused and math.isnan(large.mean)
+    failed = [family for family in found.amplitudes.values() if family.failed]
+    assert failed and all(not family.refused for family in failed)
+    assert all(family.failures == f"{family.failed} not-finite" for family in failed)
+    assert found.families[0].mean < 1e-12
+    assert found.green is None and "or 0: 1 not-finite of 4 solves" in found.refusal
+
+
+def test_a_problem_that_is_not_linear_has_no_green_function_and_gets_the_rest():
+    for problem in (small.problem, tiny("burgers"), tiny("darcy"), tiny("schrodinger")):
+        found = look(solver(problem), problem, 5)
+        assert found.green is None and found.families[0].mean < 1e-12, problem.name
+        words = "does not take sums" if problem.name == "darcy" else "defect of superposition is 0."
+        assert words in found.refusal or "defect of superposition is 1" in found.refusal, found.refusal
+
+
+@pytest.mark.parametrize(("bend", "linear"), [(0.4, True), (1.6, False)])
+def test_a_solver_is_taken_for_linear_up_to_a_defect_of_a_millionth(bend, linear):
+    draws = draws_of(poisson_line.problem, 9)
+    inputs = poisson_line.evaluate(draws, LINE)
+
+    def solve(fields, grid):
+        return poisson_line.solve(fields, grid) + strength * fields**2
+
+    def problem_of_strength():
+        return FunctionProblem("bent", poisson_line.GRIDS, poisson_line.draw, poisson_line.evaluate, solve, 1.0)
+
+    strength = 1e-3
+    strength *= bend * 1e-6 / superposition_defect(solver(problem_of_strength()), inputs)
+    found = measure_trust(solver(problem_of_strength()), problem_of_strength(), draws, trained=draws)
+    assert (found.green is not None) == linear
+    if found.green is not None:
+        assert found.green.solver_defect == pytest.approx(0.4e-6, rel=0.02)
+    else:
+        assert (
+            found.refusal
+            == "the solver is not linear: the defect of superposition is 1.6e-06, at most 1e-06 is allowed"
+        )
+
+
+@pytest.mark.parametrize(
+    ("predict", "got"),
+    [
+        (lambda f: f[:1], r"it returned an array of shape \(1, 1, 21\)"),
+        (lambda f: f[:, 0], r"it returned an array of shape \(9, 21\)"),
+        (lambda f: f[..., :1], r"it returned an array of shape \(9, 1, 1\)"),
+        (lambda f: f.tolist(), "it returned a list"),
+    ],
+)
+def test_a_surrogate_of_the_wrong_shape_is_refused(predict, got):
+    with pytest.raises(ValueError, match=rf"for inputs of shape \(9, 1, 21\) that is \(9, 1, 21\), {got}"):
+        look(predict, poisson_line.problem)
+
+
+@pytest.mark.parametrize(("n", "amplitudes"), [(3, AMPLITUDES), (9, (0.5, 2.0)), (9, (2.0, 1.0)), (9, (1.0, 1.0, 2.0))])
+def test_too_few_draws_and_amplitudes_out_of_order_are_refused(n, amplitudes):
+    with pytest.raises(ValueError, match="at least 4 draws and increasing amplitudes"):
+        look(solver(poisson_line.problem), poisson_line.problem, n, amplitudes=amplitudes)
+
+
+def untrained(name, folder):
+    """A run folder as `mlft run` leaves it, of a surrogate that has learned nothing."""
+    options = {"cells": 48, "levels": 2} | TINY.get(name, {})
+    asked = configure({"problem": name, "budget": "9solves", "options": options})
+    problem = tiny(name)
+    channels = tuple(len(part[0]) for part in example(problem))
+    small_network = {"modes": [3] * problem.finest.dimension, "width": 4, "depth": 1}
+    build("fno", channels, problem.finest, generator=stream(1, name), options=small_network).save(folder / "surrogate")
+    write_config(folder / "config.toml", asked)
+    write_json(folder / "record.json", {"problem": name, "plan": {"samples": [7, 0]}})
+
+
+def example(problem):
+    inputs = problem.evaluate(draws_of(problem, 1), problem.finest)
+    return inputs, problem.solve(inputs, problem.finest).solutions
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_one_command_answers_for_a_surrogate_of_every_problem(name, tmp_path):
+    untrained(name, tmp_path)
+    facts = trust(tmp_path, samples=4)
+    assert [row["name"] for row in facts["families"]] == ["the law itself", *tiny(name).families()]
+    for row in (*facts["families"], *facts["amplitudes"]):
+        assert (row["mean"] is None) == bool(row["refused"]), row
+    law, learned = (
+        tiny(name).amplified(draws_of(tiny(name), n, purpose), 1.0) for n, purpose in ((4, "trust"), (7, "train"))
+    )
+    rows, known = law.reshape(4, -1), span(learned, tolerance=1e-6)
+    outside = np.linalg.norm(rows - rows @ known @ known.T) / np.linalg.norm(rows)
+    assert facts["families"][0]["outside"] == pytest.approx(outside, abs=1e-9)
+    assert facts["trained"] == 7 and (facts["green"] is None) == bool(facts["refusal"])
+    assert facts["green"] is None or "The training inputs span 7 of 49 dimensions." in facts["green"]["advice"]
+    page = write_trust_report(tmp_path).read_text()
+    assert all(row["name"] in page for row in facts["families"]) and trust_lines(facts)
+    assert ("There is none" in page) == (name not in ("poisson", "biharmonic"))
+
+
+def command(monkeypatch, capsys, *words):
+    monkeypatch.setattr(sys, "argv", ["mlft", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+        raise SystemExit(0)
+    out, err = capsys.readouterr()
+    return int(caught.value.code or 0), out, err
+
+
+def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_run, monkeypatch, capsys):
+    code, out, err = command(monkeypatch, capsys, "trust", poisson_run, "--samples", "12")
+    assert code == 0, err
+    assert "Green's function: relative error" in out and "the law itself" in out and "The error doubles" in out
+    facts = json.loads((poisson_run / "trust.json").read_text())
+    told, error = facts["green"], facts["families"][0]["mean"]
+    record = json.loads((poisson_run / "record.json").read_text())["error"]["relative_l2"]
+    assert error == pytest.approx(record["mean"], rel=0.6)  # the same law, other draws
+    assert error < 0.2 and told["by_jacobian"]["inside"] < 2 * error
+    arrays = load_file(poisson_run / "trust.safetensors")
+    assert np.abs(arrays["operator"] - lumped_operator(LINE)).max() < 1e-14
+    difference = np.linalg.norm(arrays["matrix"] - arrays["operator"]) / np.linalg.norm(arrays["operator"])
+    assert told["by_jacobian"]["relative"] == pytest.approx(difference)
+    page = (poisson_run / "trust.html").read_text()
+    names = ("trust-families", "trust-amplitudes", "trust-spectrum", "trust-green")
+    assert all((poisson_run / "figures" / f"{name}.svg").is_file() for name in names)
+    assert all(word in page for word in ("the law itself", "rougher", "Green", "poisson-line"))
+    assert "The training inputs span 5 of 21 dimensions." in page and "Add inputs of" in page
+    again = trust(poisson_run, samples=12)
+    assert again == facts == read_trust(poisson_run)[0]
+    assert write_trust_report(poisson_run).read_text() == page
+
+
+def test_a_run_of_a_nonlinear_problem_is_refused_that_part_and_given_the_rest(tmp_path, monkeypatch, capsys):
+    run("small:problem", budget="24solves", out=tmp_path / "a", **small.SMALL)
+    code, out, err = command(monkeypatch, capsys, "trust", tmp_path / "a", "--samples", "6")
+    assert code == 0, err
+    assert "Green's function: refused, the solver is not linear: the defect of superposition is" in out
+    page = (tmp_path / "a" / "trust.html").read_text()
+    assert "There is none: the solver is not linear" in page and "trust-green" not in page
+    assert read_trust(tmp_path / "a")[0]["green"] is None
+
+
+def test_wrong_usage_says_what_to_do(tmp_path, poisson_run, monkeypatch, capsys):
+    code, _, err = command(monkeypatch, capsys, "trust", tmp_path)
+    assert code == 1 and "run `mlft run`" in err
+    with pytest.raises(ConfigError, match="at least 4 samples"):
+        trust(poisson_run, samples=3)
+    with pytest.raises(ConfigError, match="a run of 'poisson-line', the problem given is 'small'"):
+        trust(poisson_run, problem=small.problem)
+    with pytest.raises(MlftError, match="run `mlft trust`"):
+        read_trust(tmp_path)
+
+
+def family(name, mean, *, refused="", failures=""):
+    """A row of trust.json."""
+    ends = {"mean": mean, "lower": 0.05, "upper": 0.15, "outside": 0.25}
+    numbers = ends if mean is not None else dict.fromkeys(ends)
+    return {"name": name, "failed": int(bool(failures)), "refused": refused, "failures": failures, **numbers}
+
+
+TOLD = {
+    "problem": "p",
+    "samples": 5,
+    "families": [family("a", 0.1), family("bc", 0.2), family("d", 0.199), family("e", None, refused="too big")],
+    "amplitudes": [{"amplitude": 0.5, **family("x", 0.1)}, {"amplitude": 4.0, **family("x", 0.3)}],
+    "breaking": [None, 1.5],
+    "resolved": 7.0,
+    "green": None,
+    "refusal": "no",
+}
+
+
+def test_the_lines_of_the_terminal_name_the_law_its_rivals_and_the_refused():
+    lines = trust_lines(TOLD)
+    assert lines[0] == "p: mean relative L2 error over 5 draws a law of inputs"
+    assert lines[1] == "  a   0.100 (0.0500 to 0.150), 25% of the inputs off the trained span"
+    assert lines[2] == "  bc  0.200 (0.0500 to 0.150), 2.00 times its own, 25% of the inputs off the trained span"
+    assert lines[4] == "  e   refused: too big"
+    assert lines[5] == "The error at least doubles on: bc. It stays below twice its own on: d. Not measured: e."
+    assert lines[6] == "The error doubles nowhere down to amplitude 0.5, and above amplitude 1.5."
+    assert lines[7] == "Waves up to number 7 are resolved; those beyond are off by more than half."
+    assert lines[8:] == ["Green's function: refused, no."]
+    lost = TOLD | {"families": [family("a", 0.1, failures="1 degenerate, 2 not-finite")]}
+    assert trust_lines(lost)[1].endswith("trained span, not solved: 1 degenerate, 2 not-finite")
+    assert trust_lines(lost)[3].startswith("The error doubles")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"breaking": [0.3, None]}, "The error doubles below amplitude 0.3, and nowhere up to amplitude 4."),
+        ({"resolved": None}, "All waves together are off by more than half."),
+        ({"families": [family("a", None), family("b", 0.2)]}, "The law itself could not be measured."),
+        (
+            {
+                "amplitudes": [
+                    {"amplitude": 0.5, **family("x", 0.1)},
+                    {"amplitude": 4.0, **family("x", None, refused="so")},
+                ]
+            },
+            "above amplitude 1.5; not measured, and counted as broken: 4 (so).",
+        ),
+    ],
+)
+def test_each_number_has_its_own_wording(change, words):
+    assert any(line.endswith(words) for line in trust_lines(TOLD | change))
+
+
+def test_the_line_about_the_green_function_names_its_errors_and_the_defect():
+    likeness = {"relative": 0.5, "inside": 0.01, "predicted": 0.02}
+    green = {"by_jacobian": likeness, "by_probing": likeness | {"relative": 0.7}, "surrogate_defect": 0.03}
+    assert trust_lines(TOLD | {"green": green})[-1] == (
+        "Green's function: relative error 0.500 by the Jacobian (0.0100 inside the span of the inputs; outside it a "
+        "linear map from zero weights would miss 0.0200), 0.700 by unit inputs; the surrogate's defect of linearity is "
+        "0.0300."
+    )
+    green = green | {"by_jacobian": likeness | {"inside": None}}
+    assert "by the Jacobian, 0.700 by unit inputs" in trust_lines(TOLD | {"green": green})[-1]

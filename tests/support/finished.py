@@ -1,0 +1,147 @@
+"""Finished runs and comparisons made up for the tests of reports, and what their pages are made of."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from mlft.experiment.record import write_evaluation, write_json
+from mlft.reports import write_report
+
+NASTY = "<script>alert('x')</script> & \"quoted\""
+DRAWS = 37
+
+
+def record(*, dimension: int = 1, **changes: Any) -> dict[str, Any]:
+    """The facts of a finished run: four levels, the last stage rejected, one failure."""
+    facts: dict[str, Any] = json.loads((Path(__file__).parent / "record.json").read_text(encoding="utf-8"))
+    if dimension == 2:
+        facts |= {"problem": "darcy", "equation": "−∇·(a ∇u) = 1, u = 0 at the edge"}
+        facts["grid"] |= {"cells": [18, 26], "lengths": [1.0, 1.5], "periodic": False}
+        for level, grid in zip(facts["levels"], ["8x10", "16x20", "32x40", "64x80"], strict=True):
+            level["grid"] = grid
+    return facts | changes
+
+
+def fields(dimension: int) -> dict[str, np.ndarray]:
+    """Three samples: a travelling step and its smoothed prediction, or a product of sines."""
+    if dimension == 1:
+        x = (np.arange(45) + 0.5) / 45
+        inputs = np.stack([[np.sin(2 * np.pi * (x + s))] for s in (0.0, 0.2, 0.5)])
+        solutions = np.stack([[np.tanh(30 * (x - s))] for s in (0.3, 0.5, 0.7)])
+        return {"inputs": inputs, "solutions": solutions, "predictions": 0.93 * solutions + 0.02 * inputs}
+    x, y = np.meshgrid(np.linspace(0, 1, 18), np.linspace(0, 1.5, 26), indexing="ij")
+    inputs = np.stack([[np.cos(s * x) + y, x] for s in (1.0, 2.0, 4.0)])
+    solutions = np.stack([[np.sin(s * x) * np.sin(2 * y)] for s in (1.0, 2.0, 4.0)])
+    return {"inputs": inputs, "solutions": solutions, "predictions": solutions + 0.05 * x * y}
+
+
+def run_folder(folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray], errors: np.ndarray) -> Path:
+    """A finished run: its record, and its evaluation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    finite = errors[np.isfinite(errors)]
+    if facts["error"]["relative_l2"] is None:
+        half = 1.96 * finite.std(ddof=1) / len(finite) ** 0.5
+        summary = {"mean": finite.mean(), "median": np.median(finite), "q90": np.quantile(finite, 0.9)}
+        summary |= {"mean_lower": finite.mean() - half, "mean_upper": finite.mean() + half}
+        facts = facts | {"error": {"relative_l2": summary, "samples": len(errors)}}
+    write_json(folder / "record.json", facts)
+    order = np.argsort(errors, kind="stable")
+    chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]
+    write_evaluation(folder, {"errors": errors, "chosen": chosen} | arrays)
+    return folder
+
+
+def a_run(folder: Path, *, dimension: int = 1, **changes: Any) -> Path:
+    """A finished run with log-normal errors about 0.13."""
+    errors = 0.13 * np.exp(0.5 * np.sin(np.arange(DRAWS) * 2.4))
+    return run_folder(folder, record(dimension=dimension, **changes), fields(dimension), errors)
+
+
+def a_comparison(folder: Path, errors: dict[str, dict[int, float | None]]) -> Path:
+    """A finished comparison of strategies with the given errors by seed."""
+    samples = {"finetune": "1024/256/64/16", "finest-only": "0/0/0/64", "single-level:1": "0/1024/0/0"}
+    lines = ["problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds"]
+    for name, found in errors.items():
+        for seed, e in found.items():
+            value = "" if e is None else repr(e)
+            lines.append(f'burgers,64.0,"{name}",{seed},{samples.get(name, "1/2")},64.0,{value},103.25')
+    seeds = sorted({seed for found in errors.values() for seed in found})
+    about = {"problem": "burgers", "budget": "64solves", "strategies": list(errors), "seeds": seeds, "version": "0.1.0"}
+    about |= {key: record()[key] for key in ("config", "machine")}
+    about |= {"command": "mlft compare burgers --budget 64solves --seeds 3 --out runs/compare"}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "compare.csv").write_text("\n".join(lines) + "\n")
+    (folder / "compare.json").write_text(json.dumps(about))
+    return folder
+
+
+SEEDS: dict[str, dict[int, float | None]] = {
+    "finetune": {0: 0.2, 1: 0.2, 2: 0.3},
+    "single-level:1": {0: 0.25, 1: 0.2, 2: 0.3},
+    "finest-only": {0: 0.4, 1: 0.8, 2: 0.6},
+}
+INFINITE = {"mean": None, "median": None, "q90": None, "mean_lower": None, "mean_upper": None}
+
+
+class Page(HTMLParser):
+    """What a page is made of; fails on a tag that is closed without being open, or left open."""
+
+    VOID = frozenset(["meta", "br", "hr", "img", "link", "input"])
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+    def values(self, *names: str) -> list[str]:
+        return [value for name, value in self.attributes if name in names]
+
+
+def read(page: Path) -> Page:
+    return Page(page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of words: figures are put together and not drawn, which takes nine tenths of the time."""
+    monkeypatch.setattr(Figure, "savefig", lambda _, buffer, **options: buffer.write(b"<svg></svg>"))
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["1D", "2D"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose report is written."""
+    made = a_run(tmp_path_factory.mktemp("run"), dimension=request.param)
+    write_report(made)
+    return made
