@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from mlft.diagnostics import POISSON, paper_spaces
-from mlft.diagnostics.crossval import Matrix, Setting, cross_validate, scores
-from mlft.diagnostics.equations import Pairs
 from mlft.diagnostics.green import likeness, probe
-from mlft.diagnostics.learners import Learner, LinearLearner, Map
-from mlft.diagnostics.operators import hat_operator
-from mlft.diagnostics.zoo import zoo
-from mlft.experiment.learner import SurrogateLearner
 from mlft.grids import Grid
-from mlft.reports.heatmap import Panel, heat_maps
+from mlft.laboratory import POISSON, paper_spaces
+from mlft.laboratory.crossval import Matrix, Setting, cross_validate, scores
+from mlft.laboratory.equations import Pairs
+from mlft.laboratory.heatmap import Panel, heat_maps
+from mlft.laboratory.learners import Learner, LinearLearner, Map
+from mlft.laboratory.operators import hat_operator
+from mlft.laboratory.surrogate_learner import SurrogateLearner
+from mlft.laboratory.zoo import zoo
 from mlft.training import Training
 
 GRID = Grid((24,), centring="nodal", periodic=False)

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 from loky import ProcessPoolExecutor
+from mlft.experiment.pilot import solve_pilot
+from mlft.experiment.setup import store_identity
+from mlft.experiment.solving import Solver
 
 from mlft.estimators import ESTIMATORS
 from mlft.experiment import configure, read_facts
 from mlft.experiment.foresight import estimate, outlook_of
 from mlft.experiment.loop import quiet
-from mlft.experiment.pilot import solve_pilot
-from mlft.experiment.setup import store_identity
-from mlft.experiment.solving import Solver
 from mlft.generation import open_pool
 from mlft.planning import predict
 from mlft.store import SampleStore

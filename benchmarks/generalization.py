@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mlft.diagnostics import POISSON, Pairs, cosines, exact_pairs, paper_spaces, piecewise_linear, polynomials, sines
-from mlft.diagnostics.bounds import best_modes, noise_floor, span, unseen
-from mlft.diagnostics.crossval import Setting, cross_validate
-from mlft.diagnostics.discovery import discover, leading_bias
 from mlft.diagnostics.green import invert, likeness
-from mlft.diagnostics.learners import LinearLearner
-from mlft.diagnostics.linear import fit_linear
-from mlft.diagnostics.operators import hat_operator
 from mlft.grids import Grid
-from mlft.reports.laboratory import law_figure, matrix_figure
+from mlft.laboratory import POISSON, Pairs, cosines, exact_pairs, paper_spaces, piecewise_linear, polynomials, sines
+from mlft.laboratory.bounds import best_modes, noise_floor, span, unseen
+from mlft.laboratory.crossval import Setting, cross_validate
+from mlft.laboratory.discovery import discover, leading_bias
+from mlft.laboratory.figures import law_figure, matrix_figure
+from mlft.laboratory.learners import LinearLearner
+from mlft.laboratory.linear import fit_linear
+from mlft.laboratory.operators import hat_operator
 from mlft.seeds import generator
 
 NODES = 25

@@ -1,12 +1,17 @@
 import csv
+import inspect
 import json
+import re
+import subprocess
 import sys
 from html import escape
 
 import pytest
 
 import mlft
-from mlft.cli import main
+from mlft.cli import app, main
+from mlft.experiment.config import EXECUTION, Config
+from mlft.experiment.record import read_outcome
 from mlft.reports import gallery
 from small import SMALL
 
@@ -75,13 +80,13 @@ def test_a_plan_is_printed_saved_and_gone_by(tmp_path, mlft_command):
     assert len(told["plan"]["alternatives"]) == out.count("  predicted ")
     assert not (tmp_path / "a" / "record.json").exists()
     assert mlft_command("run", *words, "--out", tmp_path / "a")[0] == 0  # the same options go by the same plan
-    facts = mlft.experiment.read_facts(tmp_path / "a")
-    assert facts["foresight"].get("first", facts["plan"])["samples"] == told["plan"]["samples"]
+    found = read_outcome(tmp_path / "a")
+    assert list((found.foresight.first or found.plan).samples) == told["plan"]["samples"]
     code, _, err = mlft_command("run", "--plan", tmp_path / "plan.json", "--out", tmp_path / "b", *OPTIONS)
     assert code == 0, err
-    facts = mlft.experiment.read_facts(tmp_path / "b")
-    assert facts["plan"]["samples"] == told["plan"]["samples"] and facts["plan"]["rule"] == "given"
-    assert (facts["seed"], facts["config"]["budget"]) == (3, "60solves") and facts["foresight"] == {}
+    found = read_outcome(tmp_path / "b")
+    assert list(found.plan.samples) == told["plan"]["samples"] and found.plan.rule == "given"
+    assert (found.seed, found.config["budget"]) == (3, "60solves") and found.foresight is None
     (tmp_path / "plan.json").write_text("{}")
     code, _, err = mlft_command("run", "--plan", tmp_path / "plan.json", "--out", tmp_path / "c", *OPTIONS)
     assert code == 2 and "holds no plan" in err
@@ -94,8 +99,8 @@ def test_a_file_does_what_the_options_do(tmp_path, mlft_command):
     file.write_text(head + training + "[surrogate_options]\nmodes = [3]\nwidth = 5\ndepth = 2\n")
     assert mlft_command("run", "--config", file, "--out", tmp_path / "a")[0] == 0
     assert mlft_command("run", "small:problem", "--budget", "24solves", "--out", tmp_path / "b", *OPTIONS)[0] == 0
-    records = [mlft.experiment.read_facts(tmp_path / name) for name in "ab"]
-    assert records[0]["error"] == records[1]["error"]
+    records = [read_outcome(tmp_path / name) for name in "ab"]
+    assert records[0].error == records[1].error
 
 
 def test_a_comparison_writes_its_table_and_report(tmp_path, mlft_command):
@@ -146,3 +151,62 @@ def test_a_run_folder_that_cannot_be_written_is_one_line(tmp_path, mlft_command)
 
 def test_small_options_say_the_same_as_the_command_line():
     assert SMALL["training"] == {"steps": 24, "batch": 4, "checks": 3} and SMALL["workers"] == 0
+
+
+def options_of(command):
+    """The names of the parameters of a command."""
+    found = next(one for one in app.registered_commands if one.callback.__name__ == command)
+    return set(inspect.signature(found.callback).parameters)
+
+
+def test_every_field_of_the_configuration_is_an_option_of_every_command_that_runs():
+    fields = set(Config.model_fields)
+    assert options_of("run") == fields | {"out", "config"}
+    assert options_of("plan") == fields - {"plan", "baselines"} | {"out", "config", "save"}
+    own = {"out", "config", "strategies", "seeds", "jobs"}
+    assert options_of("compare") == fields - {"plan", "strategy", "baselines"} | own
+    assert options_of("trust") == set(EXECUTION) | {"folder", "samples"}
+    assert options_of("check") == {"problem", "options", "seed", "draws", "config"}
+    assert all(field.description for field in Config.model_fields.values())
+
+
+def test_every_command_says_its_options(mlft_command):
+    for command in ("run", "plan", "compare", "trust", "check"):
+        code, out, _ = mlft_command(command, "--help")
+        assert code == 0 and ("--timeout" in out) == (command != "check"), command
+    code, out, _ = mlft_command("run", "--help")
+    words = re.sub(r"[│\s]+", " ", out)
+    assert "finetune:equal-cost" in words and "--retry-failed" in words and "--max-failure-rate" in words
+
+
+def test_options_of_execution_are_heard(tmp_path, mlft_command):
+    words = ("plan", "small:problem", "--budget", "60solves", "--out", tmp_path, *OPTIONS[:-4])
+    code, _, err = mlft_command(*words, "--workers", "0", "--timeout", "3")
+    assert code == 2 and "a time-out cannot be kept with workers = 0" in err
+    code, _, err = mlft_command(*words, "--retries", "-1")
+    assert code == 2 and "retries" in err
+
+
+def test_a_repaired_solver_is_tried_again_from_the_command_line(tmp_path, mlft_command):
+    words = ("run", "small:failing", "--budget", "24solves", "--strategy", "finetune:equal-cost", *OPTIONS)
+    code, _, err = mlft_command(*words, "--out", tmp_path / "x", "--max-failure-rate", "0")
+    assert code == 1 and "--retry-failed" in err.splitlines()[-1]
+    code, _, err = mlft_command(*words, "--out", tmp_path / "x", "--max-failure-rate", "1", "--retry-failed")
+    assert code == 0, err
+
+
+def test_a_problem_is_checked_from_the_command_line(mlft_command):
+    code, out, err = mlft_command("check", "small:problem", "--draws", "3")
+    assert code == 0, err
+    assert "inputs" in out and "batch" in out
+    code, _, err = mlft_command("check", "smal:problem")
+    assert code == 2 and "cannot be imported" in " ".join(err.split()) or "imported" in err
+    code, _, err = mlft_command("check", "burgers", "--draws", "1")
+    assert code != 0
+
+
+def test_help_needs_neither_networks_nor_solvers():
+    heavy = ("torch", "numba", "scipy", "matplotlib", "loky", "numpy")
+    code = f"import sys, mlft.cli; print(*[name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")

@@ -35,8 +35,8 @@ def test_the_example_of_the_readme_with_a_solver_of_your_own_runs(tmp_path):
     code = code.replace('"steps": 300', '"steps": 12').replace('"runs/poisson"', f'"{tmp_path}"')
     names = {"__name__": "readme"}
     exec(compile(code.replace("out=", "workers=0, test=5, out="), str(README), "exec"), names)
-    plan = names["record"].facts["plan"]
-    assert plan["rule"] == "optimal" and plan["cost"] <= 40 and plan["predicted_error"]["value"] > 0
+    plan = names["record"].outcome.plan
+    assert plan.rule == "optimal" and plan.cost <= 40 and plan.predicted_error.value > 0
 
 
 def test_the_commands_of_the_readme_are_those_of_the_makefile():

@@ -1,43 +1,12 @@
-"""Multi-level fine-tuning: from a numerical solver and a budget of solver time to a trained surrogate."""
+"""Multi-level fine-tuning: from a numerical solver and a budget of solver time to a trained surrogate.
+
+What is named here is loaded when it is asked for.
+"""
 
 from importlib.metadata import version
 
-from mlft.errors import BudgetError, ConfigError, GenerationError, MlftError, StoreError
-from mlft.experiment import Config, Record, compare_config, run
-from mlft.grids import Grid, hierarchy, prolong, restrict
-from mlft.planning import Curve, Plan, allocate, equal_cost, mlmc
-from mlft.problems import PROBLEMS, FunctionProblem, Problem, Solved
-from mlft.surrogates import SURROGATES, Surrogate, load
-from mlft.training import STRATEGIES, Training
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 __version__ = version("mlft")
-
-__all__ = [
-    "PROBLEMS",
-    "STRATEGIES",
-    "SURROGATES",
-    "BudgetError",
-    "Config",
-    "ConfigError",
-    "Curve",
-    "FunctionProblem",
-    "GenerationError",
-    "Grid",
-    "MlftError",
-    "Plan",
-    "Problem",
-    "Record",
-    "Solved",
-    "StoreError",
-    "Surrogate",
-    "Training",
-    "allocate",
-    "compare_config",
-    "equal_cost",
-    "hierarchy",
-    "load",
-    "mlmc",
-    "prolong",
-    "restrict",
-    "run",
-]

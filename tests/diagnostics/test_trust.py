@@ -1,6 +1,9 @@
 import json
 import math
+import re
+import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,17 +11,22 @@ from safetensors.numpy import load_file
 
 import poisson_line
 import small
+from doors import door
+from finished import INFINITE, record
 from mlft import FunctionProblem, run
 from mlft.cli import main
-from mlft.diagnostics.bounds import span
 from mlft.diagnostics.green import superposition_defect
-from mlft.diagnostics.operators import lumped_operator
-from mlft.diagnostics.trust import AMPLITUDES, Spectrum, breaking_amplitudes, measure_trust, spectrum_of
+from mlft.diagnostics.laws import breaking_amplitudes, slugs
+from mlft.diagnostics.span import span
+from mlft.diagnostics.spectrum import Spectrum, spectrum_of
+from mlft.diagnostics.trust import AMPLITUDES, measure_trust
 from mlft.errors import ConfigError, MlftError
 from mlft.experiment.config import configure, write_config
-from mlft.experiment.record import write_json
-from mlft.experiment.trust import read_trust, trust
+from mlft.experiment.outcome import GreenFacts, LawFacts, LikenessFacts, Outcome, TrustOutcome
+from mlft.experiment.record import from_plain, read_trust, write_outcome
+from mlft.experiment.trust import trust
 from mlft.grids import Grid
+from mlft.laboratory.operators import lumped_operator
 from mlft.problems import PROBLEMS, Solved
 from mlft.reports import trust_lines, write_trust_report
 from mlft.seeds import generator as stream
@@ -35,7 +43,8 @@ def solver(problem):
 
 
 def look(predict, problem, n=9, **options):
-    return measure_trust(predict, problem, draws_of(problem, n), trained=draws_of(problem, 30, "span"), **options)
+    trained = draws_of(problem, 30, "span")
+    return measure_trust(predict, problem, draws_of(problem, n), trained=trained, solve=door(problem), **options)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +174,7 @@ def test_inputs_that_are_refused_or_not_solved_are_named_and_the_rest_is_measure
     assert failed and all(not family.refused for family in failed)
     assert all(family.failures == f"{family.failed} not-finite" for family in failed)
     assert found.families[0].mean < 1e-12
-    assert found.green is None and "or 0: 1 not-finite of 4 solves" in found.refusal
+    assert found.green is None and "or 0: 1 not-finite of 5 solves" in found.refusal
 
 
 def test_a_problem_that_is_not_linear_has_no_green_function_and_gets_the_rest():
@@ -189,7 +198,8 @@ def test_a_solver_is_taken_for_linear_up_to_a_defect_of_a_millionth(bend, linear
 
     strength = 1e-3
     strength *= bend * 1e-6 / superposition_defect(solver(problem_of_strength()), inputs)
-    found = measure_trust(solver(problem_of_strength()), problem_of_strength(), draws, trained=draws)
+    bent = problem_of_strength()
+    found = measure_trust(solver(bent), bent, draws, trained=draws, solve=door(bent))
     assert (found.green is not None) == linear
     if found.green is not None:
         assert found.green.solver_defect == pytest.approx(0.4e-6, rel=0.02)
@@ -220,6 +230,60 @@ def test_too_few_draws_and_amplitudes_out_of_order_are_refused(n, amplitudes):
         look(solver(poisson_line.problem), poisson_line.problem, n, amplitudes=amplitudes)
 
 
+def test_the_solver_is_asked_for_the_same_inputs_once():
+    problem, asked = poisson_line.problem, []
+    draws, trained = draws_of(problem, 9), draws_of(problem, 30, "span")
+    measure_trust(solver(problem), problem, draws, trained=trained, solve=door(problem, asked))
+    names = [name for name, _ in asked]
+    assert len(set(names)) == len(names) and all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) for name in names)
+    contents = [fields.tobytes() for _, fields in asked]
+    assert len(set(contents)) == len(contents)
+    assert {"the-law-itself", "larger-2", "amplitude-2-83", "sums", "units"} <= set(names)
+    assert sum(len(fields) for _, fields in asked) <= 15 * 9 + 5 + 22
+
+
+def test_names_become_streams_no_two_alike():
+    assert slugs(["Larger (×2)", "larger, 2", "→", "larger 2!"]) == [
+        "larger-2",
+        "larger-2-again-1",
+        "law",
+        "larger-2-again-2",
+    ]
+
+
+def test_a_second_look_solves_nothing_and_a_wider_one_what_is_new(tmp_path):
+    counted, asked = poisson_line.solve, []
+
+    def solve(inputs, grid):
+        asked.append((grid.cells[0], len(inputs)))
+        return counted(inputs, grid)
+
+    own = FunctionProblem("own", poisson_line.GRIDS, poisson_line.draw, poisson_line.evaluate, solve, 1.0)
+    options = {"training": TRAINING | {"steps": 20}, "surrogate_options": NETWORK, "workers": 0, "test": 20}
+    run(own, budget="60solves", out=tmp_path, strategy="finest-only", **options)
+    shutil.copytree(tmp_path, tmp_path / "fresh")
+    asked.clear()
+    first = trust(tmp_path, samples=6, problem=own)
+    solved = sum(n for _, n in asked)
+    assert solved > 6 * 10
+    asked.clear()
+    assert trust(tmp_path, samples=6, problem=own) == first and asked == []
+    wider = trust(tmp_path, samples=8, problem=own)
+    laws = len({law.name for law in (*wider.families, *wider.amplitudes)})
+    assert 0 < sum(n for _, n in asked) < 2 * laws + 2 * 8 + 5 + 22  # two draws a law; the shifted, sums, units anew
+    fresh = trust(tmp_path / "fresh", samples=8, problem=own)
+    for one, other in zip((*wider.families, *wider.amplitudes), (*fresh.families, *fresh.amplitudes), strict=True):
+        assert (one.mean, one.outside) == pytest.approx((other.mean, other.outside), rel=1e-9), one.name
+    asked.clear()
+    trust(tmp_path, samples=8, problem=own, workers=1, timeout=60.0)
+    assert asked == []
+
+
+def test_an_option_that_is_none_of_execution_is_refused(tmp_path, poisson_run):
+    with pytest.raises(ConfigError, match="unknown option of trust 'worker': did you mean 'workers'"):
+        trust(poisson_run, worker=2)
+
+
 def untrained(name, folder):
     """A run folder as `mlft run` leaves it, of a surrogate that has learned nothing."""
     options = {"cells": 48, "levels": 2} | TINY.get(name, {})
@@ -229,7 +293,8 @@ def untrained(name, folder):
     small_network = {"modes": [3] * problem.finest.dimension, "width": 4, "depth": 1}
     build("fno", channels, problem.finest, generator=stream(1, name), options=small_network).save(folder / "surrogate")
     write_config(folder / "config.toml", asked)
-    write_json(folder / "record.json", {"problem": name, "plan": {"samples": [7, 0]}})
+    told = from_plain(Outcome, record() | {"error": {"relative_l2": INFINITE, "samples": 1}})
+    write_outcome(folder, replace(told, problem=name, plan=replace(told.plan, samples=(7, 0))))
 
 
 def example(problem):
@@ -240,20 +305,20 @@ def example(problem):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_one_command_answers_for_a_surrogate_of_every_problem(name, tmp_path):
     untrained(name, tmp_path)
-    facts = trust(tmp_path, samples=4)
-    assert [row["name"] for row in facts["families"]] == ["the law itself", *tiny(name).families()]
-    for row in (*facts["families"], *facts["amplitudes"]):
-        assert (row["mean"] is None) == bool(row["refused"]), row
+    told = trust(tmp_path, samples=4, workers=0)
+    assert [law.name for law in told.families] == ["the law itself", *tiny(name).families()]
+    for law in (*told.families, *told.amplitudes):
+        assert (law.mean is None) == bool(law.refused), law
     law, learned = (
         tiny(name).amplified(draws_of(tiny(name), n, purpose), 1.0) for n, purpose in ((4, "trust"), (7, "train"))
     )
     rows, known = law.reshape(4, -1), span(learned, tolerance=1e-6)
     outside = np.linalg.norm(rows - rows @ known @ known.T) / np.linalg.norm(rows)
-    assert facts["families"][0]["outside"] == pytest.approx(outside, abs=1e-9)
-    assert facts["trained"] == 7 and (facts["green"] is None) == bool(facts["refusal"])
-    assert facts["green"] is None or "The training inputs span 7 of 49 dimensions." in facts["green"]["advice"]
+    assert told.families[0].outside == pytest.approx(outside, abs=1e-9)
+    assert told.trained == 7 and (told.green is None) == bool(told.refusal)
+    assert told.green is None or "The training inputs span 7 of 49 dimensions." in told.green.advice
     page = write_trust_report(tmp_path).read_text()
-    assert all(row["name"] in page for row in facts["families"]) and trust_lines(facts)
+    assert all(law.name in page for law in told.families) and trust_lines(told)
     assert ("There is none" in page) == (name not in ("poisson", "biharmonic"))
 
 
@@ -285,7 +350,7 @@ def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_
     assert all(word in page for word in ("the law itself", "rougher", "Green", "poisson-line"))
     assert "The training inputs span 5 of 21 dimensions." in page and "Add inputs of" in page
     again = trust(poisson_run, samples=12)
-    assert again == facts == read_trust(poisson_run)[0]
+    assert again == read_trust(poisson_run)[0] and json.loads((poisson_run / "trust.json").read_text()) == facts
     assert write_trust_report(poisson_run).read_text() == page
 
 
@@ -296,7 +361,7 @@ def test_a_run_of_a_nonlinear_problem_is_refused_that_part_and_given_the_rest(tm
     assert "Green's function: refused, the solver is not linear: the defect of superposition is" in out
     page = (tmp_path / "a" / "trust.html").read_text()
     assert "There is none: the solver is not linear" in page and "trust-green" not in page
-    assert read_trust(tmp_path / "a")[0]["green"] is None
+    assert read_trust(tmp_path / "a")[0].green is None
 
 
 def test_wrong_usage_says_what_to_do(tmp_path, poisson_run, monkeypatch, capsys):
@@ -310,23 +375,24 @@ def test_wrong_usage_says_what_to_do(tmp_path, poisson_run, monkeypatch, capsys)
         read_trust(tmp_path)
 
 
-def family(name, mean, *, refused="", failures=""):
+def family(name, mean, *, refused="", failures="", amplitude=None):
     """A row of trust.json."""
-    ends = {"mean": mean, "lower": 0.05, "upper": 0.15, "outside": 0.25}
-    numbers = ends if mean is not None else dict.fromkeys(ends)
-    return {"name": name, "failed": int(bool(failures)), "refused": refused, "failures": failures, **numbers}
+    ends = (mean, 0.05, 0.15, mean, 0.25) if mean is not None else (None,) * 5
+    return LawFacts(name, *ends, int(bool(failures)), refused, failures, amplitude)
 
 
-TOLD = {
-    "problem": "p",
-    "samples": 5,
-    "families": [family("a", 0.1), family("bc", 0.2), family("d", 0.199), family("e", None, refused="too big")],
-    "amplitudes": [{"amplitude": 0.5, **family("x", 0.1)}, {"amplitude": 4.0, **family("x", 0.3)}],
-    "breaking": [None, 1.5],
-    "resolved": 7.0,
-    "green": None,
-    "refusal": "no",
-}
+TOLD = TrustOutcome(
+    problem="p",
+    equation="e",
+    samples=5,
+    trained=7,
+    families=(family("a", 0.1), family("bc", 0.2), family("d", 0.199), family("e", None, refused="too big")),
+    amplitudes=(family("x", 0.1, amplitude=0.5), family("x", 0.3, amplitude=4.0)),
+    breaking=(None, 1.5),
+    resolved=7.0,
+    green=None,
+    refusal="no",
+)
 
 
 def test_the_lines_of_the_terminal_name_the_law_its_rivals_and_the_refused():
@@ -339,39 +405,35 @@ def test_the_lines_of_the_terminal_name_the_law_its_rivals_and_the_refused():
     assert lines[6] == "The error doubles nowhere down to amplitude 0.5, and above amplitude 1.5."
     assert lines[7] == "Waves up to number 7 are resolved; those beyond are off by more than half."
     assert lines[8:] == ["Green's function: refused, no."]
-    lost = TOLD | {"families": [family("a", 0.1, failures="1 degenerate, 2 not-finite")]}
-    assert trust_lines(lost)[1].endswith("trained span, not solved: 1 degenerate, 2 not-finite")
-    assert trust_lines(lost)[3].startswith("The error doubles")
+    lost = trust_lines(replace(TOLD, families=(family("a", 0.1, failures="1 degenerate, 2 not-finite"),)))
+    assert lost[1].endswith("trained span, not solved: 1 degenerate, 2 not-finite")
+    assert lost[3].startswith("The error doubles")
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"breaking": [0.3, None]}, "The error doubles below amplitude 0.3, and nowhere up to amplitude 4."),
+        ({"breaking": (0.3, None)}, "The error doubles below amplitude 0.3, and nowhere up to amplitude 4."),
         ({"resolved": None}, "All waves together are off by more than half."),
-        ({"families": [family("a", None), family("b", 0.2)]}, "The law itself could not be measured."),
+        ({"families": (family("a", None), family("b", 0.2))}, "The law itself could not be measured."),
         (
-            {
-                "amplitudes": [
-                    {"amplitude": 0.5, **family("x", 0.1)},
-                    {"amplitude": 4.0, **family("x", None, refused="so")},
-                ]
-            },
+            {"amplitudes": (family("x", 0.1, amplitude=0.5), family("x", None, refused="so", amplitude=4.0))},
             "above amplitude 1.5; not measured, and counted as broken: 4 (so).",
         ),
     ],
+    ids=lambda told: next(iter(told)) if isinstance(told, dict) else None,
 )
 def test_each_number_has_its_own_wording(change, words):
-    assert any(line.endswith(words) for line in trust_lines(TOLD | change))
+    assert any(line.endswith(words) for line in trust_lines(replace(TOLD, **change)))
 
 
 def test_the_line_about_the_green_function_names_its_errors_and_the_defect():
-    likeness = {"relative": 0.5, "inside": 0.01, "predicted": 0.02}
-    green = {"by_jacobian": likeness, "by_probing": likeness | {"relative": 0.7}, "surrogate_defect": 0.03}
-    assert trust_lines(TOLD | {"green": green})[-1] == (
+    likeness = LikenessFacts(relative=0.5, predicted=0.02, inside=0.01, asymmetry=0.3, peak=1.0)
+    green = GreenFacts(1e-9, 0.03, 21, likeness, replace(likeness, relative=0.7), "")
+    assert trust_lines(replace(TOLD, green=green))[-1] == (
         "Green's function: relative error 0.500 by the Jacobian (0.0100 inside the span of the inputs; outside it a "
         "linear map from zero weights would miss 0.0200), 0.700 by unit inputs; the surrogate's defect of linearity is "
         "0.0300."
     )
-    green = green | {"by_jacobian": likeness | {"inside": None}}
-    assert "by the Jacobian, 0.700 by unit inputs" in trust_lines(TOLD | {"green": green})[-1]
+    green = replace(green, by_jacobian=replace(likeness, inside=None))
+    assert "by the Jacobian, 0.700 by unit inputs" in trust_lines(replace(TOLD, green=green))[-1]

@@ -8,12 +8,11 @@ import torch
 
 import mlft
 from mlft.errors import BudgetError, ConfigError, GenerationError, MlftError
-from mlft.experiment import Config, budget, compare_config, configure, run_config
-from mlft.experiment.config import read_config, write_config
+from mlft.experiment.config import budget, configure, read_config, write_config
 from mlft.experiment.measure import free_baselines, summary
-from mlft.experiment.record import read_facts
+from mlft.experiment.record import read_comparison, read_outcome
 from mlft.store import Samples, SampleStore
-from small import SMALL, failing, hopeless, problem
+from small import SMALL, facts, failing, hopeless, problem
 
 BUDGET = "24solves"
 EQUAL = "finetune:equal-cost"
@@ -66,8 +65,10 @@ def test_the_error_is_that_of_fresh_draws_of_the_finest_grid(tmp_path):
     record = small_run(tmp_path, strategy=EQUAL)
     identity = {"problem": "small", "options": problem.options, "seed": 0}
     with SampleStore.open(tmp_path, identity) as store:
-        train, test = store.read("train", 2, 8), store.read("test", 2, 7)
-    assert not any(np.array_equal(a, b) for a in train.inputs for b in test.inputs)
+        learned, fresh = (store.read(f"inputs/{name}", 2, n).solutions for name, n in (("train", 8), ("test", 7)))
+        solutions = store.read("test", 2, 7).solutions
+    assert not any(np.array_equal(a, b) for a in learned for b in fresh)
+    test = Samples(2, tuple(range(7)), fresh, solutions)
     difference = record.surrogate.predict(test.inputs) - test.solutions
     errors = np.linalg.norm(difference[:, 0], axis=1) / np.linalg.norm(test.solutions[:, 0], axis=1)
     assert record.error == pytest.approx(errors.mean(), rel=1e-12)
@@ -100,7 +101,7 @@ def test_two_workers_give_the_bits_of_none(tmp_path):
 
 def test_a_budget_in_time_is_priced_by_a_pilot_that_is_charged_and_frozen(tmp_path):
     record = small_run(tmp_path, budget="0.4s", pilot=3, training={"steps": 4}, strategy="single-level:0", seed=1)
-    told = record.facts
+    told = facts(record)
     assert told["budget"]["unit"] == "seconds"
     assert told["plan"]["cost"] <= 0.4
     assert told["budget"]["pilot"]["solves"] == pytest.approx(3 * (1 + told["levels"][0]["cost_solves"]))
@@ -108,13 +109,13 @@ def test_a_budget_in_time_is_priced_by_a_pilot_that_is_charged_and_frozen(tmp_pa
 
 
 def test_measured_prices_and_a_budget_in_solves_can_be_combined(tmp_path):
-    told = small_run(tmp_path, budget="90solves", costs="measured", training={"steps": 4}, strategy=EQUAL).facts
+    told = facts(small_run(tmp_path, budget="90solves", costs="measured", training={"steps": 4}, strategy=EQUAL))
     assert told["plan"]["unit"] == "solves" and told["plan"]["costs"][-1] == pytest.approx(1.0)
     assert told["plan"]["cost"] <= 90 and min(told["plan"]["samples"]) >= 2
 
 
 def test_failed_samples_are_charged_named_and_not_trained_on(tmp_path):
-    told = small_run(tmp_path, problem=failing, max_failure_rate=0.5, strategy=EQUAL).facts
+    told = facts(small_run(tmp_path, problem=failing, max_failure_rate=0.5, strategy=EQUAL))
     failed = sum(row["failed"] for row in told["levels"])
     assert failed > 3 and told["budget"]["spent"]["solves"] == pytest.approx(24.0)
     assert told["budget"]["failed"]["solves"] > 0
@@ -132,7 +133,7 @@ def test_a_solver_that_fails_too_often_stops_the_run_by_name(tmp_path):
 
 
 def test_baselines_are_trained_at_equal_cost_beside_the_run(tmp_path):
-    told = small_run(tmp_path, baselines=("finest-only",)).facts
+    told = facts(small_run(tmp_path, baselines=("finest-only",)))
     rival = next(row for row in told["baselines"] if row["kind"] == "trained")
     assert rival["samples"] == [0, 0, 24] and rival["spent_solves"] == pytest.approx(24.0)
     alone = small_run(tmp_path / "alone", strategy="finest-only")
@@ -148,9 +149,9 @@ def test_a_network_of_the_user_takes_the_place_of_the_named_one(tmp_path):
             layer.bias.zero_()
         return layer
 
-    one, other = (small_run(tmp_path / name, network=network()) for name in "ab")
-    assert same_outcome(one, other) and one.facts["surrogate"]["parameters"] == 4
-    again = small_run(tmp_path / "a", network=network())
+    one, other = (small_run(tmp_path / name, network=network(), surrogate_options={}) for name in "ab")
+    assert same_outcome(one, other) and facts(one)["surrogate"]["parameters"] == 4
+    again = small_run(tmp_path / "a", network=network(), surrogate_options={})
     assert same_outcome(again, one)
 
 
@@ -167,9 +168,8 @@ def test_a_budget_too_small_says_what_is_needed_and_that_is_enough(tmp_path):
     with pytest.raises(BudgetError, match="give at least") as caught:
         small_run(tmp_path / "a", budget="1solves")
     enough = f"{caught.value.needed}solves"
-    assert (
-        small_run(tmp_path / "b", budget=enough, strategy="single-level:0").facts["plan"]["cost"] <= caught.value.needed
-    )
+    told = facts(small_run(tmp_path / "b", budget=enough, strategy="single-level:0"))
+    assert told["plan"]["cost"] <= caught.value.needed
 
 
 @pytest.mark.parametrize("wrong", ["-3solves", "0s", "nan solves", "infmin", "12", "solves", "12 apples", "1..2s"])
@@ -225,7 +225,7 @@ def test_a_configuration_that_is_not_allowed_is_refused_in_one_line(values, mess
 )
 def test_an_unknown_problem_or_option_names_the_nearest_known_one(tmp_path, values, message):
     with pytest.raises(ConfigError, match=message):
-        run_config(configure({"budget": "9solves", **values}), tmp_path / "run")
+        mlft.run(**{"budget": "9solves", **values}, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -252,13 +252,13 @@ def test_a_configuration_goes_to_toml_and_back(tmp_path):
 def test_the_finished_runs_configuration_repeats_it(tmp_path):
     first = small_run(tmp_path / "a", seed=2)
     values = read_config(tmp_path / "a" / "config.toml")
-    again = run_config(Config.model_validate(values), tmp_path / "b", problem=problem)
+    again = mlft.run(**{**values, "problem": problem}, out=tmp_path / "b")
     assert same_outcome(first, again)
 
 
 def test_a_comparison_is_tidy_pays_equally_and_is_not_run_twice(tmp_path, monkeypatch):
-    asked = configure({"problem": "small:problem", "budget": BUDGET, **SMALL})
-    rows = compare_config(asked, tmp_path, strategies=(EQUAL, "finest-only", "single-level:1"), seeds=2)
+    strategies = (EQUAL, "finest-only", "single-level:1")
+    found = mlft.compare("small:problem", budget=BUDGET, out=tmp_path, strategies=strategies, seeds=2, **SMALL)
     with (tmp_path / "compare.csv").open() as stream:
         table = list(csv.DictReader(stream))
     assert ",".join(table[0]) == ("problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds")
@@ -271,39 +271,40 @@ def test_a_comparison_is_tidy_pays_equally_and_is_not_run_twice(tmp_path, monkey
     assert {row["samples"] for row in table} == {"128/32/8", "0/0/24", "0/96/0"}
     assert all(float(row["spent_solves"]) == pytest.approx(24.0) for row in table)
     monkeypatch.setattr("mlft.experiment.loop._run", lambda *_: pytest.fail("ran again"))
-    assert compare_config(asked, tmp_path, strategies=(EQUAL, "finest-only", "single-level:1"), seeds=2) == rows
+    again = mlft.compare("small:problem", budget=BUDGET, out=tmp_path, strategies=strategies, seeds=2, **SMALL)
+    assert again.rows == found.rows and read_comparison(tmp_path) == again
 
 
 def test_seeds_side_by_side_give_the_rows_of_seeds_in_turn(tmp_path):
-    asked = configure({"problem": "small:problem", "budget": BUDGET, **SMALL})
     side, turn = (
-        compare_config(asked, tmp_path / name, strategies=("finetune",), seeds=2, jobs=jobs)
+        mlft.compare(
+            problem, budget=BUDGET, out=tmp_path / name, strategies=("finetune",), seeds=2, jobs=jobs, **SMALL
+        ).rows
         for name, jobs in (("side", 2), ("turn", 1))
     )
-    assert [row["relative_l2"] for row in side] == [row["relative_l2"] for row in turn]
+    assert [row.relative_l2 for row in side] == [row.relative_l2 for row in turn]
 
 
 def test_a_comparison_without_or_with_an_unknown_strategy_is_refused_before_any_work(tmp_path):
-    asked = configure({"problem": "small:problem", "budget": BUDGET, **SMALL})
     for strategies in ((), ("finetune", "fine-tune")):
         with pytest.raises(ConfigError, match="strategy"):
-            compare_config(asked, tmp_path / "x", strategies=strategies, seeds=1)
+            mlft.compare(problem, budget=BUDGET, out=tmp_path / "x", strategies=strategies, seeds=1, **SMALL)
     assert not (tmp_path / "x").exists()
 
 
 def test_an_unfinished_folder_has_no_record_to_read(tmp_path):
     with pytest.raises(MlftError, match="no finished run"):
-        read_facts(tmp_path)
+        read_outcome(tmp_path)
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(MlftError, match="cannot be read"):
-        read_facts(tmp_path)
+        read_outcome(tmp_path)
 
 
 def test_the_summary_of_errors_is_worked_out_by_hand():
     told = summary(np.array([0.1, 0.2, 0.3, 0.4]))
-    assert told["mean"] == pytest.approx(0.25) and told["median"] == pytest.approx(0.25)
-    assert told["q90"] == pytest.approx(0.37)
-    assert told["mean_upper"] - told["mean"] == pytest.approx(1.96 * np.std([0.1, 0.2, 0.3, 0.4], ddof=1) / 2)
+    assert told.mean == pytest.approx(0.25) and told.median == pytest.approx(0.25)
+    assert told.q90 == pytest.approx(0.37)
+    assert told.mean_upper - told.mean == pytest.approx(1.96 * np.std([0.1, 0.2, 0.3, 0.4], ddof=1) / 2)
 
 
 def test_kernel_ridge_interpolates_what_it_has_seen_and_the_others_are_what_they_say(generator):
@@ -319,7 +320,7 @@ def test_kernel_ridge_interpolates_what_it_has_seen_and_the_others_are_what_they
 
 
 def test_the_seconds_of_a_solve_are_the_median_over_training_and_test_draws(tmp_path):
-    told = small_run(tmp_path, training={"steps": 4}, strategy=EQUAL).facts
+    told = facts(small_run(tmp_path, training={"steps": 4}, strategy=EQUAL))
     with sqlite3.connect(tmp_path / "ledger.sqlite") as ledger:
         for row, n in zip(told["levels"], told["plan"]["samples"], strict=True):
             asked = (

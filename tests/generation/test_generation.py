@@ -8,6 +8,7 @@ import pytest
 from mlft.errors import GenerationError, StoreError
 from mlft.generation import Request, Supervision, generate, open_pool, solve_batch
 from mlft.problems import FunctionProblem, Solved
+from mlft.sources import Drawn, Inputs
 from toy_problem import (
     LEVELS,
     REQUESTS,
@@ -16,11 +17,13 @@ from toy_problem import (
     arrays,
     assert_same,
     draw,
+    drawn,
     evaluate,
     failures,
     inline,
     on,
     run,
+    same,
     square,
     statuses,
     to_error,
@@ -32,19 +35,26 @@ from toy_problem import (
 
 
 def test_a_sample_is_its_own_stream_whatever_its_batch():
-    whole = solve_batch(toy(), 1, stream="train", seed=SEED, indices=[6, 2, 9])
+    whole = solve_batch(drawn(toy()), 1, stream="train", indices=[6, 2, 9])
     for row, index in enumerate((6, 2, 9)):
-        alone = solve_batch(toy(), 1, stream="train", seed=SEED, indices=[index])
-        assert np.array_equal(whole.inputs[row : row + 1], alone.inputs)
+        alone = solve_batch(drawn(toy()), 1, stream="train", indices=[index])
         assert np.array_equal(whole.solutions[row : row + 1], alone.solutions)
 
 
 def test_one_index_is_one_draw_on_every_level_and_another_in_another_stream():
-    coarse, fine = (solve_batch(toy(), level, stream="train", seed=SEED, indices=[3]) for level in (0, 2))
-    assert np.array_equal(coarse.inputs, fine.inputs[:, :, 2::4] * 0 + coarse.inputs)
-    assert fine.inputs.mean() == pytest.approx(coarse.inputs.mean(), abs=1e-12)
-    other = solve_batch(toy(), 0, stream="test", seed=SEED, indices=[3])
-    assert abs(other.inputs.mean() - coarse.inputs.mean()) > 1e-3
+    coarse, fine = (solve_batch(drawn(toy(same)), level, stream="train", indices=[3]).solutions for level in (0, 2))
+    assert coarse.shape == (1, 1, 5) and fine.shape == (1, 1, 20)
+    assert fine.mean() == pytest.approx(coarse.mean(), abs=1e-12)
+    other = solve_batch(drawn(toy(same), "test"), 0, stream="test", indices=[3]).solutions
+    assert abs(other.mean() - coarse.mean()) > 1e-3
+
+
+def test_a_batch_keeps_no_inputs_and_the_inputs_of_a_source_are_a_source_of_their_own(store):
+    made = solve_batch(drawn(toy()), 1, stream="train", indices=[6, 2])
+    assert made.inputs.shape == (2, 0, 10)
+    generate({"inputs/train": Inputs(drawn(toy()))}, store, requests=[Request("inputs/train", 2, 3)], pool=inline())
+    assert np.array_equal(store.read("inputs/train", 2, 3).solutions, drawn(toy()).inputs(2, range(3)))
+    assert (store.folder / "samples" / "level-2").exists() and store.verify().lost == ()
 
 
 def test_seconds_are_shared_evenly_and_measured():
@@ -52,21 +62,21 @@ def test_seconds_are_shared_evenly_and_measured():
         time.sleep(0.02)
         return inputs
 
-    made = solve_batch(toy(slow), 0, stream="train", seed=SEED, indices=range(4))
+    made = solve_batch(drawn(toy(slow)), 0, stream="train", indices=range(4))
     assert len(set(made.seconds)) == 1 and 0.02 <= sum(made.seconds) < 1
 
 
 def test_only_the_sample_that_raises_fails_with_its_exception_named():
-    made = solve_batch(toy(on({1}, to_error)), 0, stream="train", seed=SEED, indices=range(3))
+    made = solve_batch(drawn(toy(on({1}, to_error))), 0, stream="train", indices=range(3))
     assert made.status == ("ok", "raised-RuntimeError", "ok")
     assert made.notes == ("", "RuntimeError: no solution", "")
-    assert np.array_equal(made.solutions, made.inputs**2) and len(made.inputs) == 2
+    assert np.array_equal(made.solutions, drawn(toy()).inputs(0, (0, 2)) ** 2)
 
 
 def test_only_the_sample_that_is_not_finite_fails():
-    made = solve_batch(toy(on({0, 2}, to_nan)), 0, stream="train", seed=SEED, indices=range(4))
+    made = solve_batch(drawn(toy(on({0, 2}, to_nan))), 0, stream="train", indices=range(4))
     assert made.status == ("not-finite", "ok", "not-finite", "ok")
-    assert np.array_equal(made.solutions, made.inputs**2)
+    assert np.array_equal(made.solutions, drawn(toy()).inputs(0, (1, 3)) ** 2)
 
 
 def test_an_adapter_that_calls_infinite_values_ok_is_not_believed():
@@ -74,7 +84,7 @@ def test_an_adapter_that_calls_infinite_values_ok_is_not_believed():
         return Solved(inputs / 0.0, ("ok",) * len(inputs))
 
     with np.errstate(divide="ignore"):
-        made = solve_batch(toy(solve), 0, stream="train", seed=SEED, indices=range(2))
+        made = solve_batch(drawn(toy(solve)), 0, stream="train", indices=range(2))
     assert made.status == ("not-finite",) * 2
 
 
@@ -82,7 +92,7 @@ def test_the_failures_and_scalars_of_the_problem_are_kept():
     def solve(inputs, grid):
         return Solved(inputs, ("ok", "not-converged", "ok"), {"energy": np.array([1.0, 2.0, 3.0])})
 
-    made = solve_batch(toy(solve), 0, stream="train", seed=SEED, indices=range(3))
+    made = solve_batch(drawn(toy(solve)), 0, stream="train", indices=range(3))
     assert made.status == ("ok", "not-converged", "ok") and made.scalars["energy"].tolist() == [1, 3]
 
 
@@ -105,13 +115,13 @@ def unchecked(inputs, **fields):
     ],
 )
 def test_a_wrong_shape_is_a_failure_by_name(solve):
-    made = solve_batch(toy(solve), 0, stream="train", seed=SEED, indices=range(3))
+    made = solve_batch(drawn(toy(solve)), 0, stream="train", indices=range(3))
     assert made.status == ("wrong-shape",) * 3 and made.notes[0]
 
 
 def test_inputs_of_a_wrong_shape_are_a_failure_by_name():
     problem = FunctionProblem("toy", LEVELS, draw, lambda draws, grid: evaluate(draws, LEVELS[1]), square, 1.0)
-    made = solve_batch(problem, 0, stream="train", seed=SEED, indices=range(3))
+    made = solve_batch(drawn(problem), 0, stream="train", indices=range(3))
     assert made.notes[0] == "inputs on 5 have shape (3, channels, 5), got (3, 1, 10)"
 
 
@@ -119,7 +129,7 @@ def test_complex_solutions_are_refused_in_words():
     def solve(inputs, grid):
         return unchecked(inputs, solutions=inputs * 1j)
 
-    made = solve_batch(toy(solve), 0, stream="train", seed=SEED, indices=range(2))
+    made = solve_batch(drawn(toy(solve)), 0, stream="train", indices=range(2))
     assert set(made.status) == {"raised-TypeError"} and "two channels" in made.notes[0]
 
 
@@ -133,7 +143,7 @@ def test_a_generation_solves_what_is_asked_and_reports_it(store):
     assert report.seconds == pytest.approx(sum(tally.seconds for tally in store.summary()))
     for request in REQUESTS:
         samples = store.read("train", request.level, request.count)
-        assert np.array_equal(samples.solutions, samples.inputs**2)
+        assert np.array_equal(samples.solutions, drawn(toy()).inputs(request.level, range(request.count)) ** 2)
         last = [p for p in seen if p.level == request.level][-1]
         assert (last.done, last.failed, last.total) == (request.count, 0, request.count)
 
@@ -263,14 +273,14 @@ def test_a_full_disk_stops_the_generation_and_loses_nothing(store, expected, mon
     ("asked", "message"),
     [
         ({"requests": [Request("train", 3, 1)]}, "levels 0 to 2"),
-        ({"seed": SEED + 1}, f"samples of seed {SEED}, got seed {SEED + 1}"),
+        ({"sources": {"train": Drawn(toy(), SEED + 1, "train")}}, f"of seed {SEED}, got seed {SEED + 1}"),
         ({"supervision": Supervision(timeout=1.0)}, "at least one worker"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_any_solve(store, asked, message):
-    options = {"requests": REQUESTS, "seed": SEED, "pool": inline()} | asked
+    options = {"sources": {"train": drawn(toy())}, "requests": REQUESTS, "pool": inline()} | asked
     with pytest.raises(ValueError, match=message):
-        generate(toy(), store, **options)
+        generate(options.pop("sources"), store, **options)
     assert store.ledger() == []
 
 

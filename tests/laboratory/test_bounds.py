@@ -2,22 +2,21 @@ import numpy as np
 import pytest
 
 from lab import LINE, SPACES, columns, line
-from mlft.diagnostics import CLAMPED, POISSON, SUPPORTED, Pairs, exact_pairs, orthogonalised, sines
 from mlft.diagnostics.advice import advise
-from mlft.diagnostics.bounds import (
+from mlft.diagnostics.span import descent_steps, span
+from mlft.laboratory import CLAMPED, POISSON, SUPPORTED, Pairs, exact_pairs, orthogonalised, sines
+from mlft.laboratory.bounds import (
     best_modes,
-    descent_steps,
     expected_mse,
     is_recovered,
     limit,
     noise_floor,
     principal_angles,
-    span,
     unseen,
     worst_error,
 )
-from mlft.diagnostics.linear import complement_drift, descend_linear, fit_linear
-from mlft.diagnostics.operators import hat_operator
+from mlft.laboratory.linear import complement_drift, descend_linear, fit_linear
+from mlft.laboratory.operators import hat_operator
 from mlft.seeds import generator as stream
 
 A = hat_operator(LINE)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lab import LINE, SPACES, line, plane
-from mlft.diagnostics import (
+from mlft.errors import MlftError
+from mlft.laboratory import (
     POISSON,
     PlanePoisson,
     cosines,
@@ -16,10 +17,9 @@ from mlft.diagnostics import (
     sines,
     tensor,
 )
-from mlft.diagnostics.crossval import Setting, cross_validate, prediction, scores
-from mlft.diagnostics.learners import Learner, LinearLearner
-from mlft.errors import MlftError
-from mlft.reports.heatmap import Panel, heat_maps
+from mlft.laboratory.crossval import Setting, cross_validate, prediction, scores
+from mlft.laboratory.heatmap import Panel, heat_maps
+from mlft.laboratory.learners import Learner, LinearLearner
 from orders import observed_order
 
 PAPER = Setting(tuple(SPACES.values()), POISSON, LINE)

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from lab import LINE, SPACES, line
-from mlft.diagnostics import POISSON, LineEquation, Pairs, exact_pairs, orthogonalised, piecewise_linear
-from mlft.diagnostics.descent import minimise
-from mlft.diagnostics.discovery import (
+from mlft.laboratory import POISSON, LineEquation, Pairs, exact_pairs, orthogonalised, piecewise_linear
+from mlft.laboratory.descent import minimise
+from mlft.laboratory.discovery import (
     STENCILS,
     DifferenceLearner,
     PinnLearner,

@@ -3,26 +3,24 @@ import pytest
 import torch
 
 from lab import LINE, SPACES, columns, line
-from mlft.diagnostics import POISSON, exact_pairs
-from mlft.diagnostics.bounds import limit, span
-from mlft.diagnostics.green import (
+from mlft.diagnostics.green import jacobian, likeness, probe, superposition_defect
+from mlft.diagnostics.span import span
+from mlft.grids import Grid
+from mlft.laboratory import POISSON, exact_pairs
+from mlft.laboratory.bounds import limit
+from mlft.laboratory.extraction import (
     NotLinearError,
     SingularOperatorError,
     amplitude_defects,
     extract,
     invert,
-    jacobian,
     kernel,
     kinks,
-    likeness,
     module_jacobian,
-    probe,
-    superposition_defect,
 )
-from mlft.diagnostics.linear import fit_linear
-from mlft.diagnostics.operators import green_matrix, green_poisson, hat_operator, lumped_operator, stiffness
-from mlft.grids import Grid
-from mlft.reports.laboratory import law_figure, matrix_figure
+from mlft.laboratory.figures import law_figure, matrix_figure
+from mlft.laboratory.linear import fit_linear
+from mlft.laboratory.operators import green_matrix, green_poisson, hat_operator, lumped_operator, stiffness
 from mlft.seeds import generator as stream
 
 A = hat_operator(LINE)

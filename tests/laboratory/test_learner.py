@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from lab import line
-from mlft.diagnostics import POISSON, exact_pairs, polynomials, sines
-from mlft.diagnostics.crossval import Setting, cross_validate
 from mlft.diagnostics.green import likeness, probe
-from mlft.diagnostics.learners import LinearLearner
-from mlft.diagnostics.operators import hat_operator
 from mlft.errors import ConfigError, MlftError
-from mlft.experiment.learner import SurrogateLearner
+from mlft.laboratory import POISSON, exact_pairs, polynomials, sines
+from mlft.laboratory.crossval import Setting, cross_validate
+from mlft.laboratory.learners import LinearLearner
+from mlft.laboratory.operators import hat_operator
+from mlft.laboratory.surrogate_learner import SurrogateLearner
 from mlft.seeds import generator as stream
 from mlft.training import Training
 

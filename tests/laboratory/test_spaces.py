@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from lab import LINE, SPACES, columns, line, plane
-from mlft.diagnostics import (
+from mlft.grids import Grid
+from mlft.laboratory import (
     CLAMPED,
     POISSON,
     SUPPORTED,
@@ -19,7 +20,7 @@ from mlft.diagnostics import (
     sines,
     tensor,
 )
-from mlft.diagnostics.operators import (
+from mlft.laboratory.operators import (
     GREEN,
     green_matrix,
     green_poisson,
@@ -29,7 +30,6 @@ from mlft.diagnostics.operators import (
     plane_operator,
     stiffness,
 )
-from mlft.grids import Grid
 from mlft.seeds import generator as stream
 
 SMOOTH = [*[Mode("power", j) for j in (0, 1, 5)], Mode("legendre", 4), Mode("sin", 3), Mode("cos", 2)]

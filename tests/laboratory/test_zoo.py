@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from lab import LINE, SPACES, line
-from mlft.diagnostics import POISSON, exact_pairs, polynomials, sines
-from mlft.diagnostics.bounds import limit, span
-from mlft.diagnostics.crossval import Setting, cross_validate
 from mlft.diagnostics.green import likeness, probe
-from mlft.diagnostics.linear import complement_drift
-from mlft.diagnostics.operators import hat_operator
-from mlft.diagnostics.zoo import Chain, DeepONet, Dense, Fourier, NetworkLearner, zoo
+from mlft.diagnostics.span import span
+from mlft.laboratory import POISSON, exact_pairs, polynomials, sines
+from mlft.laboratory.bounds import limit
+from mlft.laboratory.crossval import Setting, cross_validate
+from mlft.laboratory.linear import complement_drift
+from mlft.laboratory.operators import hat_operator
+from mlft.laboratory.zoo import Chain, DeepONet, Dense, Fourier, NetworkLearner, zoo
 from mlft.seeds import generator as stream
 
 A = hat_operator(LINE)

@@ -7,7 +7,22 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from mlft.errors import BudgetError, ConfigError
-from mlft.planning import Curve, allocate, by_rule, equal_cost, from_facts, mlmc, predict, rates, single_level
+from mlft.planning import (
+    ByRule,
+    ByVariances,
+    Curve,
+    Given,
+    Optimal,
+    Terms,
+    allocate,
+    equal_cost,
+    finest_only,
+    from_facts,
+    mlmc,
+    predict,
+    rates,
+    single_level,
+)
 from mlft.planning import given as given_plan
 
 costs_of = st.integers(1, 4).flatmap(lambda n: st.lists(st.floats(0.01, 10), min_size=n, max_size=n).map(sorted))
@@ -151,16 +166,35 @@ def test_a_plan_prints_as_a_table_with_a_row_a_level_and_its_reason():
     assert "equal-cost: the same cost on each of 2 levels" in text
 
 
-def test_rules_have_names_and_unknown_ones_name_the_known():
-    assert by_rule("finest-only", [1.0, 4.0], 9).samples == (0, 2)
-    assert by_rule("single-level:0", [1.0, 4.0], 9).samples == (9, 0)
-    assert by_rule("equal-cost", [1.0, 4.0], 16).samples == (8, 2)
-    with pytest.raises(ConfigError, match="did you mean 'equal-cost'"):
-        by_rule("equal-costs", [1.0], 9)
-    with pytest.raises(ValueError, match="number of a level"):
-        by_rule("single-level:x", [1.0], 9)
+def test_single_levels_spend_everything_on_one():
+    assert finest_only([1.0, 4.0], 9).samples == (0, 2)
+    assert single_level([1.0, 4.0], 9, 0).samples == (9, 0)
     with pytest.raises(ValueError, match="levels 0 to 0"):
         single_level([1.0], 9, 3)
+
+
+def test_a_planner_by_rule_pays_for_what_was_bought_on_levels_that_it_does_not_use():
+    planner = ByRule(finest_only)
+    assert planner.levels((1.0, 4.0)) == (1,) and not planner.estimates
+    assert planner.plan(Terms((1.0, 4.0), 17.0, (3, 2))).samples == (0, 3)  # 3 are bought on level 0, 14 are left
+    assert planner.plan(Terms((1.0, 4.0), 17.0, (0, 2))).samples == (0, 4)
+    with pytest.raises(BudgetError, match="does not buy the pilot") as caught:
+        planner.plan(Terms((1.0, 4.0), 3.0, (3, 0)))
+    assert caught.value.needed == 7.0
+
+
+def test_given_samples_are_a_planner_that_refuses_what_is_no_plan():
+    assert Given((5, 0, 2)).plan(Terms((1.0, 2.0, 4.0), 13.0, (0, 0, 0))).samples == (5, 0, 2)
+    assert Given((5, 0, 2)).levels((1.0, 2.0, 4.0)) == (0, 2)
+    with pytest.raises(ConfigError, match="option 'plan'"):
+        Given((2, 5)).plan(Terms((1.0, 2.0), 99.0, (0, 0)))
+
+
+def test_a_planner_that_estimates_needs_an_outlook():
+    for planner in (Optimal(), ByVariances()):
+        assert planner.estimates and planner.levels((1.0, 2.0, 4.0)) == (0, 1, 2)
+        with pytest.raises(ValueError, match="outlook"):
+            planner.plan(Terms((1.0, 2.0), 99.0, (0, 0)))
 
 
 @pytest.mark.parametrize("budget", [0.0, -1.0, math.nan, math.inf])

@@ -211,7 +211,7 @@ def test_too_few_steps_are_not_converged_and_infinite_speeds_not_finite() -> Non
 
 
 def test_bad_viscosities_and_too_few_cells_are_refused() -> None:
-    refuses(Burgers, {"viscosity": -1e-3}, "viscosity of burgers must be 0 or more, and finite, got -0.001")
+    refuses(Burgers, {"viscosity": -1e-3}, "viscosity of burgers must be at least 0 and finite, got -0.001")
     with pytest.raises(ValueError, match="at least 2 cells, got 1"):
         march_viscous(np.ones((1, 1)), width=1.0, time=1.0, viscosity=1.0)
     with pytest.raises(ValueError, match="advection lives on periodic cell grids"):

@@ -302,11 +302,11 @@ def test_a_state_too_fast_for_the_step_limit_is_not_converged(generator: torch.G
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": 0}, "cells .* positive integer, got 0"),
-        ({"levels": -1}, "levels .* positive integer, got -1"),
-        ({"modes": 0}, "modes .* positive integer, got 0"),
-        ({"time": 0.0}, "time .* positive and finite, got 0.0"),
-        ({"time": float("nan")}, "time .* positive and finite, got nan"),
+        ({"cells": 0}, "cells .* integer of at least 4, got 0"),
+        ({"levels": -1}, "levels .* integer of at least 1, got -1"),
+        ({"modes": 0}, "modes .* integer of at least 1, got 0"),
+        ({"time": 0.0}, "time .* finite and above 0, got 0.0"),
+        ({"time": float("nan")}, "time .* finite and above 0, got nan"),
         ({"decay": -1.0}, "decay .* got -1.0"),
         ({"cells": 32, "levels": 5}, "4 on the coarsest; got 32"),
         ({"cells": 100, "levels": 4}, "multiple of 8"),
@@ -321,13 +321,13 @@ def test_grids_draws_and_inputs_of_another_kind_are_refused(generator: torch.Gen
     problem = Burgers(cells=48, levels=3)
     draws = problem.draw(2, generator)
     for grid in (Grid((48,), centring="nodal"), Grid((48,), lengths=(2.0,)), Grid((48,), periodic=False)):
-        with pytest.raises(ValueError, match="periodic cells of the unit interval"):
+        with pytest.raises(ValueError, match="burgers lives on periodic cell grids of the box"):
             problem.evaluate(draws, grid)
     with pytest.raises(ValueError, match=r"draws of burgers have shape \(n, 16\), got \(2, 15\)"):
         problem.evaluate(draws[:, 1:], problem.finest)
     with pytest.raises(ValueError, match=r"shape \(n, 1, 48\), got \(2, 1, 24\)"):
         problem.solve(problem.evaluate(draws, Grid((24,))), problem.finest)
-    with pytest.raises(ValueError, match="finite draws"):
+    with pytest.raises(ValueError, match="draws of burgers must be finite"):
         problem.reference(draws * np.nan)
 
 

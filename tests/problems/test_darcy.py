@@ -108,9 +108,9 @@ def test_draws_and_grids_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="10 cells"):
         problem.evaluate(draws, Grid((10, 10), periodic=False))
     for grid in (Grid((12, 12)), Grid((12,), periodic=False), Grid((12, 24), periodic=False)):
-        with pytest.raises(ValueError, match="bounded square cells"):
+        with pytest.raises(ValueError, match="darcy lives on bounded cell grids"):
             problem.evaluate(draws, grid)
-    with pytest.raises(ValueError, match="bounded square cells"):
+    with pytest.raises(ValueError, match="darcy lives on bounded cell grids"):
         problem.solve(np.ones((2, 1, 12, 24)), Grid((12, 24), periodic=False))
 
 

@@ -4,12 +4,16 @@ import dataclasses
 import functools
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
 import pytest
 
 import mlft.problems
+from mlft.errors import ConfigError
 from mlft.grids import prolong, refine, relative_error, restrict
 from mlft.problems import PROBLEMS, Problem, Solved
 from mlft.seeds import generator as stream
@@ -88,6 +92,31 @@ def test_the_registry_knows_a_problem_by_its_own_name(name: str) -> None:
     assert PROBLEMS[name].name == name
     assert PROBLEMS[name].__name__ in mlft.problems.__all__
     assert getattr(mlft.problems, PROBLEMS[name].__name__) is PROBLEMS[name]
+
+
+def test_names_of_problems_and_networks_cost_no_import_until_one_is_asked_for() -> None:
+    code = f"""
+import sys, types
+mlft = sys.modules["mlft"] = types.ModuleType("mlft")
+mlft.__path__ = [{str(Path(mlft.problems.__file__).parent.parent)!r}]
+from mlft.problems import PROBLEMS
+from mlft.surrogates import SURROGATES
+assert "burgers" in PROBLEMS and "fno" in SURROGATES and len(list(PROBLEMS)) == {len(PROBLEMS)}
+heavy = {{"numpy", "scipy", "numba", "torch", "matplotlib"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+from mlft.problems import Problem
+assert not {{"scipy", "numba", "matplotlib"}} & set(sys.modules)
+assert PROBLEMS["advection"].name == "advection" and "mlft.problems.euler" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_problem_is_refused_and_ones_own_joins_the_registry() -> None:
+    with pytest.raises(ConfigError, match="unknown problem 'burger': did you mean 'burgers'"):
+        PROBLEMS["burger"]
+    PROBLEMS["mine"] = PROBLEMS["burgers"]
+    assert PROBLEMS.pop("mine") is mlft.problems.Burgers
+    assert "mine" not in PROBLEMS
 
 
 @every_problem

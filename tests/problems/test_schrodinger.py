@@ -370,14 +370,14 @@ def test_a_solve_ends_in_a_status_and_scalars_per_sample(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": 0}, "cells .* positive integer, got 0"),
-        ({"levels": -1}, "levels .* positive integer, got -1"),
-        ({"wells": 0}, "wells .* positive integer, got 0"),
+        ({"cells": 0}, "cells .* integer of at least 4, got 0"),
+        ({"levels": -1}, "levels .* integer of at least 1, got -1"),
+        ({"wells": 0}, "wells .* integer of at least 1, got 0"),
         ({"wells": 8}, "wells < first <= last; got self.wells=8"),
         ({"first": 21}, "self.first=21, self.last=20"),
         ({"depth": -1.0}, "depth .* got -1.0"),
         ({"ripple": float("inf")}, "ripple .* got inf"),
-        ({"cells": 32, "levels": 5}, "4 points on the coarsest grid; got 32"),
+        ({"cells": 32, "levels": 5}, "4 on the coarsest; got 32"),
         ({"cells": 100, "levels": 4}, "multiple of 8"),
     ],
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from finished import NASTY, SEEDS, a_comparison, read
-from mlft.reports import write_report
+from mlft.reports import report
 from mlft.reports.pairing import arithmetic, geometric, ratios, standings
 
 
@@ -44,7 +44,7 @@ def _finite(seeds: dict[int, float | None]) -> dict[int, float]:
 def test_a_comparison_is_reported_with_ratios_intervals_and_every_seed(tmp_path: Path) -> None:
     (tmp_path / "seed-1/single-level-1").mkdir(parents=True)
     (tmp_path / "seed-1/single-level-1/report.html").touch()
-    page = read(write_report(a_comparison(tmp_path, SEEDS)))
+    page = read(report(a_comparison(tmp_path, SEEDS)))
     lead = "finetune: relative L2 error 0.233 (mean of 3 seeds, 95% interval 0.0899 to 0.377), 0.397 times that of"
     assert lead in page.text and "finest-only (0.147 to 1.07)" in page.text
     assert "is single-level:1 with 0.250: finetune has 0.928 times its error" in page.text
@@ -62,15 +62,15 @@ def test_a_comparison_is_reported_with_ratios_intervals_and_every_seed(tmp_path:
 def test_a_gain_and_a_loss_are_called_so(tmp_path: Path) -> None:
     rival = {"finest-only": {0: 0.4, 1: 0.41, 2: 0.4}}
     gain = a_comparison(tmp_path / "a", {"finetune": {0: 0.2, 1: 0.2, 2: 0.21}} | rival)
-    assert "a gain beyond the spread of the seeds" in read(write_report(gain)).text
+    assert "a gain beyond the spread of the seeds" in read(report(gain)).text
     loss = a_comparison(tmp_path / "b", {"finetune": {0: 0.5, 1: 0.5, 2: 0.51}} | rival)
-    assert "a loss beyond the spread of the seeds" in read(write_report(loss)).text
+    assert "a loss beyond the spread of the seeds" in read(report(loss)).text
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_one_seed_gives_no_interval_and_failed_seeds_are_counted(tmp_path: Path) -> None:
     errors = {"finetune": {0: 0.2, 1: None}, NASTY.replace('"', "'"): {0: 0.3}, "finest-only": {0: 0.4, 1: 0.5}}
-    page = read(write_report(a_comparison(tmp_path, errors)))
+    page = read(report(a_comparison(tmp_path, errors)))
     assert "2, 1 without an error" in page.text and "one seed does not tell chance from merit" in page.text
     assert "0.200 (mean of 1 seeds, 95% interval –), 0.500 times that of finest-only (–)" in page.text
     assert "script" not in page.tags and "nan" not in page.text
@@ -78,5 +78,5 @@ def test_one_seed_gives_no_interval_and_failed_seeds_are_counted(tmp_path: Path)
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_comparison_without_single_levels_says_what_is_missing(tmp_path: Path) -> None:
-    page = read(write_report(a_comparison(tmp_path, {"finetune": {0: 0.2, 1: 0.3}})))
+    page = read(report(a_comparison(tmp_path, {"finetune": {0: 0.2, 1: 0.3}})))
     assert "No single level was among the strategies" in page.text and "times that of" not in page.text

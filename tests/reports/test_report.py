@@ -3,6 +3,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
@@ -12,8 +13,10 @@ from matplotlib.figure import Figure
 
 from finished import DRAWS, INFINITE, NASTY, SEEDS, Page, a_comparison, a_run, fields, read, record, run_folder
 from mlft.errors import MlftError
+from mlft.experiment.outcome import StageFacts, Summary
+from mlft.experiment.record import from_plain
 from mlft.grids import Grid
-from mlft.reports import write_report
+from mlft.reports import report
 from mlft.reports.drawing import error_axis
 from mlft.reports.fields import Shown, sample_figures
 from mlft.reports.figures import Dot, dot_chart, histogram, stage_figure
@@ -54,7 +57,7 @@ def _is_1d(folder: Path) -> bool:
 @pytest.mark.usefixtures("undrawn")
 def test_the_first_line_is_the_outcome(tmp_path: Path) -> None:
     found = {"mean": 0.13725, "median": 0.12, "q90": 0.2146, "mean_lower": 0.1314, "mean_upper": 0.1431}
-    text = read(write_report(a_run(tmp_path, error={"relative_l2": found, "samples": 200}))).text
+    text = read(report(a_run(tmp_path, error={"relative_l2": found, "samples": 200}))).text
     outcome = "Relative L2 error 0.137 (mean of 200 fresh draws, 95% interval 0.131 to 0.143), 63.9 solves spent of 64"
     assert outcome in text
     assert "The best trained rival at equal cost, finest-only, has 0.319: 2.32 times the error of this run." in text
@@ -67,7 +70,7 @@ def test_a_budget_of_time_is_told_in_seconds(tmp_path: Path) -> None:
     facts = record()
     budget = facts["budget"] | {"asked": "10min", "unit": "seconds", "spent": {"seconds": 598.4, "solves": 62.0}}
     plan = facts["plan"] | {"budget": 600.0, "unit": "seconds", "costs": [c * 9.375 for c in facts["plan"]["costs"]]}
-    text = read(write_report(a_run(tmp_path, budget=budget, plan=plan))).text
+    text = read(report(a_run(tmp_path, budget=budget, plan=plan))).text
     assert "598 s spent of 600 s" in text
 
 
@@ -87,25 +90,29 @@ def test_the_page_tells_the_plan_the_ledger_and_how_to_repeat_it(folder: Path) -
 def test_share_of_the_budget_counts_failed_samples_too(tmp_path: Path) -> None:
     levels = record()["levels"]
     levels[3] |= {"samples": 9, "failed": 7}
-    assert re.search(r"256 1 0\.00493 9 7 25% 0\.0412", read(write_report(a_run(tmp_path, levels=levels))).text)
+    assert re.search(r"256 1 0\.00493 9 7 25% 0\.0412", read(report(a_run(tmp_path, levels=levels))).text)
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_rejected_and_blended_stages_are_marked_in_words(tmp_path: Path) -> None:
-    marked = read(write_report(a_run(tmp_path / "a"))).text
+    marked = read(report(a_run(tmp_path / "a"))).text
     assert "0.146 0.203 ✗ rejected" in marked
     assert "0.170 0.150 ✓ kept in part: 0.5 of the way" in marked and "0.200 0.162 ✓ kept" in marked
     stages = record()["stages"]
     stages[3] |= {"kept": True, "blend": 1.0}
-    kept = read(write_report(a_run(tmp_path / "b", stages=stages))).text
+    kept = read(report(a_run(tmp_path / "b", stages=stages))).text
     assert "rejected" not in kept
+
+
+def typed(stages: list[dict[str, Any]]) -> list[StageFacts]:
+    return [from_plain(StageFacts, stage) for stage in stages]
 
 
 def test_the_figure_marks_rejected_stages_and_short_ones_by_a_sign() -> None:
     grids, stages = [level["grid"] for level in record()["levels"]], record()["stages"]
-    drawn = stage_figure(stages, grids)
+    drawn = stage_figure(typed(stages), grids)
     assert drawn.count(">rejected<") == 1 and drawn.count(">kept, blend 0.5<") == 1 and drawn.count(">kept<") == 2
-    short = stage_figure([stage | {"steps": 3000 if not i else 100} for i, stage in enumerate(stages)], grids)
+    short = stage_figure(typed([s | {"steps": 3000 if not i else 100} for i, s in enumerate(stages)]), grids)
     assert short.count(">✓<") == 3 and short.count(">✗<") == 1
 
 
@@ -113,7 +120,7 @@ def test_the_figure_marks_rejected_stages_and_short_ones_by_a_sign() -> None:
 def test_a_rival_that_is_better_is_called_better(tmp_path: Path) -> None:
     found = {"mean": 0.2, "median": 0.2, "q90": 0.2, "mean_lower": 0.19, "mean_upper": 0.21}
     rivals = [{"name": "kernel ridge", "kind": "free", "error": 0.16, "spent_solves": 64, "samples": None}]
-    page = read(write_report(a_run(tmp_path, baselines=rivals, error={"relative_l2": found, "samples": DRAWS})))
+    page = read(report(a_run(tmp_path, baselines=rivals, error={"relative_l2": found, "samples": DRAWS})))
     assert "kernel ridge, has 0.160, which is better: this run's error is 1.25 times that." in page.text
     assert "kernel ridge no training this run's 64 0.160 0.800" in page.text
     assert "No trained rival was run." in page.text and "--baselines finest-only" in page.text
@@ -130,7 +137,7 @@ def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
     facts["config"] = {NASTY: NASTY}
     for level in facts["levels"]:
         level["grid"] = NASTY
-    page = read(write_report(a_run(tmp_path, **facts)))
+    page = read(report(a_run(tmp_path, **facts)))
     assert "script" not in page.tags
     assert page.text.count(NASTY) > 15
 
@@ -155,10 +162,10 @@ def test_a_figure_has_the_same_bytes_whatever_the_settings() -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_writing_again_gives_the_same_files_and_leaves_no_temporary(tmp_path: Path) -> None:
     folder = a_run(tmp_path)
-    write_report(folder)
+    report(folder)
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     before = [file.read_bytes() for file in files]
-    write_report(folder)
+    report(folder)
     assert sorted(file for file in folder.rglob("*") if file.is_file()) == files
     assert [file.read_bytes() for file in files] == before and not [f for f in files if f.name.endswith(".tmp")]
 
@@ -183,7 +190,7 @@ def test_what_is_missing_is_a_dash_and_not_an_error(tmp_path: Path) -> None:
         row["error"] = None
     facts["plan"]["predicted_error"] = None
     errors = np.full(DRAWS, np.nan)
-    page = read(write_report(run_folder(tmp_path, facts, fields(1), errors)))
+    page = read(report(run_folder(tmp_path, facts, fields(1), errors)))
     assert "Relative L2 error – (mean of 37 fresh draws, 95% interval –)" in page.text
     assert "The error is not finite: the surrogate is of no use." in page.text
     assert "37 draws have no finite error and are not drawn." in page.text
@@ -197,7 +204,7 @@ def test_a_run_on_one_level_without_rivals_or_held_out_samples(tmp_path: Path) -
     facts["stages"] = [facts["stages"][0] | {"level": 3, "held_out": 0, "error_before": None, "error_after": None}]
     for level in facts["levels"]:
         level |= {"bias": None} | ({"samples": 0} if level["level"] < 3 else {})
-    page = read(write_report(a_run(tmp_path, **facts)))
+    page = read(report(a_run(tmp_path, **facts)))
     assert "16 samples on grid 256, seed 3" in page.text
     assert "Nothing was held out, so no stage could be judged." in page.text and "kept unjudged" in page.text
     assert {file.stem for file in (tmp_path / "figures").iterdir()} == {"sample-1", "sample-2", "sample-3", "histogram"}
@@ -215,7 +222,7 @@ def _one(arrays: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
 
 
 def test_what_is_missing_is_not_drawn() -> None:
-    assert "quantile" not in histogram(np.full(DRAWS, np.nan), INFINITE)
+    assert "quantile" not in histogram(np.full(DRAWS, np.nan), Summary(**INFINITE))
     assert ">x<" in dot_chart([Dot("x", "this run", math.nan), Dot("y", "no training", 0.3)])
 
 
@@ -237,14 +244,14 @@ def test_metrics_are_tidy_and_at_full_precision(folder: Path) -> None:
 def test_missing_metrics_are_empty(tmp_path: Path) -> None:
     levels = record()["levels"]
     levels[1]["bias"] = None
-    write_report(a_run(tmp_path, levels=levels))
+    report(a_run(tmp_path, levels=levels))
     assert "bias,1,\n" in (tmp_path / "metrics.csv").read_text()
 
 
 def test_a_folder_without_run_or_comparison_is_refused_in_one_line(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(MlftError, match=r"holds neither a finished run \(record.json\) nor a comparison") as caught:
-            write_report(folder)
+            report(folder)
         assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -253,20 +260,59 @@ def test_a_folder_without_run_or_comparison_is_refused_in_one_line(tmp_path: Pat
 def test_damaged_folders_are_refused_by_name(tmp_path: Path) -> None:
     facts = record()
     del facts["stages"]
-    with pytest.raises(MlftError, match="has no 'stages': was it written by another version"):
-        write_report(run_folder(tmp_path / "a", facts, fields(1), np.linspace(0.1, 0.2, DRAWS)))
+    with pytest.raises(
+        MlftError, match=r"record.json is damaged, or of another version of mlft: stages: field required"
+    ):
+        report(run_folder(tmp_path / "a", facts, fields(1), np.linspace(0.1, 0.2, DRAWS)))
     (a_run(tmp_path / "b") / "evaluation.safetensors").unlink()
     with pytest.raises(MlftError, match="evaluation.safetensors is missing"):
-        write_report(tmp_path / "b")
+        report(tmp_path / "b")
     (a_comparison(tmp_path / "c", SEEDS) / "compare.json").write_text("{")
     with pytest.raises(MlftError, match=r"compare.json cannot be read"):
-        write_report(tmp_path / "c")
-    (a_comparison(tmp_path / "d", SEEDS) / "compare.csv").write_text("problem,strategy\n")
-    with pytest.raises(MlftError, match=r"compare.csv has no rows"):
-        write_report(tmp_path / "d")
-    (a_comparison(tmp_path / "e", SEEDS) / "compare.csv").write_text("problem,strategy\nburgers,finetune\n")
-    with pytest.raises(MlftError, match="has no 'relative_l2'"):
-        write_report(tmp_path / "e")
+        report(tmp_path / "c")
+    a_comparison(tmp_path / "d", {})
+    with pytest.raises(MlftError, match=r"has no rows"):
+        report(tmp_path / "d")
+    facts = record()
+    facts["levels"][1]["samples"] = "many"
+    with pytest.raises(MlftError, match=r"levels.1.samples: .*valid integer") as caught:
+        report(run_folder(tmp_path / "f", facts, fields(1), np.linspace(0.1, 0.2, DRAWS)))
+    assert "\n" not in str(caught.value) and "on a new folder" in str(caught.value)
+    for schema in (99, "one", None):
+        with pytest.raises(MlftError, match=rf"has schema {schema!r}; this version of mlft reads up to 1"):
+            report(a_run(tmp_path / "g", schema=schema))
+
+
+def as_schema_0(folder: Path) -> Path:
+    """A comparison as it was written before records had a schema: its rows in compare.csv alone."""
+    told = json.loads((folder / "compare.json").read_text())
+    del told["schema"], told["rows"]
+    (folder / "compare.json").write_text(json.dumps(told))
+    return folder
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_comparison_of_schema_0_has_its_rows_in_the_table(tmp_path: Path) -> None:
+    new = report(a_comparison(tmp_path / "new", SEEDS)).read_text()
+    old = as_schema_0(a_comparison(tmp_path / "old", SEEDS))
+    assert report(old).read_text() == new
+    (old / "compare.csv").write_text("problem,strategy\n")
+    with pytest.raises(MlftError, match="has no rows"):
+        report(old)
+    (old / "compare.csv").write_text("problem,strategy\nburgers,finetune\n")
+    with pytest.raises(MlftError, match=r"compare.json is damaged.*rows.0.budget_solves"):
+        report(old)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_bias_says_how_many_references_failed_and_why(tmp_path: Path) -> None:
+    some = {"kind": "reference", "draws": 6, "failed": 2, "reason": f"2 of 8 reference solves failed: {NASTY}"}
+    text = read(report(a_run(tmp_path / "some", measure=some))).text
+    assert f"on a few test draws. Here 6 draws: 2 of 8 reference solves failed: {NASTY}." in text
+    levels = [level | {"bias": None} for level in record()["levels"]]
+    none = some | {"draws": 0, "reason": "8 of 8 reference solves failed: timeout"}
+    text = read(report(a_run(tmp_path / "none", measure=none, levels=levels))).text
+    assert "The bias of the levels was not measured: 8 of 8 reference solves failed: timeout." in text
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -275,7 +321,7 @@ def test_what_cannot_be_written_leaves_the_old_page(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("old")
     (tmp_path / "figures").write_text("in the way")
     with pytest.raises(MlftError, match=r"cannot be written"):
-        write_report(tmp_path)
+        report(tmp_path)
     assert (tmp_path / "report.html").read_text() == "old"
 
 

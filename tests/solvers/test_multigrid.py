@@ -10,11 +10,37 @@ from scipy.sparse.linalg import spsolve
 from mlft.grids import Grid, relative_error
 from mlft.problems import Darcy
 from mlft.seeds import generator as stream
-from mlft.solvers.multigrid import apply_operator, apply_preconditioner, solve_elliptic
+from mlft.solvers import multigrid
+from mlft.solvers.multigrid import solve_elliptic
 from orders import observed_order
 
 SHAPES = [(12, 20), (7, 13), (1, 5), (16, 3), (37, 48)]
 BOX = (1.0, 1.5)
+
+
+def assembled(coefficient, spacing):
+    """The workspace of a coefficient, its finest level, and an empty image."""
+    store, table = multigrid._workspace(*coefficient.shape)
+    multigrid._assemble(multigrid._float(coefficient), spacing[1] / spacing[0], store, table)
+    return store, table, multigrid._level(store, table[0]), np.empty(coefficient.shape)
+
+
+def apply_operator(coefficient, field, *, spacing):
+    """Au, the fluxes out of each cell of area h₀h₁ (so h₀h₁ f where u is the solution)."""
+    _, _, level, image = assembled(coefficient, spacing)
+    multigrid._load(multigrid._float(field), 1.0, level[multigrid._FIELD])
+    multigrid._multiply(level, level[multigrid._FIELD], level[multigrid._SOURCE])
+    multigrid._unload(level[multigrid._SOURCE], image)
+    return image
+
+
+def apply_preconditioner(coefficient, field, *, spacing):
+    """One multigrid cycle from zero for Au = field: a symmetric, positive approximation of A⁻¹ field."""
+    store, table, level, image = assembled(coefficient, spacing)
+    multigrid._load(multigrid._float(field), 1.0, level[multigrid._SOURCE])
+    multigrid._cycle(store, table)
+    multigrid._unload(level[multigrid._FIELD], image)
+    return image
 
 
 def widths(shape: tuple[int, int]) -> tuple[float, float]:

@@ -181,7 +181,9 @@ def test_a_failed_sample_may_be_replaced_and_stays_so_after_a_rebuild(tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"stream": "no/path"},
+        {"stream": "../path"},
+        {"stream": "no//path"},
+        {"stream": "/path"},
         {"level": -1},
         {"indices": (0, 1, 1)},
         {"indices": (0, 1)},
@@ -236,6 +238,15 @@ def test_a_damaged_fact_is_frozen_anew(filled):
 
 
 # ---- schemas
+
+
+def test_a_stream_may_have_parts_and_its_files_lie_beside_the_others(tmp_path):
+    with SampleStore.open(tmp_path, IDENTITY) as store:
+        store.append(batch(stream="trust/other-law"))
+        store.append(batch(stream="trust"))
+    with SampleStore.open(tmp_path, IDENTITY, verify=True) as store:
+        assert store.recovery.lost == () and store.solved("trust/other-law", 1, 3) == [0, 1, 2]
+    assert len(list((tmp_path / "samples" / "level-1").glob("trust*.safetensors"))) == 2
 
 
 def test_a_golden_store_of_schema_1_opens(tmp_path, request):

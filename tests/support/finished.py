@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlft.experiment.record import write_evaluation, write_json
-from mlft.reports import write_report
+from mlft.experiment.outcome import Comparison, ComparisonRow
+from mlft.experiment.record import write_comparison, write_evaluation
+from mlft.reports import report
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
 DRAWS = 37
@@ -50,7 +51,7 @@ def run_folder(folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray
         summary = {"mean": finite.mean(), "median": np.median(finite), "q90": np.quantile(finite, 0.9)}
         summary |= {"mean_lower": finite.mean() - half, "mean_upper": finite.mean() + half}
         facts = facts | {"error": {"relative_l2": summary, "samples": len(errors)}}
-    write_json(folder / "record.json", facts)
+    (folder / "record.json").write_text(json.dumps(facts, default=float))
     order = np.argsort(errors, kind="stable")
     chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]
     write_evaluation(folder, {"errors": errors, "chosen": chosen} | arrays)
@@ -66,18 +67,24 @@ def a_run(folder: Path, *, dimension: int = 1, **changes: Any) -> Path:
 def a_comparison(folder: Path, errors: dict[str, dict[int, float | None]]) -> Path:
     """A finished comparison of strategies with the given errors by seed."""
     samples = {"finetune": "1024/256/64/16", "finest-only": "0/0/0/64", "single-level:1": "0/1024/0/0"}
-    lines = ["problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds"]
-    for name, found in errors.items():
-        for seed, e in found.items():
-            value = "" if e is None else repr(e)
-            lines.append(f'burgers,64.0,"{name}",{seed},{samples.get(name, "1/2")},64.0,{value},103.25')
-    seeds = sorted({seed for found in errors.values() for seed in found})
-    about = {"problem": "burgers", "budget": "64solves", "strategies": list(errors), "seeds": seeds, "version": "0.1.0"}
-    about |= {key: record()[key] for key in ("config", "machine")}
-    about |= {"command": "mlft compare burgers --budget 64solves --seeds 3 --out runs/compare"}
+    rows = [
+        ComparisonRow("burgers", 64.0, name, seed, samples.get(name, "1/2"), 64.0, e, 103.25)
+        for name, found in errors.items()
+        for seed, e in found.items()
+    ]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compare.csv").write_text("\n".join(lines) + "\n")
-    (folder / "compare.json").write_text(json.dumps(about))
+    made = Comparison(
+        problem="burgers",
+        budget="64solves",
+        strategies=tuple(errors),
+        seeds=tuple(sorted({row.seed for row in rows})),
+        rows=tuple(rows),
+        config=record()["config"],
+        machine=record()["machine"],
+        command="mlft compare burgers --budget 64solves --seeds 3 --out runs/compare",
+        version="0.1.0",
+    )
+    write_comparison(folder, made)
     return folder
 
 
@@ -143,5 +150,5 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose report is written."""
     made = a_run(tmp_path_factory.mktemp("run"), dimension=request.param)
-    write_report(made)
+    report(made)
     return made

@@ -1,7 +1,7 @@
 """Grids and spaces that the tests of the generalization laboratory share."""
 
-from mlft.diagnostics import paper_spaces
 from mlft.grids import Grid
+from mlft.laboratory import paper_spaces
 
 
 def line(cells):

@@ -1,5 +1,7 @@
 """A small problem that the tests of experiments and of the command line run: importable by workers by name."""
 
+import json
+
 import numpy as np
 import torch
 
@@ -41,3 +43,8 @@ GRIDS = hierarchy(Grid((28,)), 3)
 problem = FunctionProblem("small", GRIDS, draw, evaluate, solve, cost_exponent=2.0)
 failing = FunctionProblem("failing", GRIDS, draw, evaluate, solve_some, cost_exponent=2.0)
 hopeless = FunctionProblem("hopeless", GRIDS, draw, evaluate, solve_none, cost_exponent=2.0)
+
+
+def facts(record):
+    """What the file of a record tells, as plain values."""
+    return json.loads((record.folder / "record.json").read_text())

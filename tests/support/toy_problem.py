@@ -7,6 +7,7 @@ import torch
 from mlft.generation import InlineLane, Pool, Request, Supervision, generate
 from mlft.grids import Grid, hierarchy
 from mlft.problems import FunctionProblem
+from mlft.sources import Drawn
 from mlft.store import SampleStore
 
 SEED = 11
@@ -27,8 +28,17 @@ def square(inputs, grid):
     return inputs**2
 
 
+def same(inputs, grid):
+    return inputs
+
+
 def toy(solve=square):
     return FunctionProblem("toy", LEVELS, draw, evaluate, solve, 1.0)
+
+
+def drawn(problem, stream="train"):
+    """The draws of a stream of a problem as a source."""
+    return Drawn(problem, SEED, stream)
 
 
 def means(indices, stream="train"):
@@ -83,7 +93,8 @@ def inline():
 
 def run(problem, store, pool=None, requests=REQUESTS, **options):
     pool = pool or inline()
-    return generate(problem, store, requests=requests, seed=SEED, pool=pool, supervision=Supervision(**options))
+    sources = {request.stream: drawn(problem, request.stream) for request in requests}
+    return generate(sources, store, requests=requests, pool=pool, supervision=Supervision(**options))
 
 
 def statuses(store, level=0):
@@ -98,7 +109,7 @@ def arrays(store, requests=REQUESTS):
     fields = []
     for request in requests:
         samples = store.read(request.stream, request.level, request.count)
-        fields += [samples.inputs, samples.solutions]
+        fields += [samples.solutions]
     return fields
 
 

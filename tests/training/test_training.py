@@ -7,29 +7,32 @@ import pytest
 import torch
 from torch import nn
 
-from mlft.errors import ConfigError
 from mlft.grids import Grid
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, build
 from mlft.training import (
-    STRATEGIES,
+    Course,
+    FineTune,
+    OneLevel,
     StageLog,
     Training,
     Verdict,
     checkpoint,
-    finetune,
     guard,
-    one_level,
+    relative_l2,
     stage,
-    strategy,
 )
 from mlft.training.batches import batch_indices
 from mlft.training.guard import between
-from mlft.training.stage import Pairs, Stage, relative_l2, snapshot, train
-from mlft.training.strategies import _agreement, _eased
+from mlft.training.learners.finetune import _agreement, _eased
+from mlft.training.stage import Pairs, Stage, held_out_error, snapshot, train
 
 GRID = Grid((18,))
 QUICK = Training(steps=60, batch=5, checks=6, rate=5e-3)
+
+
+def finetune(net, levels, settings, *, seed, folder=None, progress=None):
+    return FineTune().fit(net, levels, Course(settings, seed, folder, progress))
 
 
 def surrogate(generator, grid=GRID):
@@ -79,7 +82,7 @@ def test_no_stage_raises_the_held_out_error_and_the_log_says_what_was_kept(gener
     pairs = Pairs(torch.tensor(held_out.inputs).float(), torch.tensor(held_out.solutions).float())
     last = fitted.stages[-1].verdict
     expected = last.error_after if last.kept else last.error_before
-    assert relative_l2(fitted.surrogate, pairs) == pytest.approx(expected, rel=1e-6)
+    assert held_out_error(fitted.surrogate, pairs) == pytest.approx(expected, rel=1e-6)
 
 
 def test_held_out_draws_are_never_trained_on(generator, monkeypatch):
@@ -87,7 +90,7 @@ def test_held_out_draws_are_never_trained_on(generator, monkeypatch):
         stage.restore(net, after)
         return Verdict(math.nan, math.nan, 1.0)
 
-    monkeypatch.setattr("mlft.training.strategies.guard", keep)
+    monkeypatch.setattr("mlft.training.learners.finetune.guard", keep)
     levels = two_levels(generator)
     spoiled = []
     for s in levels:
@@ -149,7 +152,7 @@ def test_four_samples_can_be_learned_by_heart(generator):
     four = samples(0, 5, generator)  # index 0 is held out
     fitted = finetune(surrogate(generator), [four], Training(steps=400, batch=4, rate=1e-2, checks=1), seed=0)
     learned = Pairs(torch.tensor(four.inputs[1:]).float(), torch.tensor(four.solutions[1:]).float())
-    assert relative_l2(fitted.surrogate, learned) < 0.03
+    assert held_out_error(fitted.surrogate, learned) < 0.03
 
 
 def test_a_rate_of_nothing_changes_nothing(generator):
@@ -210,7 +213,7 @@ def test_relative_l2_is_the_mean_over_samples(generator):
     x = torch.randn(7, 1, 18, generator=generator)
     y = x * torch.linspace(0.5, 2.0, 7)[:, None, None]
     expected = np.mean([abs(0.3 - s) / s for s in np.linspace(0.5, 2.0, 7)])
-    assert relative_l2(Affine(0.3), Pairs(x, y), batch=3) == pytest.approx(expected, rel=1e-6)
+    assert held_out_error(Affine(0.3), Pairs(x, y), batch=3) == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_epoch_sees_every_sample_once_and_each_epoch_in_another_order():
@@ -223,8 +226,13 @@ def test_an_epoch_sees_every_sample_once_and_each_epoch_in_another_order():
 def test_replayed_samples_fill_their_share_of_a_batch(generator):
     x = torch.zeros(9, 1, 18)
     spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), _none(), 4, 1e-3, replay=0.25)
-    inputs, labels = stage._batch(spec, Training(batch=8), 0, 0)
+    inputs, labels, weights = stage._batch(spec, Training(batch=8), 0, 0)
+    assert weights is None
     assert inputs[:, 0, 0].tolist() == [0.0] * 6 + [1.0] * 2 and torch.equal(inputs, labels)
+
+
+def absolute(predictions, labels):
+    return (predictions - labels).flatten(1).norm(dim=1)
 
 
 def log_of(error):
@@ -271,7 +279,7 @@ def test_the_second_stage_goes_by_how_far_its_level_agrees_with_the_first(genera
         stages.append(stage)
         return train(surrogate, stage, *arguments, **options)
 
-    monkeypatch.setattr("mlft.training.strategies.train", keep)
+    monkeypatch.setattr("mlft.training.learners.finetune.train", keep)
     coarse = samples(0, 31, generator)
     fine = Samples(2, tuple(range(11)), coarse.inputs[:11], coarse.solutions[:11])
     coarse = replace(coarse, solutions=coarse.solutions + offset * coarse.inputs)
@@ -294,8 +302,10 @@ def test_the_second_stage_goes_by_how_far_its_level_agrees_with_the_first(genera
         ({}, {"batch": 4}),
         ({}, {"checks": 3}),
         ({}, {"seed": 1}),
+        ({"loss": absolute}, {}),
+        ({"weights": torch.arange(1.0, 10.0)}, {}),
     ],
-    ids=str,
+    ids=lambda told: ", ".join(f"{name}={getattr(value, '__name__', value)}" for name, value in told.items()),
 )
 def test_a_checkpoint_of_another_stage_is_not_continued(tmp_path, generator, changed, told):
     x = torch.randn(9, 1, 18, generator=generator)
@@ -320,12 +330,45 @@ def test_a_checkpoint_of_another_stage_is_not_continued(tmp_path, generator, cha
     assert steps == all_steps and same(other, afresh)
 
 
-def test_single_level_strategies_refuse_several_levels_and_unknown_names_name_the_known(generator):
+def test_a_learner_of_one_level_refuses_several(generator):
     with pytest.raises(ValueError, match="one level"):
-        one_level(surrogate(generator), two_levels(generator), QUICK, seed=0)
-    with pytest.raises(ConfigError, match="did you mean 'finetune'"):
-        strategy("fine-tune")
-    assert strategy("single-level:2") is STRATEGIES["single-level:<l>"]
+        OneLevel().fit(surrogate(generator), two_levels(generator), Course(QUICK, 0))
+
+
+def test_one_level_is_fine_tuning_of_a_single_stage(generator):
+    level = samples(1, 23, generator)
+    nets = [surrogate(torch.Generator().manual_seed(1)) for _ in range(2)]
+    alone, tuned = OneLevel().fit(nets[0], [level], Course(QUICK, 3)), finetune(nets[1], [level], QUICK, seed=3)
+    assert same(weights_of(alone), weights_of(tuned)) and alone.stages[0].steps == QUICK.steps
+
+
+def test_a_stage_minimises_the_loss_and_the_weights_that_it_is_given():
+    # One affine number a, labels 2x and 5x: the absolute loss weighs pairs by ‖x‖, the weights by themselves. A step of
+    # Adam at rate r moves a by r against the gradient's sign, which both turn round.
+    x = torch.tensor([1.0, 10.0]).reshape(2, 1, 1).expand(2, 1, 18)
+    pairs = Pairs(x, torch.tensor([2.0, -5.0]).reshape(2, 1, 1) * x)  # a should rise to 2, or fall to −5
+
+    def moved(**told):
+        net = Affine(0.1)
+        train(net, Stage(1, pairs, _none(), _none(), 1, 1e-2, **told), Training(batch=2, checks=1), seed=0)
+        return next(iter(net.parameters())).item() - 0.1
+
+    assert moved() > 0  # the relative gradients are ½ down for the first pair and ⅕ up for the second
+    assert moved(loss=absolute) < 0  # in absolute terms the second is ten times as large
+    assert moved(weights=torch.tensor([1.0, 9.0])) < 0
+    assert moved(weights=torch.tensor([9.0, 1.0]), loss=relative_l2) > 0
+    for wrong in (torch.ones(3), torch.tensor([1.0, -1.0])):
+        with pytest.raises(ValueError, match="positive weights"):
+            moved(weights=wrong)
+
+
+def test_equal_weights_are_no_weights_and_replayed_pairs_weigh_one(generator):
+    x = torch.randn(9, 1, 18, generator=generator)
+    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), _none(), 4, 1e-3, 0.25, weights=torch.arange(2.0, 11.0))
+    inputs, _, weights = stage._batch(spec, Training(batch=8), 0, 0)
+    own = [float(weights[i]) for i in range(6)]
+    assert [float(2 + (x == inputs[i]).all(dim=(1, 2)).nonzero()) for i in range(6)] == own
+    assert weights[6:].tolist() == [1.0, 1.0] and len(set(own)) == 6
 
 
 def test_too_few_samples_and_levels_out_of_order_are_refused(generator):

@@ -1,51 +1,10 @@
-"""How far a learned solution map can be trusted: function spaces, bounds, cross-validation, Green's functions.
+"""How far the surrogate of a run can be trusted: other laws of inputs, amplitudes, spectra, Green's functions.
 
-Measures what Queiruga, Gutman-Solo and Jiang propose (2025, arXiv 2506.15199) on the textbook linear equations, where
-theory gives the numbers, and on any surrogate and problem. `docs/generalization.md` explains it.
+Measures what Queiruga, Gutman-Solo and Jiang propose (2025, arXiv 2506.15199) on any surrogate and problem.
 """
 
-from mlft.diagnostics.equations import (
-    CLAMPED,
-    EQUATIONS,
-    POISSON,
-    SUPPORTED,
-    Equation,
-    LineEquation,
-    Pairs,
-    PlanePoisson,
-    exact_pairs,
-)
-from mlft.diagnostics.modes import Mode
-from mlft.diagnostics.spaces import (
-    Space,
-    cosines,
-    gaussian_field,
-    orthogonalised,
-    paper_spaces,
-    piecewise_linear,
-    polynomials,
-    sines,
-    tensor,
-)
+from mlft.diagnostics.answers import Answers, Door
+from mlft.diagnostics.laws import BREAKS, FamilyError
+from mlft.diagnostics.trust import Trust, measure_trust
 
-__all__ = [
-    "CLAMPED",
-    "EQUATIONS",
-    "POISSON",
-    "SUPPORTED",
-    "Equation",
-    "LineEquation",
-    "Mode",
-    "Pairs",
-    "PlanePoisson",
-    "Space",
-    "cosines",
-    "exact_pairs",
-    "gaussian_field",
-    "orthogonalised",
-    "paper_spaces",
-    "piecewise_linear",
-    "polynomials",
-    "sines",
-    "tensor",
-]
+__all__ = ["BREAKS", "Answers", "Door", "FamilyError", "Trust", "measure_trust"]

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from mlft.diagnostics.bounds import descent_steps, span
+from mlft.diagnostics.span import descent_steps, span
 
 Array = np.ndarray
 

@@ -1,13 +1,13 @@
-"""Predicted error as a function of the number of samples: a power law with an interval."""
+"""The fit of a learning curve to errors that were measured after a few numbers of samples."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
 
 import numpy as np
 import torch
 from jaxtyping import Float
+
+from mlft.planning import ErrorCurve
 
 Array = np.ndarray
 
@@ -22,45 +22,6 @@ NOISE = 0.1
 """Relative scatter of a trained network's error over seeds and subsets, beside that of the test samples."""
 
 REPLICATES = 200
-
-
-@final
-@dataclass(frozen=True)
-class LevelError:
-    """A predicted mean relative L2 error, with a 95% interval."""
-
-    value: float
-    lower: float
-    upper: float
-
-
-@final
-@dataclass(frozen=True)
-class ErrorCurve:
-    """Mean relative L2 error after n samples, e(n) = min(cap, c n^(−a)).
-
-    Attributes:
-        points: what it was fitted to, (samples, error).
-        scale: c.
-        exponent: a; a mean square falls with 2a.
-        cap: the error of learning nothing.
-        replicates: (c, a) of curves that the points allow as well, for intervals.
-    """
-
-    points: tuple[tuple[int, float], ...]
-    scale: float
-    exponent: float
-    cap: float
-    replicates: tuple[tuple[float, float], ...]
-
-    def __call__(self, n: float) -> LevelError:
-        """Return the error after n samples, with the 95% interval over the replicates; the cap at n = 0."""
-        if n <= 0:
-            return LevelError(self.cap, self.cap, self.cap)
-        value = min(self.cap, self.scale * n**-self.exponent)
-        found = [min(self.cap, c * n**-a) for c, a in self.replicates]
-        lower, upper = np.quantile([*found, value], [0.025, 0.975])
-        return LevelError(value, float(min(lower, value)), float(max(upper, value)))
 
 
 def fit_curve(

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlft.estimators.curve import ErrorCurve, fit_curve
+from mlft.estimators.curve import fit_curve
 from mlft.estimators.task import Task, need, subset_sizes
 from mlft.kernels import MEMORY, Linearised, block_kernel, choose_ridge, point_probes, random_points, regress
+from mlft.planning import ErrorCurve
 
 POINTS = 8
 """Output points a sample that the kernel is computed on."""

@@ -4,8 +4,9 @@ import copy
 
 import torch
 
-from mlft.estimators.curve import ErrorCurve, fit_curve
-from mlft.estimators.task import Task, Train, need, relative, subset_sizes
+from mlft.estimators.curve import fit_curve
+from mlft.estimators.task import Task, Train, need, subset_sizes
+from mlft.planning import ErrorCurve, relative
 
 
 def network_curve(task: Task, generator: torch.Generator, *, train: Train) -> ErrorCurve:

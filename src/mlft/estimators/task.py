@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from mlft.errors import MlftError
-from mlft.estimators.curve import ErrorCurve
+from mlft.planning import relative
 from mlft.surrogates import Surrogate
 
 Array = np.ndarray
@@ -42,9 +41,6 @@ class Task:
         return float(min(plain.mean(), centred.mean()))
 
 
-Estimator = Callable[[Task, torch.Generator], ErrorCurve]
-
-
 @final
 class PilotError(MlftError):
     """Too few pilot samples for an estimate.
@@ -68,11 +64,6 @@ def need(task: Task, samples: int, what: str) -> None:
     if len(task.inputs) < samples:
         message = f"{what} needs at least {samples} pilot samples, got {len(task.inputs)}; give a larger budget"
         raise PilotError(message, needed=samples, got=len(task.inputs))
-
-
-def relative(fields: Float[Array, "n d *grid"], scale: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Return the root mean square of each field over its scale: a relative L2 error on a uniform grid."""
-    return np.sqrt((fields.reshape(len(fields), -1) ** 2).mean(axis=1)) / scale
 
 
 def subset_sizes(n: int) -> list[int]:

@@ -1,53 +1,31 @@
 """Strategies at equal cost: the same problem, budget and seeds, each strategy in a run of its own."""
 
-import csv
-import io
 from collections.abc import Sequence
 from concurrent.futures import as_completed
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from loky import ProcessPoolExecutor
 
 from mlft.errors import ConfigError
-from mlft.experiment import facts
-from mlft.experiment.config import Config
-from mlft.experiment.loop import quiet, run_config
-from mlft.experiment.record import Record, write_json
-from mlft.experiment.setup import claim
-from mlft.experiment.solving import Progress, Report, labelled
-from mlft.files import write_whole
-from mlft.training import strategy
-
-COLUMNS = (
-    "problem",
-    "budget_solves",
-    "strategy",
-    "seed",
-    "samples",
-    "spent_solves",
-    "relative_l2",
-    "train_seconds",
-)
+from mlft.experiment.asking import Asked, claim
+from mlft.experiment.loop import run
+from mlft.experiment.outcome import Comparison, ComparisonRow, Outcome
+from mlft.experiment.progress import Progress, Report, labelled, quiet
+from mlft.experiment.record import write_comparison
+from mlft.experiment.recording import header
 
 
-def compare_config(
-    asked: Config,
-    folder: Path,
-    *,
-    strategies: Sequence[str],
-    seeds: int,
-    jobs: int = 1,
-    report: Report = quiet,
-) -> list[dict[str, Any]]:
-    """Return a row for each seed and strategy, and write them to `compare.csv`; what is there is not run again.
+def compare(
+    asked: Asked, folder: Path, *, strategies: Sequence[str], seeds: int, jobs: int = 1, report: Report
+) -> Comparison:
+    """Return a comparison, and write its rows to `compare.csv`; what is there is not run again.
 
     Runs of one seed share one store, because their samples are nested; each is charged for all that it uses. The
-    training effort (optimizer steps and batch) is the same for all. Seeds count up from `asked.seed`; seed, strategy
-    and baselines of `asked` are replaced.
+    training effort (optimizer steps and batch) is the same for all. Seeds count up from that of `asked`.
 
     Args:
-        asked: the configuration that the runs share.
+        asked: what the runs share; strategy, plan and baselines are each strategy's own.
         folder: where the runs go, a folder a seed and in it a folder a strategy.
         strategies: the strategies to compare.
         seeds: how many seeds.
@@ -56,81 +34,67 @@ def compare_config(
 
     Raises:
         ConfigError: if no strategy is given, or one is unknown.
-        MlftError: as `run_config`.
+        MlftError: as `run`.
     """
     if not strategies:
         raise ConfigError("at least one strategy is needed, as in finetune,finest-only")
-    for name in strategies:
-        strategy(name)
-    all_seeds = range(asked.seed, asked.seed + seeds)
-    claim(asked, folder)
-    rows = _in_turn(asked, folder, strategies, all_seeds, report) if jobs == 1 else []
-    if jobs > 1:
-        rows = _side_by_side(asked, folder, strategies, all_seeds, jobs, report)
-    _write_csv(folder / "compare.csv", rows)
-    words = f" --strategies {','.join(strategies)} --seeds {seeds}"
-    told = facts.header(asked, folder) | {
-        "problem": rows[0]["problem"],
-        "budget": asked.budget,
-        "strategies": list(strategies),
-        "seeds": list(all_seeds),
-        "command": facts.command(asked, folder, verb="compare") + words,
-    }
-    write_json(folder / "compare.json", told)
-    return rows
+    first = asked.config.seed
+    cases = [[asked.by(name, seed=seed) for name in strategies] for seed in range(first, first + seeds)]
+    claim(asked.config, folder)
+    if jobs == 1:
+        rows = [row for each in cases for row in _one_seed(each, folder, report)]
+    else:
+        rows = _side_by_side(cases, folder, jobs, report)
+    told = header(asked.config, folder, verb="compare")
+    told["command"] += f" --strategies {','.join(strategies)} --seeds {seeds}"
+    found = Comparison(
+        problem=rows[0].problem,
+        budget=asked.config.budget,
+        strategies=tuple(strategies),
+        seeds=tuple(range(first, first + seeds)),
+        rows=tuple(rows),
+        **told,
+    )
+    write_comparison(folder, found)
+    return found
 
 
-def _in_turn(
-    asked: Config, folder: Path, strategies: Sequence[str], seeds: Sequence[int], report: Report
-) -> list[dict[str, Any]]:
-    return [row for seed in seeds for row in _one_seed(asked, folder, strategies, seed, report)]
-
-
-def _side_by_side(
-    asked: Config, folder: Path, strategies: Sequence[str], seeds: Sequence[int], jobs: int, report: Report
-) -> list[dict[str, Any]]:
-    shared = asked.model_copy(update={"workers": 0 if asked.timeout is None else 1})
+def _side_by_side(cases: list[list[Asked]], folder: Path, jobs: int, report: Report) -> list[ComparisonRow]:
     with ProcessPoolExecutor(max_workers=jobs) as pool:
-        futures = [pool.submit(_one_seed, shared, folder, tuple(strategies), seed, quiet) for seed in seeds]
+        shared = [[_alone(each) for each in case] for case in cases]
+        futures = [pool.submit(_one_seed, case, folder, quiet) for case in shared]
         for done, _ in enumerate(as_completed(futures), 1):
-            report(Progress("compare", f"{len(strategies)} strategies", done, len(futures), "seeds done"))
+            report(Progress("compare", f"{len(cases[0])} strategies", done, len(futures), "seeds done"))
         return [row for future in futures for row in future.result()]
 
 
-def _one_seed(
-    asked: Config, folder: Path, strategies: Sequence[str], seed: int, report: Report
-) -> list[dict[str, Any]]:
-    place = folder / f"seed-{seed}"
+def _alone(asked: Asked) -> Asked:
+    """Return the same for a process that has others beside it: solving in itself, or in one process of its own."""
+    workers = 0 if asked.config.timeout is None else 1
+    return replace(asked, config=asked.config.model_copy(update={"workers": workers, "scheduler": None}))
+
+
+def _one_seed(case: Sequence[Asked], folder: Path, report: Report) -> list[ComparisonRow]:
     rows = []
-    for name in strategies:
-        each = asked.model_copy(update={"seed": seed, "strategy": name, "baselines": ()})
+    for each in case:
+        name, seed = each.config.strategy, each.config.seed
+        place = folder / f"seed-{seed}"
         tell = labelled(report, f"seed {seed}, {name}")
-        record = run_config(each, place / name.replace(":", "-"), samples=place, report=tell)
-        rows.append(row(record))
+        record = run(each, place / name.replace(":", "-"), samples=place, report=tell)
+        rows.append(row(record.outcome))
     return rows
 
 
-def row(record: Record) -> dict[str, Any]:
+def row(told: Outcome) -> ComparisonRow:
     """Return a finished run as a row of the comparison."""
-    told = record.facts
-    plan = told["plan"]
-    relative = [level["cost_solves"] for level in told["levels"]]
-    unit = plan["costs"][-1] / relative[-1]
-    return {
-        "problem": told["problem"],
-        "budget_solves": plan["budget"] / unit,
-        "strategy": told["strategy"],
-        "seed": told["seed"],
-        "samples": "/".join(map(str, plan["samples"])),
-        "spent_solves": told["budget"]["spent"]["solves"],
-        "relative_l2": record.error,
-        "train_seconds": round(told["seconds"]["train"], 3),
-    }
-
-
-def _write_csv(file: Path, rows: Sequence[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(file, text.getvalue().encode())
+    unit = told.plan.costs[-1] / told.levels[-1].cost_solves
+    return ComparisonRow(
+        problem=told.problem,
+        budget_solves=told.plan.budget / unit,
+        strategy=told.strategy,
+        seed=told.seed,
+        samples="/".join(map(str, told.plan.samples)),
+        spent_solves=told.budget.spent.solves,
+        relative_l2=told.error.relative_l2.mean,
+        train_seconds=round(told.seconds.train, 3),
+    )

@@ -12,10 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from mlft.errors import ConfigError, unknown_name
 from mlft.files import write_whole
-from mlft.training import Training
-
-ESTIMATED = ("finetune", "finetune:mlmc")
-"""The strategies that are planned from estimates; the others by their rule."""
+from mlft.training.settings import Training
 
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -57,63 +54,60 @@ def budget(text: str) -> Budget:
     return Budget(text.strip(), number * UNITS[match.group(2)], unit)
 
 
+def _option(default: Any, words: str, *, flag: str = "", **bounds: Any) -> Any:
+    """Return a field with its description, which is the command line's help too, and its flag where it is another."""
+    extra: dict[str, Any] | None = {"flag": flag} if flag else None
+    made: dict[str, Any] = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(description=words, json_schema_extra=extra, **made, **bounds)
+
+
 @final
 class Config(BaseModel):
     """A run, completely: the same configuration gives the same record (on one machine, bit for bit).
 
-    Attributes:
-        problem: a name in `mlft.PROBLEMS`, or "module:attribute" for a problem of your own.
-        options: parameters of the problem, such as {"cells": 256, "levels": 4}.
-        budget: solver cost allowed, as in "100solves", "30s", "10min".
-        costs: "stated" (the problem's cost table) or "measured" (in the pilot); by default stated for a budget in
-            solves and measured for a budget in time.
-        plan: samples a level, coarsest first, in place of a planned number, as `mlft plan --save` writes them.
-        seed: root of every random stream.
-        strategy: "finetune" (planned from estimates), "finetune:mlmc", "finetune:equal-cost", "finest-only" or
-            "single-level:<l>".
-        estimator: of the errors that a plan is made from: "learning-curve" (the network itself on nested subsets of the
-            pilot), "kernel-trained" or "kernel-initial" (its tangent kernel at coarse-trained or initial weights).
-        surrogate: a name in `mlft.SURROGATES`.
-        surrogate_options: its parameters, such as {"width": 32}.
-        training: steps, rates, held-out share.
-        pilot: samples a level that measure costs, where costs are measured; charged, and used for training too. The
-            pilot that a plan is estimated from is chosen by the budget, and costs at most a tenth of it.
-        test: fresh draws of the finest grid that measure the error; not charged.
-        bias_draws: test draws that are solved on every level to measure its bias; not charged.
-        baselines: strategies that are trained at equal cost beside the run; they cost solver time of their own.
-        threads: CPU threads of the training; another number changes the last bits.
-        device: where the network runs, such as "cpu" or "cuda".
-        workers: processes that solve; 0 solves in this process; by default one a core.
-        scheduler: address of a Dask scheduler that solves instead.
-        timeout: seconds allowed for one sample.
-        retries: times a sample is tried again after a dead worker, a time-out or an exception.
-        max_failure_rate: share of failed samples at which the run stops.
+    What each field means is its description; `Config.model_fields[name].description` has it, and so has the help of
+    the command line, whose options are these fields.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    problem: str
-    budget: str
-    options: dict[str, Any] = Field(default_factory=dict)
-    costs: Literal["stated", "measured"] | None = None
-    plan: tuple[int, ...] | None = None
-    seed: int = Field(default=0, ge=0)
-    strategy: str = "finetune"
-    estimator: Literal["learning-curve", "kernel-trained", "kernel-initial"] = "learning-curve"
-    surrogate: str = "fno"
-    surrogate_options: dict[str, Any] = Field(default_factory=dict)
-    training: Training = Training()
-    pilot: int = Field(default=2, ge=1)
-    test: int = Field(default=200, ge=1)
-    bias_draws: int = Field(default=8, ge=0)
-    baselines: tuple[str, ...] = ()
-    threads: int = Field(default=1, ge=1)
-    device: str = "cpu"
-    workers: int | None = Field(default=None, ge=0)
-    scheduler: str | None = None
-    timeout: float | None = Field(default=None, gt=0)
-    retries: int = Field(default=1, ge=0)
-    max_failure_rate: float = Field(default=0.2, ge=0, le=1)
+    problem: str = Field(description="a name that `mlft problems` lists, or module:attribute for your own")
+    budget: str = Field(description="solver cost allowed: 100solves (prices of the cost table), 30s, 10min or 2h")
+    options: dict[str, Any] = _option(dict, "an option of the problem, as in cells=256; again for more", flag="--set")
+    costs: Literal["stated", "measured"] | None = _option(
+        None, "stated (the problem's cost table) or measured; by default stated for solves, measured for time"
+    )
+    plan: tuple[int, ...] | None = _option(None, "samples a level, coarsest first, in place of a planned number")
+    seed: int = _option(0, "root of every random stream; the first seed of a comparison", ge=0)
+    strategy: str = _option("finetune", "a way of spending the budget: a name in `mlft.STRATEGIES`")
+    estimator: str = _option(
+        "learning-curve",
+        "what a plan is estimated from: learning-curve (the network on nested subsets of the pilot), kernel-trained or "
+        "kernel-initial (its tangent kernel at coarse-trained or initial weights)",
+    )
+    surrogate: str = _option("fno", "the network: a name in `mlft.SURROGATES`")
+    surrogate_options: dict[str, Any] = _option(
+        dict, "an option of the network, as in width=32; again for more", flag="--network"
+    )
+    training: Training = _option(
+        Training, "an option of the training, as in steps=3000; again for more", flag="--train"
+    )
+    pilot: int = _option(
+        2, "samples a level that measure costs, where costs are measured; charged and trained on", ge=1
+    )
+    test: int = _option(200, "fresh draws of the finest grid that measure the error; not charged", ge=1)
+    bias_draws: int = _option(8, "test draws solved on every level to measure its bias; not charged", ge=0)
+    baselines: tuple[str, ...] = _option((), "rival strategies to train at equal cost, a,b,c")
+    threads: int = _option(1, "CPU threads of the training; another number changes the last bits", ge=1)
+    device: str = _option("cpu", "where the network runs, such as cpu or cuda")
+    workers: int | None = _option(None, "processes that solve; 0 solves in this one; by default one a core", ge=0)
+    scheduler: str | None = _option(None, "a Dask scheduler that solves instead, tcp://host:port")
+    timeout: float | None = _option(None, "seconds allowed for one sample", gt=0)
+    retries: int = _option(1, "tries after a dead worker, a time-out or an exception", ge=0)
+    max_failure_rate: float = _option(0.2, "share of failed samples at which the run stops", ge=0, le=1)
+    retry_failed: bool = _option(
+        False, "try the samples again that failed before, as after a repair of the solver; once a command"
+    )
 
     @field_validator("budget")
     @classmethod
@@ -129,17 +123,17 @@ class Config(BaseModel):
         return self
 
     @property
-    def estimated(self) -> bool:
-        """Whether the plan is made from estimates, which needs a pilot."""
-        return self.plan is None and self.strategy in ESTIMATED
+    def limit(self) -> Budget:
+        """The budget: its number and its unit."""
+        return budget(self.budget)
 
     @property
     def identity(self) -> dict[str, Any]:
         """What a run folder must agree on: everything but how and where the work is executed."""
-        return self.model_dump(mode="json", exclude=set(_EXECUTION))
+        return self.model_dump(mode="json", exclude=set(EXECUTION))
 
 
-_EXECUTION = ("workers", "scheduler", "timeout", "retries", "max_failure_rate")
+EXECUTION = ("workers", "scheduler", "timeout", "retries", "max_failure_rate", "retry_failed")
 
 
 def configure(values: dict[str, Any]) -> Config:

@@ -5,32 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Grid, prolong, relative_error
+from mlft.experiment.outcome import Summary
+from mlft.grids import Grid, relative_error
 from mlft.store import Samples
 
 Array = np.ndarray
 
 
-def on_finest(samples: Samples, finest: Grid, inputs: Float[Array, "n c *grid"]) -> Samples:
-    """Return samples with their solutions prolonged to the finest grid, beside the inputs on the finest grid."""
-    return Samples(samples.level, samples.indices, inputs, prolong(samples.solutions, to=finest))
-
-
-def summary(errors: Float[Array, " n"]) -> dict[str, float]:
+def summary(errors: Float[Array, " n"]) -> Summary:
     """Return mean, median and 90% quantile of the errors, and the 95% interval of the mean (normal).
 
-    >>> summary(np.array([0.1, 0.2, 0.3]))["median"]
+    >>> summary(np.array([0.1, 0.2, 0.3])).median
     0.2
     """
     half = 1.96 * float(np.std(errors, ddof=1)) / len(errors) ** 0.5 if len(errors) > 1 else float("nan")
     mean = float(np.mean(errors))
-    return {
-        "mean": mean,
-        "median": float(np.median(errors)),
-        "q90": float(np.quantile(errors, 0.9)),
-        "mean_lower": mean - half,
-        "mean_upper": mean + half,
-    }
+    return Summary(mean, float(np.median(errors)), float(np.quantile(errors, 0.9)), mean - half, mean + half)
 
 
 def free_baselines(train: Sequence[Samples], test: Samples, grid: Grid) -> dict[str, float]:

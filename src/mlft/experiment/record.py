@@ -1,18 +1,29 @@
-"""What a run leaves behind: a record of plain values, and the arrays that the report draws."""
+"""The files of a finished run: `record.json` and its like, written from typed records and read back into them."""
 
+import csv
+import dataclasses
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from mlft.errors import MlftError
+from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
 from mlft.files import write_whole
 from mlft.surrogates import Surrogate
 
 RECORD, EVALUATION = "record.json", "evaluation.safetensors"
+COMPARISON, ROWS = "compare.json", "compare.csv"
+TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
+
+Thing = TypeVar("Thing")
+Told = TypeVar("Told", Outcome, Comparison, TrustOutcome)
 
 
 @final
@@ -21,74 +32,170 @@ class Record:
     """A finished run.
 
     Attributes:
-        facts: everything in `record.json`: problem, version, seed, strategy, budget, levels, plan, stages, error,
+        outcome: everything in `record.json`: problem, version, seed, strategy, budget, levels, plan, stages, error,
             seconds, baselines, config.
         surrogate: the fitted surrogate; `surrogate.predict(inputs)` works at once.
         folder: the run folder.
     """
 
-    facts: dict[str, Any]
+    outcome: Outcome
     surrogate: Surrogate
     folder: Path
 
     @property
     def error(self) -> float:
-        """Mean relative L2 error on fresh draws."""
-        return float(self.facts["error"]["relative_l2"]["mean"])
+        """Mean relative L2 error on fresh draws; NaN where it is not finite."""
+        mean = self.outcome.error.relative_l2.mean
+        return float("nan") if mean is None else mean
 
     def __str__(self) -> str:
         """Return the outcome in one line."""
-        facts = self.facts
-        samples = "/".join(map(str, facts["plan"]["samples"]))
-        spent = facts["budget"]["spent"]["solves"]
+        told = self.outcome
+        samples = "/".join(map(str, told.plan.samples))
         return (
-            f"{facts['problem']}, {facts['strategy']}, seed {facts['seed']}: relative L2 error {self.error:.4g} "
-            f"(mean of {facts['error']['samples']} fresh draws), {samples} samples, {spent:.4g} solves spent"
+            f"{told.problem}, {told.strategy}, seed {told.seed}: relative L2 error {self.error:.4g} (mean of "
+            f"{told.error.samples} fresh draws), {samples} samples, {told.budget.spent.solves:.4g} solves spent"
         )
 
 
-def plain(value: Any) -> Any:
-    """Return values as JSON takes them: tuples as lists, keys as text, NumPy's numbers as Python's, NaN as None."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
+def write_outcome(folder: Path, told: Outcome) -> None:
+    """Write `record.json`, whole or not at all."""
+    write_whole(folder / RECORD, _dumped(told))
 
 
-def write_json(file: Path, facts: dict[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all; NaN becomes null."""
-    write_whole(file, json.dumps(plain(facts), indent=2, allow_nan=False).encode())
-
-
-def read_facts(folder: Path, name: str = RECORD) -> dict[str, Any]:
-    """Return the facts of a finished run, or those of another file of its folder.
+def read_outcome(folder: Path) -> Outcome:
+    """Return what a finished run left; a record of an older schema is read as today's.
 
     Raises:
-        MlftError: if the folder holds no finished run, or its record is damaged.
+        MlftError: if the folder holds no finished run, its record is damaged, or a newer version wrote it.
     """
-    file = folder / name
-    try:
-        return dict(json.loads(file.read_text()))
-    except FileNotFoundError:
-        raise MlftError(f"{folder} holds no finished run: {name} is missing; run `mlft run` on it first") from None
-    except (OSError, json.JSONDecodeError) as error:
-        raise MlftError(f"the record {file} cannot be read: {error}; run `mlft run` on the folder again") from None
+    return _read(Outcome, folder / RECORD, "finished run", "mlft run")
+
+
+def write_comparison(folder: Path, told: Comparison) -> None:
+    """Write `compare.csv`, then `compare.json`, each whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(ComparisonRow)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(row) for row in told.rows)
+    write_whole(folder / ROWS, text.getvalue().encode())
+    write_whole(folder / COMPARISON, _dumped(told))
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Return what a comparison left.
+
+    Raises:
+        MlftError: if the folder holds none, it is damaged or has no rows, or a newer version wrote it.
+    """
+    found = _read(Comparison, folder / COMPARISON, "comparison", "mlft compare")
+    if not found.rows:
+        raise MlftError(f"the comparison in {folder} has no rows; run `mlft compare` on the folder again")
+    return found
+
+
+def write_trust(folder: Path, told: TrustOutcome, arrays: dict[str, np.ndarray]) -> None:
+    """Write `trust.safetensors`, then `trust.json`, each whole or not at all."""
+    write_whole(folder / TRUST_ARRAYS, _packed(arrays))
+    write_whole(folder / TRUST, _dumped(told))
+
+
+def read_trust(folder: Path) -> tuple[TrustOutcome, dict[str, np.ndarray]]:
+    """Return what `mlft trust` found: the numbers, and the arrays of its pictures.
+
+    Raises:
+        MlftError: if they are missing or damaged, or a newer version wrote them.
+    """
+    told = _read(TrustOutcome, folder / TRUST, "look at its trust", "mlft trust")
+    return told, _unpacked(folder / TRUST_ARRAYS, "mlft trust")
 
 
 def write_evaluation(folder: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays of the report: errors per test sample, and a few samples in full."""
-    write_whole(folder / EVALUATION, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    write_whole(folder / EVALUATION, _packed(arrays))
 
 
 def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
     """Return the arrays of the report.
 
     Raises:
-        MlftError: if they are missing.
+        MlftError: if they are missing or damaged.
     """
-    if not (folder / EVALUATION).exists():
-        raise MlftError(f"{folder / EVALUATION} is missing; run `mlft run` on the folder again")
-    return dict(load_file(folder / EVALUATION))
+    return _unpacked(folder / EVALUATION, "mlft run")
+
+
+def to_plain(told: Any) -> Any:
+    """Return a typed record as plain values; a number that is not finite becomes None."""
+    return json.loads(_adapter(type(told)).dump_json(told))
+
+
+def from_plain(kind: type[Thing], value: Any) -> Thing:
+    """Return the typed record that `to_plain` gave as plain values.
+
+    Raises:
+        pydantic.ValidationError: if it is none.
+    """
+    made: Thing = _adapter(kind).validate_python(value)
+    return made
+
+
+def _adapter(kind: Any) -> Any:
+    """Return what turns a typed record into JSON and back."""
+    return TypeAdapter(kind)
+
+
+def _dumped(told: Told) -> bytes:
+    """Return a record as JSON; a number that is not finite becomes null."""
+    return bytes(_adapter(type(told)).dump_json(told, indent=2)) + b"\n"
+
+
+def _read(kind: type[Told], file: Path, what: str, command: str) -> Told:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MlftError(f"{file.parent} holds no {what}: {file.name} is missing; run `{command}` on it first") from None
+    except (OSError, ValueError) as error:
+        raise MlftError(f"the record {file} cannot be read: {error}; run `{command}` on the folder again") from None
+    schema = told.get("schema", 0) if isinstance(told, dict) else None
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise MlftError(f"the record {file} has schema {schema!r}; this version of mlft reads up to {SCHEMA}")
+    try:
+        return _adapter(kind).validate_python(_upgraded(told, file) if schema < SCHEMA else told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise MlftError(
+            f"the record {file} is damaged, or of another version of mlft: {where}: {first['msg'].lower()}; "
+            f"run `{command}` on a new folder"
+        ) from None
+
+
+def _upgraded(told: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return a record of schema 0, which had no schema number, as one of schema 1."""
+    new = {**told, "schema": SCHEMA}
+    if file.name == RECORD:
+        new["foresight"] = told.get("foresight") or None
+    if file.name == COMPARISON and "rows" not in told:
+        new["rows"] = _rows(file.with_name(ROWS))
+    return new
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    try:
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    except (OSError, ValueError) as error:
+        raise MlftError(f"{file} cannot be read: {error}; run `mlft compare` on the folder again") from None
+    return [{name: value or None for name, value in row.items()} for row in rows]
+
+
+def _packed(arrays: dict[str, np.ndarray]) -> bytes:
+    return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+
+
+def _unpacked(file: Path, command: str) -> dict[str, np.ndarray]:
+    try:
+        return dict(load(file.read_bytes()))
+    except FileNotFoundError:
+        raise MlftError(f"{file} is missing; run `{command}` on the folder again") from None
+    except (OSError, SafetensorError) as error:
+        raise MlftError(f"{file} cannot be read: {error}; run `{command}` on the folder again") from None

@@ -5,13 +5,9 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
 
-from mlft.experiment.config import Config
-from mlft.experiment.setup import surrogate_of
-from mlft.experiment.solving import Solver
+from mlft.experiment.session import Session
 from mlft.kernels import KernelError, Linearised, alignment, block_kernel, movement, point_probes, random_points
-from mlft.seeds import generator
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
 from mlft.training import Fitted, restore
@@ -19,20 +15,20 @@ from mlft.training import Fitted, restore
 SAMPLES, POINTS = 10, 3
 
 
-def regime(solver: Solver, fitted: Fitted, test: Samples, network: nn.Module | None) -> list[dict[str, float]]:
+def regime(session: Session, fitted: Fitted, test: Samples) -> list[dict[str, float]]:
     """Return a row a stage: the kernel's relative movement in it, and its alignment with the solutions after it.
 
     On 10 fresh draws and 3 random output points of each: ‖K_after − K_before‖_F / ‖K_before‖_F is 0 in the kernel
     regime, and the prediction of the kernel before is as good as that is small. Both are NaN for a network without a
     kernel, such as one with dropout.
     """
-    asked, n = solver.asked, min(SAMPLES, len(test.indices))
-    start = _start(asked, fitted.surrogate, test, network)
+    n = min(SAMPLES, len(test.indices))
+    start = _start(session, fitted.surrogate, test)
     try:
         net = Linearised(start, torch.as_tensor(test.inputs[:2]).to(start.dtype))
     except KernelError:
         return [{"movement": math.nan, "alignment": math.nan} for _ in fitted.stages]
-    points = random_points(n, POINTS, net.outputs, generator=generator(asked.seed, "regime"))
+    points = random_points(n, POINTS, net.outputs, generator=session.random("regime"))
     solutions = torch.as_tensor(test.solutions[:n]).flatten(1).gather(1, points).reshape(-1, 1)
     kernels = [_kernel(start, test.inputs[:n], points)]
     for stage in fitted.stages:
@@ -44,10 +40,9 @@ def regime(solver: Solver, fitted: Fitted, test: Samples, network: nn.Module | N
     ]
 
 
-def _start(asked: Config, trained: Surrogate, test: Samples, network: nn.Module | None) -> Surrogate:
+def _start(session: Session, trained: Surrogate, test: Samples) -> Surrogate:
     """Return the surrogate as it was before training, with the normalisers that training fitted, on the CPU."""
-    channels = test.inputs.shape[1], test.solutions.shape[1]
-    start = surrogate_of(asked, channels, trained.grid, network)
+    start = session.surrogate(test)
     start.input_normaliser = copy.deepcopy(trained.input_normaliser)
     start.output_normaliser = copy.deepcopy(trained.output_normaliser)
     return start.cpu()

@@ -5,37 +5,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
 from torch import nn
 
+from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.trust import Trust, measure_trust
-from mlft.errors import ConfigError, MlftError
-from mlft.experiment.config import Config, configure, read_config
-from mlft.experiment.loop import quiet
-from mlft.experiment.record import read_facts, write_json
-from mlft.experiment.setup import problem_of
-from mlft.experiment.solving import Progress, Report
-from mlft.files import write_whole
+from mlft.errors import ConfigError, unknown_name
+from mlft.experiment.asking import Asked, resolve
+from mlft.experiment.config import EXECUTION, configure, read_config
+from mlft.experiment.outcome import TrustOutcome
+from mlft.experiment.progress import Report, quiet
+from mlft.experiment.record import from_plain, read_outcome, to_plain, write_trust
+from mlft.experiment.session import Session
 from mlft.problems import Problem
-from mlft.seeds import generator
+from mlft.sources import Drawn
+from mlft.status import OK
 from mlft.surrogates import load
 
-TRUST, ARRAYS = "trust.json", "trust.safetensors"
 MOST_TRAINED = 1000
 """Training inputs whose span is taken, at most."""
 
 
 def trust(
-    folder: Path,
+    folder: str | Path,
     *,
     samples: int = 48,
     problem: Problem | None = None,
     network: nn.Module | None = None,
     report: Report = quiet,
-) -> dict[str, Any]:
+    **execution: Any,
+) -> TrustOutcome:
     """Return how far the surrogate of a finished run can be trusted, and write it into the run folder.
 
-    The solves are a measurement and are not charged: about 17 times `samples` of the finest grid.
+    The solves are a measurement and are not charged: about 17 times `samples` of the finest grid. They are kept in the
+    ledger of the run, in streams "trust/<law>": asked again, nothing is solved again.
 
     Args:
         folder: the run folder.
@@ -43,49 +45,62 @@ def trust(
         problem: the problem, if it was given to the run as an object.
         network: the network, if it was one of your own.
         report: called with every step forward.
+        execution: how the work is executed, such as `workers=2` or `timeout=60.0`; by default as the run was.
 
     Raises:
-        ConfigError: fewer than 4 samples, or a problem that is not the run's.
+        ConfigError: fewer than 4 samples, a problem that is not the run's, or an option that is none of execution.
         MlftError: if the folder holds no finished run.
+        StoreError: if the folder cannot be used.
     """
     if samples < 4:
         raise ConfigError(f"at least 4 samples a law are needed, got {samples}")
-    facts = read_facts(folder)
-    asked = configure(read_config(folder / "config.toml"))
-    problem = problem if problem is not None else problem_of(asked)
-    if problem.name != facts["problem"]:
-        raise ConfigError(f"{folder} is a run of '{facts['problem']}', the problem given is '{problem.name}'")
+    folder = Path(folder)
+    told = read_outcome(folder)
+    asked = _asked(folder, told.problem, problem, network, execution)
+    problem, seed = asked.problem, asked.config.seed
     surrogate = load(folder / "surrogate", network=network)
-    trained = min(max(facts["plan"]["samples"]), MOST_TRAINED)
-    found = measure_trust(
-        surrogate.predict,
-        problem,
-        _draws(asked, problem, "trust", samples),
-        trained=_draws(asked, problem, "train", trained),
-        progress=lambda done, of: report(Progress("trust", problem.name, done, of, "laws of inputs")),
-    )
-    told = {"problem": problem.name, "equation": problem.equation, "samples": samples, "trained": trained}
-    write_json(folder / TRUST, told | _told(found))
-    _write_arrays(folder, found)
-    return read_facts(folder, TRUST)
+    trained = min(max(told.plan.samples), MOST_TRAINED)
+    with Session(asked, folder, samples=folder / told.store, report=report) as session:
+        found = measure_trust(
+            surrogate.predict,
+            problem,
+            Drawn(problem, seed, "trust").draws(range(samples)),
+            trained=Drawn(problem, seed, "train").draws(range(trained)),
+            solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
+        )
+    outcome = _outcome(found, problem, samples, trained)
+    write_trust(folder, outcome, _arrays(found))
+    return outcome
 
 
-def read_trust(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return what `trust` wrote: the facts and the arrays.
+def _asked(
+    folder: Path, name: str, problem: Problem | None, module: nn.Module | None, execution: dict[str, Any]
+) -> Asked:
+    """Return what the run was asked, executed in another way where that is given."""
+    for option in execution:
+        if option not in EXECUTION:
+            raise unknown_name("option of trust", option, list(EXECUTION))
+    config = configure(read_config(folder / "config.toml") | execution)
+    asked = resolve(config, problem, module)
+    if asked.problem.name != name:
+        raise ConfigError(f"{folder} is a run of '{name}', the problem given is '{asked.problem.name}'")
+    return asked
 
-    Raises:
-        MlftError: if they are missing or damaged.
-    """
-    if not (folder / TRUST).is_file() or not (folder / ARRAYS).is_file():
-        raise MlftError(f"{folder} holds no {TRUST}: run `mlft trust` on it first")
-    return read_facts(folder, TRUST), dict(load_file(folder / ARRAYS))
+
+def _answers(session: Session, stream: str, fields: np.ndarray) -> Answers:
+    """Return what the solver says to given inputs, NaN where it fails."""
+    stream, rows = session.answers(stream, fields)
+    solved = [row.index for row in rows if row.status == OK]
+    shape = session.asked.problem.finest.shape
+    solutions = np.full((len(rows), 1, *shape), np.nan)
+    if solved:
+        known = session.store.read(stream, session.finest, solved).solutions
+        solutions = np.full((len(rows), *known.shape[1:]), np.nan)
+        solutions[solved] = known
+    return Answers(solutions, tuple(row.status for row in rows), tuple(row.note for row in rows))
 
 
-def _draws(asked: Config, problem: Problem, purpose: str, n: int) -> np.ndarray:
-    return np.concatenate([problem.draw(1, generator(asked.seed, purpose, i)) for i in range(n)])
-
-
-def _told(found: Trust) -> dict[str, Any]:
+def _outcome(found: Trust, problem: Problem, samples: int, trained: int) -> TrustOutcome:
     green = None
     if found.green is not None:
         part = found.green
@@ -97,17 +112,25 @@ def _told(found: Trust) -> dict[str, Any]:
             "by_probing": dataclasses.asdict(part.by_probing),
             "advice": str(part.advice or ""),
         }
-    return {
+    told = {
+        "problem": problem.name,
+        "equation": problem.equation,
+        "samples": samples,
+        "trained": trained,
         "families": [dataclasses.asdict(family) for family in found.families],
-        "amplitudes": [{"amplitude": a, **dataclasses.asdict(family)} for a, family in found.amplitudes.items()],
-        "breaking": list(found.breaking),
+        "amplitudes": [{**dataclasses.asdict(family), "amplitude": a} for a, family in found.amplitudes.items()],
+        "breaking": found.breaking,
         "resolved": found.spectrum.resolved,
         "green": green,
         "refusal": found.refusal,
     }
+    made: TrustOutcome = from_plain(
+        TrustOutcome, to_plain(from_plain(TrustOutcome, told))
+    )  # what is not finite is None
+    return made
 
 
-def _write_arrays(folder: Path, found: Trust) -> None:
+def _arrays(found: Trust) -> dict[str, np.ndarray]:
     spectrum = found.spectrum
     arrays = {"numbers": spectrum.numbers, "error": spectrum.error, "solution": spectrum.solution}
     if found.green is not None:
@@ -115,4 +138,4 @@ def _write_arrays(folder: Path, found: Trust) -> None:
         if found.green.advice is not None:
             arrays["weakest"] = found.green.advice.weakest
         arrays["columns"] = np.array(found.green.columns, dtype=np.int64)
-    write_whole(folder / ARRAYS, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    return arrays

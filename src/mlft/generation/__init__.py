@@ -1,12 +1,12 @@
 """Solving what is missing, in parallel and supervised: every sample ends in the store, solved or failed by name."""
 
 import contextlib
+import json
 import pickle
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from mlft.errors import MlftError
@@ -14,9 +14,10 @@ from mlft.generation.lanes import DaskLane, InlineLane, Lane, Pool, ProcessLane,
 from mlft.generation.records import GenerationReport, Inbox, Place, Progress, Request, Supervision, Task
 from mlft.generation.supervise import Quota, Supervisor
 from mlft.generation.work import one_line, solve_batch, solve_packed, solve_to_file
-from mlft.problems import Problem
+from mlft.sources import Source
 from mlft.status import OK
 from mlft.store import SampleStore
+from mlft.store.ledger import canonical
 
 __all__ = [
     "DaskLane",
@@ -35,11 +36,10 @@ __all__ = [
 
 
 def generate(
-    problem: Problem,
+    sources: Mapping[str, Source],
     store: SampleStore,
     *,
     requests: Sequence[Request],
-    seed: int,
     pool: Pool | None = None,
     supervision: Supervision | None = None,
 ) -> GenerationReport:
@@ -49,27 +49,26 @@ def generate(
     generation was interrupted: sample i of a stream on a level is the same, bit for bit. Dearest levels go first.
 
     Args:
-        problem: what to solve.
+        sources: the source of each stream that is asked for.
         store: where samples go, a file a batch, as soon as they come.
         requests: which samples.
-        seed: the root seed of the run.
         pool: where to solve; unless given, one process a core, for this call.
         supervision: time-outs, retries, failures allowed, progress.
 
     Raises:
         GenerationError: if too many samples failed; what was solved is in the store.
         StoreError: if the store cannot be written.
-        ValueError: for a level that the problem has not, or a seed that is not the store's.
+        ValueError: for a level that a source has not, or a source that is not the store's.
     """
     options = supervision or Supervision()
-    _check(problem, store, requests, seed)
+    _check(sources, store, requests)
     quotas = _quotas(store, requests, options.retry_failed)
     done, failed = sum(quota.done for quota in quotas.values()), _failed(quotas.values())
     with contextlib.ExitStack() as stack:
         pool = pool or stack.enter_context(open_pool())
         if options.timeout and any(lane.by_reference for lane in pool.lanes):
             raise ValueError("a time-out cannot be kept in this process: give a pool with at least one worker")
-        call = _Call(problem, seed, store)
+        call = _Call(sources, store)
         supervisor = Supervisor(store, pool, options=options, call=call, quotas=quotas)
         supervisor.run()
     return GenerationReport(
@@ -86,39 +85,46 @@ def generate(
 class _Call:
     """Starts a task in a lane, in the way that the lane takes its arguments and gives its results."""
 
-    problem: Problem
-    seed: int
+    sources: Mapping[str, Source]
     store: SampleStore
+    packed: dict[str, bytes] = field(default_factory=dict)
 
     def __call__(self, lane: Lane, task: Task) -> Future[Any]:
-        named = {"stream": task.stream, "seed": self.seed, "indices": task.indices}
+        named = {"stream": task.stream, "indices": task.indices}
         if lane.by_reference:
-            return lane.submit(solve_batch, self.problem, task.level, **named)
+            return lane.submit(solve_batch, self.sources[task.stream], task.level, **named)
         if lane.by_file:
             inbox = Inbox(str(self.store.scratch), self.store.identity)
-            return lane.submit(solve_to_file, self._packed, inbox, task.level, **named)
-        return lane.submit(solve_packed, self._packed, task.level, **named)
+            return lane.submit(solve_to_file, self._packed(task.stream), inbox, task.level, **named)
+        return lane.submit(solve_packed, self._packed(task.stream), task.level, **named)
 
-    @cached_property
-    def _packed(self) -> bytes:
-        from loky import wrap_non_picklable_objects
-
-        try:
-            return pickle.dumps(wrap_non_picklable_objects(self.problem, keep_wrapper=False))
-        except (TypeError, AttributeError, pickle.PicklingError) as error:
-            raise MlftError(
-                f"the problem {self.problem.name!r} cannot be sent to a worker ({one_line(error)}): make what it holds "
-                "picklable, or solve in this process with 0 workers"
-            ) from error
+    def _packed(self, stream: str) -> bytes:
+        if stream not in self.packed:
+            self.packed[stream] = _pickled(self.sources[stream])
+        return self.packed[stream]
 
 
-def _check(problem: Problem, store: SampleStore, requests: Sequence[Request], seed: int) -> None:
-    levels = len(problem.hierarchy)
+def _pickled(source: Source) -> bytes:
+    from loky import wrap_non_picklable_objects
+
+    try:
+        return pickle.dumps(wrap_non_picklable_objects(source, keep_wrapper=False))
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise MlftError(
+            f"the problem {source.identity.get('problem')!r} cannot be sent to a worker ({one_line(error)}): make what "
+            "it holds picklable, or solve in this process with 0 workers"
+        ) from error
+
+
+def _check(sources: Mapping[str, Source], store: SampleStore, requests: Sequence[Request]) -> None:
     for request in requests:
+        source = sources[request.stream]
+        levels = len(source.hierarchy)
         if request.level >= levels:
-            raise ValueError(f"problem {problem.name!r} has levels 0 to {levels - 1}, got {request}")
-    if store.identity.get("seed", seed) != seed:
-        raise ValueError(f"the store holds samples of seed {store.identity['seed']}, got seed {seed}")
+            raise ValueError(f"stream {request.stream!r} has levels 0 to {levels - 1}, got {request}")
+        for name, value in json.loads(canonical(source.identity)).items():
+            if store.identity.get(name, value) != value:
+                raise ValueError(f"the store holds samples of {name} {store.identity[name]}, got {name} {value}")
 
 
 def _quotas(store: SampleStore, requests: Sequence[Request], retry_failed: bool) -> dict[Place, Quota]:

@@ -239,8 +239,8 @@ class Supervisor:
             raise GenerationError(
                 f"{failed} of {attempted} samples of stream {place[0]!r} on level {place[1]} failed, more than "
                 f"max_failure_rate = {allowed:g} allows; most often {status!r} ({times} times), for example "
-                f"{quota.example or status}. What was solved is stored: repair the solver and ask with retry_failed, "
-                "or allow more",
+                f"{quota.example or status}. What was solved is stored: repair the solver and ask again with "
+                "--retry-failed, or allow more",
                 failed=failed,
                 attempted=attempted,
             )

@@ -1,4 +1,4 @@
-"""What a worker does: draw, evaluate, solve, and give every sample a named status."""
+"""What a worker does: make the inputs of a source, solve them, and give every sample a named status."""
 
 import pickle
 import time
@@ -7,12 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mlft.generation.records import Inbox
 from mlft.grids import Grid
-from mlft.problems import Problem, Solved
-from mlft.seeds import generator
+from mlft.problems import Solved
+from mlft.sources import Source
 from mlft.status import NOT_FINITE, OK, RAISED, WRONG_SHAPE
 from mlft.store import Batch
 from mlft.store.files import write_parcel
@@ -20,11 +19,12 @@ from mlft.store.files import write_parcel
 Array = np.ndarray
 
 
-def solve_batch(problem: Problem, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> Batch:
-    """Return some samples of a stream on a level, each solved or failed by name.
+def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[int]) -> Batch:
+    """Return some samples of a source on a level, each solved or failed by name, under the name of its stream.
 
-    Sample i is drawn from its own stream (seed, stream, i), so it is the same on every level, in every batch, on
-    every worker. Its seconds are the wall time of draw, evaluation and solve, divided evenly over the batch.
+    A sample is the same on every level, in every batch, on every worker. Its seconds are the wall time of input and
+    solve, divided evenly over the batch. Its input is not a part of the batch: inputs are kept once a draw, in a stream
+    of their own (`mlft.sources.Inputs`), not once a level.
 
     Beside the problem's own failures: "not-finite", "wrong-shape" (arrays, statuses or scalars of another shape than
     the level's), and "raised-<exception>"; after an exception the batch is solved sample by sample, so that only the
@@ -32,16 +32,14 @@ def solve_batch(problem: Problem, level: int, *, stream: str, seed: int, indices
     """
     started = time.perf_counter()
     try:
-        inputs, solved, solutions = _solve(
-            problem, problem.hierarchy[level], [generator(seed, stream, i) for i in indices]
-        )
+        inputs, solved, solutions = _solve(source, level, indices)
     except Exception as error:  # whatever a solver raises is a failure of its samples, and has a name
         if len(indices) > 1:
-            return join([solve_batch(problem, level, stream=stream, seed=seed, indices=[i]) for i in indices])
+            return join([solve_batch(source, level, stream=stream, indices=[i]) for i in indices])
         name, seconds = RAISED + type(error).__name__, time.perf_counter() - started
         return failure(stream, level, indices, status=name, seconds=seconds, note=one_line(error))
     seconds = (time.perf_counter() - started) / len(indices)
-    wrong = _wrong_shape(inputs, solved, solutions, problem.hierarchy[level])
+    wrong = _wrong_shape(inputs, solved, solutions, source.hierarchy[level])
     if wrong:
         return failure(stream, level, indices, status=WRONG_SHAPE, seconds=seconds, note=wrong)
     status = _statuses(solved, solutions)
@@ -51,25 +49,25 @@ def solve_batch(problem: Problem, level: int, *, stream: str, seed: int, indices
         level=level,
         indices=tuple(indices),
         status=status,
-        inputs=inputs[keep],
+        inputs=inputs[keep, :0],
         solutions=solutions[keep],
         seconds=(seconds,) * len(indices),
         scalars={name: np.asarray(values, dtype=np.float64)[keep] for name, values in solved.scalars.items()},
     )
 
 
-def solve_packed(packed: bytes, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> Batch:
-    """Return `solve_batch` of a pickled problem, unpickled once a worker, so that what it caches stays."""
-    return solve_batch(_unpacked(packed), level, stream=stream, seed=seed, indices=indices)
+def solve_packed(packed: bytes, level: int, *, stream: str, indices: Sequence[int]) -> Batch:
+    """Return `solve_batch` of a pickled source, unpickled once a worker, so that what it caches stays."""
+    return solve_batch(_unpacked(packed), level, stream=stream, indices=indices)
 
 
-def solve_to_file(packed: bytes, inbox: Inbox, level: int, *, stream: str, seed: int, indices: Sequence[int]) -> str:
+def solve_to_file(packed: bytes, inbox: Inbox, level: int, *, stream: str, indices: Sequence[int]) -> str:
     """Write `solve_packed` to a sample file in a folder, flushed and ready for the store; return its path.
 
     So the arrays are hashed and written by the workers, not by the one driver. And the pipe of the process carries
     the path alone: a worker killed in the middle of a long message leaves the reader waiting for its end for ever.
     """
-    batch = solve_packed(packed, level, stream=stream, seed=seed, indices=indices)
+    batch = solve_packed(packed, level, stream=stream, indices=indices)
     return str(write_parcel(batch, inbox.identity, Path(inbox.folder)))
 
 
@@ -101,16 +99,15 @@ def one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-@lru_cache(maxsize=4)
-def _unpacked(packed: bytes) -> Problem:
-    problem: Problem = pickle.loads(packed)
-    return problem
+@lru_cache(maxsize=8)
+def _unpacked(packed: bytes) -> Source:
+    source: Source = pickle.loads(packed)
+    return source
 
 
-def _solve(problem: Problem, grid: Grid, streams: Sequence[torch.Generator]) -> tuple[Array, Solved, Array]:
-    draws = np.concatenate([problem.draw(1, stream) for stream in streams])
-    inputs = np.asarray(problem.evaluate(draws, grid), dtype=np.float64)
-    solved = problem.solve(inputs, grid)
+def _solve(source: Source, level: int, indices: Sequence[int]) -> tuple[Array, Solved, Array]:
+    inputs = source.inputs(level, indices)
+    solved = source.solve(inputs, level, indices)
     if np.iscomplexobj(solved.solutions):
         raise TypeError("the solutions are complex: give the real and the imaginary part as two channels")
     return inputs, solved, np.asarray(solved.solutions, dtype=np.float64)

@@ -1,23 +1,48 @@
 """How many samples to solve on which grid: arithmetic on costs and error curves, and nothing else."""
 
 from mlft.planning.allocate import allocate, predict
-from mlft.planning.plan import Curve, Pair, Plan, from_facts
+from mlft.planning.curve import ErrorCurve, LevelError
+from mlft.planning.gaps import Gap, Labelled, coupled, relative, scale_of
+from mlft.planning.outlook import PASSES, Outlook, learnability
+from mlft.planning.pilot import Pilot, pilot_counts, pilot_of
+from mlft.planning.plan import Curve, Levels, Pair, Plan, from_facts
+from mlft.planning.planner import ByRule, ByVariances, Given, Optimal, Planner, Terms
 from mlft.planning.rates import Rate, Rates, rates
-from mlft.planning.rules import by_rule, equal_cost, given, mlmc, single_level
+from mlft.planning.rules import equal_cost, finest_only, given, mlmc, single_level
 
 __all__ = [
+    "PASSES",
+    "ByRule",
+    "ByVariances",
     "Curve",
+    "ErrorCurve",
+    "Gap",
+    "Given",
+    "Labelled",
+    "LevelError",
+    "Levels",
+    "Optimal",
+    "Outlook",
     "Pair",
+    "Pilot",
     "Plan",
+    "Planner",
     "Rate",
     "Rates",
+    "Terms",
     "allocate",
-    "by_rule",
+    "coupled",
     "equal_cost",
+    "finest_only",
     "from_facts",
     "given",
+    "learnability",
     "mlmc",
+    "pilot_counts",
+    "pilot_of",
     "predict",
     "rates",
+    "relative",
+    "scale_of",
     "single_level",
 ]

@@ -1,9 +1,8 @@
 """Rules that need no error estimate, or only variances: equal cost, single levels, Multi-Level Monte Carlo's."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from mlft.errors import unknown_name
 from mlft.planning.plan import Plan, check, fit
 
 
@@ -94,24 +93,13 @@ def given(samples: Sequence[int], costs: Sequence[float], budget: float) -> Plan
     return Plan(tuple(samples), tuple(costs), budget, "given", "samples given by the user")
 
 
-def by_rule(rule: str, costs: Sequence[float], budget: float, *, least: int = 1) -> Plan:
-    """Return the plan of a rule that needs no estimates: "equal-cost", "finest-only" or "single-level:<l>".
+def finest_only(costs: Sequence[float], budget: float, *, least: int = 1) -> Plan:
+    """Return the plan that spends everything on the finest level.
 
     Raises:
-        ConfigError: for an unknown rule.
-        ValueError: for a level that does not exist.
-        BudgetError: if the budget is too small.
+        BudgetError: if the budget does not buy `least` samples there.
     """
-    name, _, argument = rule.partition(":")
-    rules: dict[str, Callable[[], Plan]] = {
-        "equal-cost": lambda: equal_cost(costs, budget, least=least),
-        "finest-only": lambda: single_level(costs, budget, len(costs) - 1, least=least),
-        "single-level:<l>": lambda: single_level(costs, budget, _level(argument), least=least),
-    }
-    listed = "single-level:<l>" if name == "single-level" else rule
-    if listed not in rules:
-        raise unknown_name("planning rule", rule, list(rules))
-    return rules[listed]()
+    return single_level(costs, budget, len(costs) - 1, least=least)
 
 
 def _shared(
@@ -157,9 +145,3 @@ def _within(samples: list[int], costs: Sequence[float], budget: float, least: Se
 
 def _count(n: int) -> str:
     return "one sample" if n == 1 else f"{n} samples"
-
-
-def _level(argument: str) -> int:
-    if not argument.isdecimal():
-        raise ValueError(f"single-level needs the number of a level, as in single-level:0, got {argument!r}")
-    return int(argument)

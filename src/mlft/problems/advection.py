@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family, with_other
+from mlft.problems.solved import Solved, blanked, judged
 from mlft.solvers.advection import advect
 
 Array = np.ndarray
@@ -54,9 +55,9 @@ class Advection(Problem):
     cost_exponent = 2.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=2, levels=1, boxes=1)
-        check_numbers(self, time=-math.inf)
-        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,)), self.levels))
+        checks.integers(self, cells=2, levels=1, boxes=1)
+        checks.numbers(self, time=-math.inf)
+        settle(self, Grid((self.cells,)), self.levels)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (c, l, w), `boxes` of each."""
@@ -79,10 +80,8 @@ class Advection(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
-        states = advect(inputs[:, 0], shift=self.time / grid.spacing[0])
-        states[~np.isfinite(inputs[:, 0]).all(axis=1)] = np.nan
-        return Solved(states[:, None], statuses(states[:, None]))
+        checks.inputs(self, inputs, grid)
+        return judged(advect(blanked(inputs)[:, 0], shift=self.time / grid.spacing[0])[:, None])
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
         """Return exact cell averages on the finest grid.
@@ -99,8 +98,7 @@ class Advection(Problem):
         return with_other(super().families(), "waves", lambda draws: (draws[:, : self.boxes] @ waves)[:, None])
 
     def _boxes(self, draws: Array, grid: Grid, time: float) -> Array:
-        check_draws(self, draws, 3 * self.boxes)
-        check_grid(self, grid)
+        checks.draws(self, draws, 3 * self.boxes, grid)
         heights, starts, widths = np.split(draws, 3, axis=1)
         faces = np.arange(grid.cells[0] + 1) / grid.cells[0]
         fields = np.zeros((len(draws), *grid.shape))

@@ -2,35 +2,18 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, Hierarchy, refine, restrict
+from mlft.grids import Grid, Hierarchy, hierarchy, refine, restrict
 from mlft.problems.families import Family, of_coefficients, of_fields
-from mlft.status import NOT_CONVERGED, NOT_FINITE, OK
+from mlft.problems.solved import Solved
+from mlft.status import OK
 
 Array = np.ndarray
-
-
-@final
-@dataclass(frozen=True)
-class Solved:
-    """Solutions of one batch on one grid, and how each solve ended.
-
-    Attributes:
-        solutions: the solutions, (n, channels, *grid); rows whose status is not "ok" hold anything.
-        status: a name per sample, "ok" or a named failure such as "not-converged".
-        scalars: further numbers per sample, such as the energy of a ground state or the iterations it took.
-    """
-
-    solutions: Float[Array, "n c *grid"]
-    status: tuple[str, ...]
-    scalars: dict[str, Float[Array, " n"]] = field(default_factory=dict)
 
 
 class Problem(ABC):
@@ -97,11 +80,7 @@ class Problem(ABC):
         Raises:
             ValueError: if the solver fails on the refined grid.
         """
-        grid = refine(self.finest)
-        solved = self.solve(self.evaluate(draws, grid), grid)
-        if set(solved.status) - {OK}:
-            raise ValueError(f"the reference solve of {self.name} on {grid} failed: {sorted(set(solved.status))}")
-        return restrict(solved.solutions, to=self.finest)
+        return refined(self, draws, 2)
 
     def families(self) -> dict[str, Family]:
         """Return laws of inputs near the one that is drawn, by name: functions of draws to inputs on the finest grid.
@@ -124,64 +103,37 @@ class Problem(ABC):
         return amplitude * self.evaluate(draws, self.finest)
 
 
-@final
-@dataclass(frozen=True)
-class FunctionProblem(Problem):
-    """A problem made of your own functions: the adapter for a solver that is not of this package.
+def settle(problem: Problem, finest: Grid, levels: int, *, coarsest: int = 2, **derived: float) -> None:
+    """Set what follows from a problem's options: its hierarchy of `levels` grids of ratio 2, and other attributes.
 
-    Attributes:
-        name: any name; it goes into the run's record.
-        hierarchy: the grids, coarsest first, e.g. `mlft.hierarchy(mlft.Grid((256,)), 4)`.
-        draw_function: (n, generator) → (n, k) array of coefficients.
-        evaluate_function: (draws, grid) → (n, channels, *grid) array, the same functions on every grid.
-        solve_function: (inputs, grid) → (n, channels, *grid) array; a sample with a value that is not finite fails
-            by name; it may also return a `Solved` with a status per sample.
-        cost_exponent: γ of the cost table; give `cost_table` instead to state prices that are no power law.
-        order: order of accuracy of the solver.
-        equation: one line for the report.
-        cost_table: price of one sample on each level, in solves of the finest grid.
+    Args:
+        problem: one whose options have been checked.
+        finest: the finest grid.
+        levels: how many grids.
+        coarsest: cells a side that the coarsest grid must keep.
+        derived: attributes, such as `order`, by name.
+
+    Raises:
+        ValueError: for too few cells, or cells that cannot be halved so often.
     """
-
-    name: str
-    hierarchy: Hierarchy
-    draw_function: Callable[[int, torch.Generator], Array]
-    evaluate_function: Callable[[Array, Grid], Array]
-    solve_function: Callable[[Array, Grid], Array | Solved]
-    cost_exponent: float
-    order: float = 2.0
-    equation: str = "(yours)"
-    cost_table: tuple[float, ...] = ()
-    has_reference: ClassVar[bool] = False
-
-    def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
-        """Return `draw_function(n, generator)` as float64."""
-        return np.asarray(self.draw_function(n, generator), dtype=np.float64)
-
-    def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n c *grid"]:
-        """Return `evaluate_function(draws, grid)` as float64."""
-        return np.asarray(self.evaluate_function(draws, grid), dtype=np.float64)
-
-    def solve(self, inputs: Float[Array, "n c *grid"], grid: Grid) -> Solved:
-        """Return `solve_function(inputs, grid)`, with the status "not-finite" where a value is not finite."""
-        solved = self.solve_function(inputs, grid)
-        if isinstance(solved, Solved):
-            return solved
-        solutions = np.asarray(solved, dtype=np.float64)
-        return Solved(solutions, statuses(solutions))
-
-    @property
-    def costs(self) -> tuple[float, ...]:
-        """The stated price of one sample on each level, in solves of the finest grid."""
-        return self.cost_table or super().costs
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The grids and the prices: functions cannot be compared, their effect on the first samples is."""
-        return {"grids": [str(grid) for grid in self.hierarchy], "costs": list(self.costs)}
+    needed = coarsest * 2 ** (levels - 1)
+    if min(finest.cells) < needed:
+        raise ValueError(
+            f"{levels} levels of {problem.name} need {needed} cells a side, so {coarsest} on the coarsest; "
+            f"got {min(finest.cells)}"
+        )
+    for attribute, value in {"hierarchy": hierarchy(finest, levels), **derived}.items():
+        object.__setattr__(problem, attribute, value)  # a frozen record's own way, at its birth
 
 
-def statuses(solutions: Float[Array, "n c *grid"], converged: Array | None = None) -> tuple[str, ...]:
-    """Return a status per sample: "not-finite", else "not-converged" where `converged` is false, else "ok"."""
-    finite = np.isfinite(solutions.reshape(len(solutions), -1)).all(axis=1)
-    done = np.ones(len(solutions), dtype=bool) if converged is None else converged
-    return tuple(NOT_FINITE if not f else OK if c else NOT_CONVERGED for f, c in zip(finite, done, strict=True))
+def refined(problem: Problem, draws: Float[Array, "n k"], ratio: int) -> Float[Array, "n c *grid"]:
+    """Return the solutions on the grid `ratio` times as fine as the finest, restricted to the finest.
+
+    Raises:
+        ValueError: if the solver fails there.
+    """
+    grid = refine(problem.finest, ratio)
+    solved = problem.solve(problem.evaluate(draws, grid), grid)
+    if set(solved.status) - {OK}:
+        raise ValueError(f"the reference solve of {problem.name} on {grid} failed: {sorted(set(solved.status))}")
+    return restrict(solved.solutions, to=problem.finest)

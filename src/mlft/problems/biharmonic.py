@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems import spaces
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_choice, check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.grids import Grid
+from mlft.problems import checks, spaces
+from mlft.problems.base import Problem, settle
+from mlft.problems.solved import Solved, blanked, judged
 from mlft.solvers.poisson import biharmonic_1d
 
 Array = np.ndarray
@@ -56,18 +56,12 @@ class Biharmonic(Problem):
     cost_exponent = 1.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=4, levels=1, degree=1)
-        check_numbers(self, stiffness=0)
-        check_choice(self, "ends", ("clamped", "supported"))
-        check_choice(self, "space", spaces.SPACES)
+        checks.integers(self, cells=4, levels=1, degree=1)
+        checks.numbers(self, stiffness=0)
+        checks.choices(self, ends=("clamped", "supported"), space=spaces.SPACES)
         if self.space == "poly" and self.degree > 12:
             raise ValueError(f"degree of biharmonic with polynomials must be at most 12, got {self.degree}")
-        if self.cells < 2 ** (self.levels + 1):
-            raise ValueError(
-                f"{self.levels} levels of biharmonic need 2**(levels + 1) cells, so 4 on the coarsest; got {self.cells}"
-            )
-        finest = Grid((self.cells,), centring="nodal", periodic=False)
-        object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
+        settle(self, Grid((self.cells,), centring="nodal", periodic=False), self.levels, coarsest=4)
 
     @property
     def width(self) -> int:
@@ -84,8 +78,7 @@ class Biharmonic(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, self.width)
-        check_grid(self, grid)
+        checks.draws(self, draws, self.width, grid)
         return spaces.combine(draws, spaces.antiderivatives(self.space, self.degree, grid.points[0], 0))[:, None]
 
     def solve(self, inputs: Float[Array, "n 1 points"], grid: Grid) -> Solved:
@@ -94,11 +87,9 @@ class Biharmonic(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
-        loads, clamped = inputs[:, 0] / self.stiffness, self.ends == "clamped"
-        loads[~np.isfinite(inputs).all(axis=(1, 2))] = np.nan  # also where f is not read
-        fields = biharmonic_1d(loads, spacing=grid.spacing[0], clamped=clamped)
-        return Solved(fields[:, None], statuses(fields[:, None]))
+        checks.inputs(self, inputs, grid)
+        loads = blanked(inputs)[:, 0] / self.stiffness
+        return judged(biharmonic_1d(loads, spacing=grid.spacing[0], clamped=self.ends == "clamped")[:, None])
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 points"]:
         """Return the exact solutions on the finest grid.
@@ -114,8 +105,7 @@ class Biharmonic(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, self.width)
-        check_grid(self, grid)
+        checks.draws(self, draws, self.width, grid)
         (x,), ends = grid.points, np.array([0.0, 1.0])
         derivative = 1 if self.ends == "clamped" else 2
         values = spaces.antiderivatives(self.space, self.degree, ends, 4)

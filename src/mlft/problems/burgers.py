@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family
+from mlft.problems.solved import Solved, judged
 from mlft.solvers import burgers
 from mlft.solvers.advection import cole_hopf, march_viscous
 
@@ -65,24 +67,12 @@ class Burgers(Problem):
     order = 2.0
 
     def __post_init__(self) -> None:
-        for option in ("cells", "levels", "modes"):
-            value = getattr(self, option)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{option} of burgers must be a positive integer, got {value!r}")
-        if not (0 < self.time < math.inf):
-            raise ValueError(f"time of burgers must be positive and finite, got {self.time!r}")
-        if not (0 <= self.decay < math.inf):
-            raise ValueError(f"decay of burgers must be 0 or more, and finite, got {self.decay!r}")
-        if not (0 <= self.viscosity < math.inf):
-            raise ValueError(f"viscosity of burgers must be 0 or more, and finite, got {self.viscosity!r}")
-        if self.cells < 2 ** (self.levels + 1):
-            raise ValueError(
-                f"{self.levels} levels of burgers need 2**(levels + 1) cells, so 4 on the coarsest; got {self.cells}"
-            )
-        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,)), self.levels))
+        checks.integers(self, cells=4, levels=1, modes=1)
+        checks.numbers(self, time=0)
+        checks.between(self, decay=(0, math.inf), viscosity=(0, math.inf))
         # a step is h / 2|u|, or 1 / (2|u|/h + 4ν/h²): at |u| = 1, cells² + 2ν cells³ operations
         first, last = ((n**2 + 2 * self.viscosity * n**3) for n in (self.cells / 4, self.cells))
-        object.__setattr__(self, "cost_exponent", math.log(last / first, 4))
+        settle(self, Grid((self.cells,)), self.levels, coarsest=4, cost_exponent=math.log(last / first, 4))
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (a_1 … a_modes, b_1 … b_modes)."""
@@ -93,10 +83,9 @@ class Burgers(Problem):
         """Return exact cell averages, sinc(kh) Σ_k a_k cos 2πkx + b_k sin 2πkx at the cell centres.
 
         Raises:
-            ValueError: draws of another width, or a grid that is not of periodic cells of the unit interval.
+            ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        self._check_draws(draws)
-        _check_grid(grid)
+        checks.draws(self, draws, 2 * self.modes, grid)
         (x,), fields = grid.points, np.zeros((len(draws), *grid.shape))
         for k in range(1, self.modes + 1):  # in this order, element by element: no sample sees its batch
             mean = np.sinc(k / grid.cells[0])
@@ -108,11 +97,9 @@ class Burgers(Problem):
         """Return the states at `time`, with the scalar "steps".
 
         Raises:
-            ValueError: inputs that are not on the grid, or a grid that is not of periodic cells of the unit interval.
+            ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        _check_grid(grid)
-        if inputs.shape[1:] != (1, *grid.shape):
-            raise ValueError(f"inputs of burgers on {grid} have shape (n, 1, {grid}), got {inputs.shape}")
+        checks.inputs(self, inputs, grid)
         limit = STEPS_PER_CELL * grid.cells[0]
         width, rows = grid.spacing[0], inputs[:, 0]
         if self.viscosity > 0:
@@ -122,7 +109,7 @@ class Burgers(Problem):
             )
         else:
             states, steps, done = burgers.march(rows, width=width, time=self.time, step_limit=limit)
-        return Solved(states[:, None], statuses(states[:, None], done), {"steps": steps.astype(np.float64)})
+        return judged(states[:, None], done, steps=steps)
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
         """Return the exact cell averages on the finest grid, by the formula of Lax and Oleinik, or of Cole and Hopf.
@@ -130,9 +117,7 @@ class Burgers(Problem):
         Raises:
             ValueError: draws of another width, or not finite.
         """
-        self._check_draws(draws)
-        if not np.isfinite(draws).all():
-            raise ValueError("the reference of burgers needs finite draws, got some that are not")
+        checks.draws(self, draws, 2 * self.modes)
         cosines, sines = draws[:, : self.modes], draws[:, self.modes :]
         if self.viscosity > 0:
             return cole_hopf(cosines, sines, cells=self.cells, time=self.time, viscosity=self.viscosity)[:, None]
@@ -157,12 +142,3 @@ class Burgers(Problem):
     def _sizes(self, decay: float) -> Float[Array, " modes"]:
         sizes = np.arange(1, self.modes + 1.0) ** -decay
         return sizes / math.sqrt(float(np.sum(sizes**2)))
-
-    def _check_draws(self, draws: Array) -> None:
-        if draws.ndim != 2 or draws.shape[1] != 2 * self.modes:
-            raise ValueError(f"draws of burgers have shape (n, {2 * self.modes}), got {draws.shape}")
-
-
-def _check_grid(grid: Grid) -> None:
-    if grid.dimension != 1 or grid.lengths != (1.0,) or grid.centring != "cell" or not grid.periodic:
-        raise ValueError(f"burgers lives on periodic cells of the unit interval, got {grid!r}")

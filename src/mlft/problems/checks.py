@@ -11,7 +11,7 @@ from mlft.problems.base import Problem
 Array = np.ndarray
 
 
-def check_integers(problem: Problem, **least: int) -> None:
+def integers(problem: Problem, **least: int) -> None:
     """Refuse options that are not integers of at least the stated bounds.
 
     Raises:
@@ -23,7 +23,7 @@ def check_integers(problem: Problem, **least: int) -> None:
             raise ValueError(f"{option} of {problem.name} must be an integer of at least {bound}, got {value!r}")
 
 
-def check_numbers(problem: Problem, **above: float) -> None:
+def numbers(problem: Problem, **above: float) -> None:
     """Refuse options that are not finite numbers above the stated bounds.
 
     Raises:
@@ -35,29 +35,32 @@ def check_numbers(problem: Problem, **above: float) -> None:
             raise ValueError(f"{option} of {problem.name} must be finite and above {bound:g}, got {value!r}")
 
 
-def check_between(problem: Problem, option: str, low: float, high: float) -> None:
-    """Refuse an option outside [low, high).
+def between(problem: Problem, **ranges: tuple[float, float]) -> None:
+    """Refuse options outside [low, high).
 
     Raises:
         ValueError: naming the option, its value and the bounds.
     """
-    value = getattr(problem, option)
-    if not low <= value < high:
-        raise ValueError(f"{option} of {problem.name} must be at least {low:g} and below {high:g}, got {value!r}")
+    for option, (low, high) in ranges.items():
+        value = getattr(problem, option)
+        if not low <= value < high:
+            top = f"below {high:g}" if high < math.inf else "finite"
+            raise ValueError(f"{option} of {problem.name} must be at least {low:g} and {top}, got {value!r}")
 
 
-def check_choice(problem: Problem, option: str, offered: Sequence[object]) -> None:
-    """Refuse an option that is none of the values offered.
+def choices(problem: Problem, **offered: Sequence[object]) -> None:
+    """Refuse options that are none of the values offered.
 
     Raises:
         ValueError: naming the option, its value and the values offered.
     """
-    value = getattr(problem, option)
-    if value not in offered:
-        raise ValueError(f"{option} of {problem.name} is one of {', '.join(map(str, offered))}; got {value!r}")
+    for option, values in offered.items():
+        value = getattr(problem, option)
+        if value not in values:
+            raise ValueError(f"{option} of {problem.name} is one of {', '.join(map(str, values))}; got {value!r}")
 
 
-def check_grid(problem: Problem, grid: Grid) -> None:
+def on_grid(problem: Problem, grid: Grid) -> None:
     """Refuse a grid that is not of the kind of the problem's hierarchy: same box and centring, cells in proportion.
 
     Raises:
@@ -75,35 +78,37 @@ def check_grid(problem: Problem, grid: Grid) -> None:
         )
 
 
-def check_draws(problem: Problem, draws: Array, width: int) -> None:
-    """Refuse draws that are not rows of `width` finite numbers.
+def draws(problem: Problem, given: Array, width: int, grid: Grid | None = None) -> None:
+    """Refuse draws that are not rows of `width` finite numbers, and a grid to evaluate them on of another kind.
 
     Raises:
-        ValueError: saying the shape that was got.
+        ValueError: saying the shape that was got, or what the problem lives on.
     """
-    if draws.ndim != 2 or draws.shape[1] != width:
-        raise ValueError(f"draws of {problem.name} have shape (n, {width}), got {draws.shape}")
-    if not np.isfinite(draws).all():
+    if given.ndim != 2 or given.shape[1] != width:
+        raise ValueError(f"draws of {problem.name} have shape (n, {width}), got {given.shape}")
+    if not np.isfinite(given).all():
         raise ValueError(f"draws of {problem.name} must be finite, got some that are not")
+    if grid is not None:
+        on_grid(problem, grid)
 
 
-def check_inputs(problem: Problem, inputs: Array, grid: Grid, channels: int = 1) -> None:
+def inputs(problem: Problem, given: Array, grid: Grid, channels: int = 1) -> None:
     """Refuse inputs that do not lie on a grid of the problem.
 
     Raises:
         ValueError: saying the shape that was got.
     """
-    check_grid(problem, grid)
-    if inputs.shape[1:] != (channels, *grid.shape):
+    on_grid(problem, grid)
+    if given.shape[1:] != (channels, *grid.shape):
         shape = ", ".join(map(str, (channels, *grid.shape)))
-        raise ValueError(f"inputs of {problem.name} on {grid} have shape (n, {shape}), got {inputs.shape}")
+        raise ValueError(f"inputs of {problem.name} on {grid} have shape (n, {shape}), got {given.shape}")
 
 
-def check_above(problem: Problem, inputs: Array, bound: float, what: str) -> None:
+def above(problem: Problem, given: Array, bound: float, what: str) -> None:
     """Refuse inputs with a value that is not above a bound (one that is not a number passes: it fails by name).
 
     Raises:
         ValueError: saying the least value that was got.
     """
-    if (inputs <= bound).any():
-        raise ValueError(f"{what} of {problem.name} must be above {bound:g} everywhere, got {np.nanmin(inputs):.6g}")
+    if (given <= bound).any():
+        raise ValueError(f"{what} of {problem.name} must be above {bound:g} everywhere, got {np.nanmin(given):.6g}")

@@ -10,9 +10,11 @@ import torch
 from jaxtyping import Float
 from scipy.fft import dctn
 
-from mlft.grids import Grid, hierarchy, prolong, restrict
-from mlft.problems.base import Problem, Solved, statuses
+from mlft.grids import Grid, prolong, restrict
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family
+from mlft.problems.solved import Solved, judged
 from mlft.solvers.multigrid import solve_elliptic
 
 Array = np.ndarray
@@ -99,22 +101,15 @@ class Darcy(Problem):
     cost_exponent = 2.0
 
     def __post_init__(self) -> None:
-        for option, least in (("cells", 2), ("levels", 1), ("modes", 2), ("iteration_limit", 1), ("channels", 1)):
-            value = getattr(self, option)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{option} of darcy must be an integer of at least {least}, got {value!r}")
-        for option, bound in (("contrast", 1), ("correlation_length", 0), ("smoothness", 0), ("source", -math.inf)):
-            if not bound < getattr(self, option) < math.inf:
-                raise ValueError(f"{option} of darcy must be finite and above {bound}, got {getattr(self, option)!r}")
-        if self.field not in FIELDS:
-            raise ValueError(f"the field of darcy is one of {', '.join(FIELDS)}; got {self.field!r}")
+        checks.integers(self, cells=2, levels=1, modes=2, iteration_limit=1, channels=1)
+        checks.numbers(self, contrast=1, correlation_length=0, smoothness=0, source=-math.inf)
+        checks.choices(self, field=FIELDS)
         if self.modes > self.cells:
             raise ValueError(
                 f"{self.cells} cells a side carry at most {self.cells} modes of darcy, got {self.modes}: "
                 f"ask for fewer modes or more cells"
             )
-        finest = Grid((self.cells, self.cells), periodic=False)
-        object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
+        settle(self, Grid((self.cells, self.cells), periodic=False), self.levels)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows c_k: k = (0, 1), (0, 2) …, (1, 0), (1, 1) …, or (c, A, f, φ, w) of the channels.
@@ -134,12 +129,7 @@ class Darcy(Problem):
             ValueError: draws of another width or not finite, or a grid whose cells are not those of the finest times a
                 power of 2.
         """
-        _check_grid(grid)
-        width = 5 * self.channels if self.field == "channels" else self.modes**2 - 1
-        if draws.shape[1:] != (width,):
-            raise ValueError(f"draws of darcy have shape (n, {width}), got {draws.shape}")
-        if not np.isfinite(draws).all():
-            raise ValueError("draws of darcy must be finite, got some that are not")
+        checks.draws(self, draws, 5 * self.channels if self.field == "channels" else self.modes**2 - 1, grid)
         fields = np.empty((len(draws), 1, *self.finest.shape))
         for i, coefficients in enumerate(draws):
             fields[i, 0] = self._conductivity(coefficients)
@@ -151,18 +141,12 @@ class Darcy(Problem):
         """Return the pressures, with the scalars "iterations" and "residual" (relative, of the solution returned).
 
         Raises:
-            ValueError: inputs that are not on the grid or not positive, or a grid that is not of bounded square cells
-                of the unit square.
+            ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        _check_grid(grid)
-        if inputs.shape[1:] != (1, *grid.shape):
-            raise ValueError(f"inputs of darcy on {grid} have shape (n, 1, {grid}), got {inputs.shape}")
-        source = np.full((1, *grid.shape), self.source)
-        h = grid.spacing
-        solved = solve_elliptic(inputs[:, 0], source, spacing=(h[0], h[1]), limit=self.iteration_limit)
-        pressures = solved.solutions[:, None]
-        scalars = {"iterations": solved.iterations.astype(np.float64), "residual": solved.residuals}
-        return Solved(pressures, statuses(pressures, solved.converged), scalars)
+        checks.inputs(self, inputs, grid)
+        source, (h, k) = np.full((1, *grid.shape), self.source), grid.spacing
+        found = solve_elliptic(inputs[:, 0], source, spacing=(h, k), limit=self.iteration_limit)
+        return judged(found.solutions[:, None], found.converged, iterations=found.iterations, residual=found.residuals)
 
     def families(self) -> dict[str, Family]:
         """Return conductivities of another smoothness or contrast, doubled ones, and those of the other field.
@@ -227,9 +211,3 @@ class Darcy(Problem):
         if self.field == "two-phase":
             return np.where(gaussian >= 0, self.contrast**0.5, self.contrast**-0.5)
         return np.exp(math.log(self.contrast) / (2 * _NORMAL_QUANTILE) * gaussian)
-
-
-def _check_grid(grid: Grid) -> None:
-    square = grid.dimension == 2 and grid.lengths == (1.0, 1.0) and grid.cells[0] == grid.cells[-1]
-    if not square or grid.centring != "cell" or grid.periodic:
-        raise ValueError(f"darcy lives on bounded square cells of the unit square, got {grid!r}")

@@ -8,17 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import (
-    check_above,
-    check_between,
-    check_draws,
-    check_grid,
-    check_inputs,
-    check_integers,
-    check_numbers,
-)
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
+from mlft.problems.solved import Solved, blanked, judged
 from mlft.solvers.layered import solve_layered
 
 Array = np.ndarray
@@ -72,11 +65,10 @@ class Elliptic1d(Problem):
     cost_exponent = 1.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=2, levels=1, modes=1)
-        check_numbers(self, epsilon=0, source=-math.inf)
-        check_between(self, "ripple", 0, 1)
-        check_between(self, "contrast", 0, 1)
-        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,), periodic=False), self.levels))
+        checks.integers(self, cells=2, levels=1, modes=1)
+        checks.numbers(self, epsilon=0, source=-math.inf)
+        checks.between(self, ripple=(0, 1), contrast=(0, 1))
+        settle(self, Grid((self.cells,), periodic=False), self.levels)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (c_1 … c_modes, φ/2π)."""
@@ -90,8 +82,7 @@ class Elliptic1d(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, self.modes + 1)
-        check_grid(self, grid)
+        checks.draws(self, draws, self.modes + 1, grid)
         (x,), (h,), sizes = grid.points, grid.spacing, self._sizes()
         fast, phase = 2 / self.epsilon, 2 * np.pi * draws[:, -1, None]  # in half turns a unit of length
 
@@ -114,11 +105,9 @@ class Elliptic1d(Problem):
         Raises:
             ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
-        check_above(self, inputs, 0.0, "the coefficient")
-        fields = solve_layered(inputs[:, 0], self.source, width=grid.spacing[0])
-        fields[~np.isfinite(inputs[:, 0]).all(axis=1)] = np.nan
-        return Solved(fields[:, None], statuses(fields[:, None]))
+        checks.inputs(self, inputs, grid)
+        checks.above(self, inputs, 0.0, "the coefficient")
+        return judged(solve_layered(blanked(inputs)[:, 0], self.source, width=grid.spacing[0])[:, None])
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
         """Return exact cell averages of u on the finest grid, by Gauss's rule with 8 points on 32 parts of a period.
@@ -142,7 +131,7 @@ class Elliptic1d(Problem):
 
     def _exact(self, draws: Array, ripple: float) -> Array:
         """u′ = −(q_0 + f x)/a with q_0 from u(1) = 0; a cell's average is u(left) + ∫ u′ (right − s) ds / h."""
-        check_draws(self, draws, self.modes + 1)
+        checks.draws(self, draws, self.modes + 1)
         parts = max(1, math.ceil(32 * self.finest.spacing[0] / self.epsilon))
         nodes, weights = np.polynomial.legendre.leggauss(8)
         h = self.finest.spacing[0]

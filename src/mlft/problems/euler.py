@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family, with_other
+from mlft.problems.solved import Solved, judged
 from mlft.solvers.euler import march_gas, riemann_averages
 
 Array = np.ndarray
@@ -60,9 +61,9 @@ class Euler(Problem):
     cost_exponent = 2.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=2, levels=1)
-        check_numbers(self, time=0, gamma=1)
-        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,), periodic=False), self.levels))
+        checks.integers(self, cells=2, levels=1)
+        checks.numbers(self, time=0, gamma=1)
+        settle(self, Grid((self.cells,), periodic=False), self.levels)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (ρ, u, p on the left, ρ, u, p on the right, place of the jump)."""
@@ -75,8 +76,7 @@ class Euler(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, len(LOWEST))
-        check_grid(self, grid)
+        checks.draws(self, draws, len(LOWEST), grid)
         faces = np.arange(grid.cells[0] + 1) / grid.cells[0]
         before = np.minimum(faces, draws[:, 6, None])
         share = (before[:, 1:] - before[:, :-1]) * grid.cells[0]  # of a cell, left of the jump
@@ -90,13 +90,13 @@ class Euler(Problem):
             ValueError: inputs that are not on the grid or whose density or pressure is not positive, or a grid of
                 another kind.
         """
-        check_inputs(self, inputs, grid, 3)
+        checks.inputs(self, inputs, grid, 3)
         self._check_positive(inputs)
         limit = STEPS_PER_CELL * grid.cells[0]
         states, steps, done = march_gas(
             inputs, width=grid.spacing[0], time=self.time, gamma=self.gamma, step_limit=limit
         )
-        return Solved(states, statuses(states, done), {"steps": steps.astype(np.float64)})
+        return judged(states, done, steps=steps)
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 3 cells"]:
         """Return exact cell averages on the finest grid.
@@ -104,7 +104,7 @@ class Euler(Problem):
         Raises:
             ValueError: draws of another width or not finite.
         """
-        check_draws(self, draws, len(LOWEST))
+        checks.draws(self, draws, len(LOWEST))
         faces = np.arange(self.cells + 1) / self.cells
         solutions = np.empty((len(draws), 3, self.cells))
         for i, row in enumerate(draws.tolist()):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
-from scipy.fft import dctn, fftn, idctn, ifftn
 
 from mlft.grids import Grid
 
@@ -65,6 +64,8 @@ def filtered(fields: Float[Array, "n c *grid"], grid: Grid, power: float) -> Flo
 
     The mean and the mean square about it stay what they were.
     """
+    from scipy.fft import dctn, fftn, idctn, ifftn  # here: every problem imports this module, few are filtered
+
     axes = tuple(range(2, fields.ndim))
     mean = fields.mean(axis=axes, keepdims=True)
     factors = (1 + wave_numbers(grid)) ** power

@@ -8,21 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Complex, Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems import spaces
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import (
-    check_above,
-    check_between,
-    check_choice,
-    check_draws,
-    check_grid,
-    check_inputs,
-    check_integers,
-    check_numbers,
-)
+from mlft.grids import Grid
+from mlft.problems import checks, spaces
+from mlft.problems.base import Problem, settle
+from mlft.problems.solved import Solved, judged
 from mlft.solvers.helmholtz import helmholtz_1d, helmholtz_2d
-from mlft.status import OK, UNRESOLVED
+from mlft.status import UNRESOLVED
 
 Array = np.ndarray
 
@@ -77,11 +68,10 @@ class Helmholtz(Problem):
     order = 2.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=2, levels=1, modes=1)
-        check_choice(self, "dimension", (1, 2))
-        check_numbers(self, wave_number=0)
-        check_between(self, "contrast", 0, 1)
-        check_between(self, "decay", 0, math.inf)
+        checks.integers(self, cells=2, levels=1, modes=1)
+        checks.choices(self, dimension=(1, 2))
+        checks.numbers(self, wave_number=0)
+        checks.between(self, contrast=(0, 1), decay=(0, math.inf))
         points = 2 * math.pi * self.cells / (self.wave_number * math.sqrt(1 + self.contrast))
         if points <= math.pi:
             raise ValueError(
@@ -89,8 +79,7 @@ class Helmholtz(Problem):
                 f"{self.cells} cells, and the scheme carries none of fewer than 3.15: ask for more cells"
             )
         finest = Grid((self.cells,) * self.dimension, centring="nodal", periodic=False)
-        object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
-        object.__setattr__(self, "cost_exponent", 1.0 if self.dimension == 1 else 2.4)
+        settle(self, finest, self.levels, cost_exponent=1.0 if self.dimension == 1 else 2.4)
 
     @property
     def width(self) -> int:
@@ -107,8 +96,7 @@ class Helmholtz(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, self.width)
-        check_grid(self, grid)
+        checks.draws(self, draws, self.width, grid)
         sizes = np.arange(1.0, self.modes + 1) ** -self.decay
         basis = spaces.antiderivatives("sin", self.modes, grid.points[0], 0) * (sizes / sizes.sum())[:, None]
         if self.dimension == 1:
@@ -126,8 +114,8 @@ class Helmholtz(Problem):
         Raises:
             ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
-        check_above(self, inputs, 0.0, "the squared refractive index")
+        checks.inputs(self, inputs, grid)
+        checks.above(self, inputs, 0.0, "the squared refractive index")
         options = {"wave_number": self.wave_number, "spacing": grid.spacing[0]}
         right = self.incident(grid)
         if self.dimension == 1:
@@ -137,11 +125,7 @@ class Helmholtz(Problem):
         fields = np.stack([waves.real, waves.imag], axis=1)
         shortest = inputs.reshape(len(inputs), -1).max(axis=1, initial=0.0)
         points = 2 * np.pi / (self.wave_number * grid.spacing[0] * np.sqrt(shortest))
-        status = [
-            UNRESOLVED if state == OK and count <= math.pi else state
-            for state, count in zip(statuses(fields), points, strict=True)
-        ]
-        return Solved(fields, tuple(status), {"points_per_wavelength": points})
+        return judged(fields, named={UNRESOLVED: points <= math.pi}, points_per_wavelength=points)
 
     def incident(self, grid: Grid) -> Complex[Array, "*grid"]:
         """Return the right-hand side that the plane wave e^(ikx) causes, in the units of `mlft.solvers.helmholtz`."""

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_choice, check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family, square_wells, with_other
+from mlft.problems.solved import Solved, judged
 from mlft.solvers.orbitals import orbital_densities
-from mlft.status import DEGENERATE, OK
+from mlft.status import DEGENERATE
 
 Array = np.ndarray
 
@@ -64,20 +65,19 @@ class KohnSham(Problem):
     cost_exponent = 2.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=2, levels=1, electrons=1)
-        check_numbers(self, width=0)
-        check_choice(self, "scheme", ("differences", "spectral"))
+        checks.integers(self, cells=2, levels=1, electrons=1)
+        checks.numbers(self, width=0)
+        checks.choices(self, scheme=("differences", "spectral"))
         if self.width >= 5:
             raise ValueError(f"width of kohn-sham must be below 5 for the gaps of 2 widths to fit, got {self.width!r}")
         finest = Grid((self.cells,), (10.0 * self.electrons,), centring="nodal")
-        grids = hierarchy(finest, self.levels)
-        if grids[0].cells[0] < max(3, self.electrons + 1):
+        settle(self, finest, self.levels, order=2.0 if self.scheme == "differences" else math.inf)
+        needed, coarsest = max(3, self.electrons + 1), self.hierarchy[0].cells[0]
+        if coarsest < needed:
             raise ValueError(
-                f"{self.electrons} electrons of kohn-sham need at least {max(3, self.electrons + 1)} points on the "
-                f"coarsest grid, got {grids[0].cells[0]}: ask for more cells or fewer levels"
+                f"{self.electrons} electrons of kohn-sham need at least {needed} points on the coarsest grid, "
+                f"got {coarsest}: ask for more cells or fewer levels"
             )
-        object.__setattr__(self, "hierarchy", grids)
-        object.__setattr__(self, "order", 2.0 if self.scheme == "differences" else math.inf)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (c, R), the R sorted."""
@@ -96,8 +96,7 @@ class KohnSham(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, 2 * self.electrons)
-        check_grid(self, grid)
+        checks.draws(self, draws, 2 * self.electrons, grid)
         (x,), (length,) = grid.points, grid.lengths
         images = math.ceil(8 * self.width / length) + 1
         fields = np.zeros((len(draws), *grid.shape))
@@ -118,12 +117,8 @@ class KohnSham(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind or of too few points.
         """
-        check_inputs(self, inputs, grid)
+        checks.inputs(self, inputs, grid)
         spectral, length = self.scheme == "spectral", grid.lengths[0]
         found = orbital_densities(inputs[:, 0], electrons=self.electrons, length=length, spectral=spectral)
-        fields = found.densities[:, None]
-        status = [
-            DEGENERATE if state == OK and gap < SMALLEST_GAP else state
-            for state, gap in zip(statuses(fields), found.gaps, strict=True)
-        ]
-        return Solved(fields, tuple(status), {"energy": found.energies, "gap": found.gaps})
+        close = {DEGENERATE: found.gaps < SMALLEST_GAP}
+        return judged(found.densities[:, None], named=close, energy=found.energies, gap=found.gaps)

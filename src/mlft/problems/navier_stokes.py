@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_between, check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
+from mlft.problems.solved import Solved, judged
 from mlft.solvers.vorticity import march_vorticity
 
 Array = np.ndarray
@@ -61,15 +62,10 @@ class NavierStokes(Problem):
     cost_exponent = 2.4
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=4, levels=1, modes=1)
-        check_numbers(self, time=0, forcing=-math.inf)
-        check_between(self, "viscosity", 0, math.inf)
-        if self.cells < 2 ** (self.levels + 1):
-            raise ValueError(
-                f"{self.levels} levels of navier-stokes need 2**(levels + 1) cells, so 4 on the coarsest; "
-                f"got {self.cells}"
-            )
-        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells, self.cells), centring="nodal"), self.levels))
+        checks.integers(self, cells=4, levels=1, modes=1)
+        checks.numbers(self, time=0, forcing=-math.inf)
+        checks.between(self, viscosity=(0, math.inf))
+        settle(self, Grid((self.cells, self.cells), centring="nodal"), self.levels, coarsest=4)
 
     @property
     def waves(self) -> Float[Array, "k 2"]:
@@ -92,8 +88,7 @@ class NavierStokes(Problem):
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
         waves = self.waves
-        check_draws(self, draws, 2 * len(waves))
-        check_grid(self, grid)
+        checks.draws(self, draws, 2 * len(waves), grid)
         n = grid.cells[0]
         circle = np.exp(2j * np.pi * np.arange(n) / n)
         fields, rows = np.zeros((len(draws), n, n)), np.arange(n)
@@ -112,7 +107,7 @@ class NavierStokes(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
+        checks.inputs(self, inputs, grid)
         turns = 2 * np.pi * (grid.points[0][:, None] + grid.points[1])
         states, steps, done = march_vorticity(
             inputs[:, 0],
@@ -121,4 +116,4 @@ class NavierStokes(Problem):
             time=float(self.time),
             step_limit=STEPS_PER_POINT * grid.cells[0],
         )
-        return Solved(states[:, None], statuses(states[:, None], done), {"steps": steps.astype(np.float64)})
+        return judged(states[:, None], done, steps=steps)

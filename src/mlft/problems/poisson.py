@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems import spaces
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_choice, check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.grids import Grid
+from mlft.problems import checks, spaces
+from mlft.problems.base import Problem, settle
+from mlft.problems.solved import Solved, blanked, judged
 from mlft.solvers.poisson import poisson_1d, poisson_2d
 
 Array = np.ndarray
@@ -66,15 +66,14 @@ class Poisson(Problem):
     order = 2.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=2, levels=1, degree=1)
-        check_numbers(self, conductivity=0)
-        check_choice(self, "dimension", (1, 2))
-        check_choice(self, "space", spaces.SPACES if self.dimension == 1 else spaces.SPACES[:-1])
+        checks.integers(self, cells=2, levels=1, degree=1)
+        checks.numbers(self, conductivity=0)
+        checks.choices(self, dimension=(1, 2))
+        checks.choices(self, space=spaces.SPACES if self.dimension == 1 else spaces.SPACES[:-1])
         if self.space == "poly" and self.degree > 12:
             raise ValueError(f"degree of poisson with polynomials must be at most 12, got {self.degree}")
         finest = Grid((self.cells,) * self.dimension, centring="nodal", periodic=False)
-        object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
-        object.__setattr__(self, "cost_exponent", float(self.dimension))  # the work is ∝ points
+        settle(self, finest, self.levels, cost_exponent=float(self.dimension))  # the work is ∝ points
 
     @property
     def width(self) -> int:
@@ -91,8 +90,7 @@ class Poisson(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, self.width)
-        check_grid(self, grid)
+        checks.draws(self, draws, self.width, grid)
         basis = spaces.antiderivatives(self.space, self.degree, grid.points[0], 0)
         return self._combine(draws, basis)[:, None]
 
@@ -102,12 +100,10 @@ class Poisson(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
-        spoilt = ~np.isfinite(inputs).all(axis=tuple(range(1, inputs.ndim)))  # also where f is not read
-        sources, h = inputs[:, 0] / self.conductivity, grid.spacing[0]
-        sources[spoilt] = np.nan
+        checks.inputs(self, inputs, grid)
+        sources, h = blanked(inputs)[:, 0] / self.conductivity, grid.spacing[0]
         fields = poisson_1d(sources, spacing=h) if self.dimension == 1 else poisson_2d(sources, spacing=(h, h))
-        return Solved(fields[:, None], statuses(fields[:, None]))
+        return judged(fields[:, None])
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 *grid"]:
         """Return the exact solutions on the finest grid.
@@ -123,8 +119,7 @@ class Poisson(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, self.width)
-        check_grid(self, grid)
+        checks.draws(self, draws, self.width, grid)
         x = grid.points[0]
         if self.dimension == 1:
             return self._combine(draws, _integrals(self.space, self.degree, x))[:, None] / self.conductivity

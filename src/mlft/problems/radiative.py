@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from scipy.special import erf
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_draws, check_grid, check_inputs, check_integers, check_numbers
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family
+from mlft.problems.solved import Solved, judged
 from mlft.solvers.transfer import mean_intensity
 
 Array = np.ndarray
@@ -63,11 +64,11 @@ class RadiativeTransfer(Problem):
     cost_exponent = 2.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=2, levels=1, scatterers=1)
-        check_numbers(self, strength=0, absorption=0)
+        checks.integers(self, cells=2, levels=1, scatterers=1)
+        checks.numbers(self, strength=0, absorption=0)
         if self.scatterers > 11:
             raise ValueError(f"at most 11 scatterers of radiative-transfer fit at gaps of 0.05, got {self.scatterers}")
-        object.__setattr__(self, "hierarchy", hierarchy(Grid((self.cells,), periodic=False), self.levels))
+        settle(self, Grid((self.cells,), periodic=False), self.levels)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows (r, c, T)."""
@@ -86,8 +87,7 @@ class RadiativeTransfer(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, 2 * self.scatterers + 1)
-        check_grid(self, grid)
+        checks.draws(self, draws, 2 * self.scatterers + 1, grid)
         faces, fields = np.arange(grid.cells[0] + 1) / grid.cells[0], np.zeros((len(draws), *grid.shape))
         for i, row in enumerate(draws):
             for j in range(self.scatterers):
@@ -119,6 +119,6 @@ class RadiativeTransfer(Problem):
         Raises:
             ValueError: inputs that are not on the grid or negative, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
-        fields = mean_intensity(inputs[:, 0], absorption=float(self.absorption), width=grid.spacing[0])
-        return Solved(fields[:, None], statuses(fields[:, None]))
+        checks.inputs(self, inputs, grid)
+        found = mean_intensity(inputs[:, 0], absorption=float(self.absorption), width=grid.spacing[0])
+        return judged(found[:, None])

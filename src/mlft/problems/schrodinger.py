@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy, refine, restrict
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import check_choice, check_grid, check_inputs
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, refined, settle
 from mlft.problems.families import Family, square_wells, with_other
+from mlft.problems.solved import Solved, judged
 from mlft.solvers.condensate import condensates
 from mlft.solvers.eigen import ground_states
 from mlft.solvers.series import trigonometric
-from mlft.status import OK
 
 Array = np.ndarray
 
@@ -94,19 +94,10 @@ class Schrodinger(Problem):
     equation = "−Δu + V u + β u³ = E u on the unit interval or square, periodic or u = 0; V → u > 0, ∫ u² = 1"
 
     def __post_init__(self) -> None:
-        for option in ("cells", "levels", "wells", "first", "last"):
-            value = getattr(self, option)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{option} of schrodinger must be a positive integer, got {value!r}")
-        check_choice(self, "dimension", (1, 2))
-        check_choice(self, "law", ("ripple", "wells") if self.dimension == 1 else ("wells",))
-        check_choice(self, "boundary", ("periodic", "dirichlet"))
-        check_choice(self, "scheme", ("differences", "spectral"))
-        for option in ("depth", "ripple", "cubic"):
-            if not 0 <= getattr(self, option) < math.inf:
-                raise ValueError(
-                    f"{option} of schrodinger must be 0 or more, and finite, got {getattr(self, option)!r}"
-                )
+        checks.integers(self, cells=4, levels=1, wells=1, first=1, last=1)
+        checks.choices(self, dimension=(1, 2), boundary=("periodic", "dirichlet"), scheme=("differences", "spectral"))
+        checks.choices(self, law=("ripple", "wells") if self.dimension == 1 else ("wells",))
+        checks.between(self, depth=(0, math.inf), ripple=(0, math.inf), cubic=(0, math.inf))
         if self.law == "wells" and self.wells > 19:
             raise ValueError(f"at most 19 wells of schrodinger fit at gaps of 0.05, got wells={self.wells}")
         if self.law == "ripple" and not self.wells < self.first <= self.last:
@@ -114,17 +105,11 @@ class Schrodinger(Problem):
                 f"the ripple of schrodinger must be shorter than its wells, wells < first <= last; "
                 f"got {self.wells=}, {self.first=}, {self.last=}"
             )
-        if self.cells < 2 ** (self.levels + 1):
-            raise ValueError(
-                f"{self.levels} levels of schrodinger need 2**(levels + 1) cells, so 4 points on the coarsest grid; "
-                f"got {self.cells}"
-            )
         finest = Grid((self.cells,) * self.dimension, centring="nodal", periodic=self.boundary == "periodic")
-        object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
-        object.__setattr__(self, "order", 2.0 if self.scheme == "differences" else math.inf)
         # fitted from 32 to 512 points; what few points cost in conjugate gradients is mostly not the points
         exponent = 1.4 if self.dimension > 1 else 0.2 if self._by_gradients else 1.0
-        object.__setattr__(self, "cost_exponent", exponent)
+        order = 2.0 if self.scheme == "differences" else math.inf
+        settle(self, finest, self.levels, coarsest=4, order=order, cost_exponent=exponent)
 
     @property
     def _by_gradients(self) -> bool:
@@ -149,14 +134,13 @@ class Schrodinger(Problem):
         """Return the values of V at the points of a grid, whether or not the grid resolves the ripple.
 
         Raises:
-            ValueError: draws of another width, or a grid of another kind.
+            ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_grid(self, grid)
+        waves = self.waves
+        width = self.wells * (1 + self.dimension) + 1 if self.law == "wells" else 2 * len(waves)
+        checks.draws(self, draws, width, grid)
         if self.law == "wells":
             return self._evaluate_wells(draws, grid)
-        waves = self.waves
-        if draws.shape[1] != 2 * len(waves):
-            raise ValueError(f"draws of schrodinger have shape (n, {2 * len(waves)}), got {draws.shape}")
         cosines, sines = draws[:, : len(waves)], draws[:, len(waves) :]
         fields = trigonometric(cosines, sines, waves=waves, points=grid.cells[0])
         return (fields if grid.periodic else np.concatenate([fields, fields[:, :1]], axis=1))[:, None]
@@ -167,22 +151,26 @@ class Schrodinger(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind, or of fewer than 3 points.
         """
-        check_inputs(self, inputs, grid)
+        checks.inputs(self, inputs, grid)
         if self._by_gradients:
             periodic, spectral = self.boundary == "periodic", self.scheme == "spectral"
             found = condensates(inputs[:, 0], cubic=float(self.cubic), periodic=periodic, spectral=spectral)
-            scalars = {"energy": found.energies, "residual": found.residuals}
-            scalars["iterations"] = found.iterations.astype(np.float64)
-            return Solved(found.states[:, None], statuses(found.states[:, None], found.converged), scalars)
+            return judged(
+                found.states[:, None],
+                found.converged,
+                energy=found.energies,
+                residual=found.residuals,
+                iterations=found.iterations,
+            )
         ground = ground_states(inputs[:, 0], grid.lengths[0])
-        scalars = {
-            "energy": ground.energies,
-            "bracket": ground.brackets,
-            "residual": ground.residuals,
-            "iterations": ground.iterations.astype(np.float64),
-        }
-        states = ground.states[:, None]
-        return Solved(states, statuses(states, ground.converged), scalars)
+        return judged(
+            ground.states[:, None],
+            ground.converged,
+            energy=ground.energies,
+            bracket=ground.brackets,
+            residual=ground.residuals,
+            iterations=ground.iterations,
+        )
 
     def families(self) -> dict[str, Family]:
         """Return potentials with a weaker or a stronger ripple, other sizes, a constant added, and square wells.
@@ -216,15 +204,9 @@ class Schrodinger(Problem):
             ValueError: if a solve fails.
         """
         if self.scheme == "spectral":
-            return self._solved(draws, refine(self.finest))
-        fine, finer = (self._solved(draws, refine(self.finest, ratio)) for ratio in (2, 4))
+            return refined(self, draws, 2)
+        fine, finer = (refined(self, draws, ratio) for ratio in (2, 4))
         return (4 * finer - fine) / 3
-
-    def _solved(self, draws: Array, grid: Grid) -> Array:
-        solved = self.solve(self.evaluate(draws, grid), grid)
-        if set(solved.status) - {OK}:
-            raise ValueError(f"a reference solve of schrodinger on {grid} failed: {sorted(set(solved.status))}")
-        return restrict(solved.solutions, to=self.finest)
 
     def _draw_wells(self, n: int, generator: torch.Generator) -> Array:
         """Spacings of points at random on a circle are uniform on a simplex: exponential numbers over their sum."""
@@ -243,9 +225,6 @@ class Schrodinger(Problem):
         return rows
 
     def _evaluate_wells(self, draws: Array, grid: Grid) -> Array:
-        width = self.wells * (1 + self.dimension) + 1
-        if draws.shape[1] != width:
-            raise ValueError(f"draws of schrodinger have shape (n, {width}), got {draws.shape}")
         fields, (x, *_) = np.zeros((len(draws), 1, *grid.shape)), grid.points
         for i, row in enumerate(draws):
             spread = row[self.wells]

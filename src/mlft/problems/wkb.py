@@ -8,19 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, hierarchy
-from mlft.problems.base import Problem, Solved, statuses
-from mlft.problems.checks import (
-    check_above,
-    check_between,
-    check_draws,
-    check_grid,
-    check_inputs,
-    check_integers,
-    check_numbers,
-)
+from mlft.grids import Grid
+from mlft.problems import checks
+from mlft.problems.base import Problem, settle
+from mlft.problems.solved import Solved, blanked, judged
 from mlft.solvers.wkb import envelopes, integral, numerov
-from mlft.status import OK, UNRESOLVED
+from mlft.status import UNRESOLVED
 
 Array = np.ndarray
 
@@ -77,23 +70,16 @@ class Wkb(Problem):
     cost_exponent = 1.0
 
     def __post_init__(self) -> None:
-        check_integers(self, cells=4, levels=1, modes=1, mesh_free=0)
-        check_numbers(self, epsilon=0)
-        check_between(self, "contrast", 0, 1)
-        check_between(self, "decay", 0, math.inf)
-        check_between(self, "mesh_free", 0, self.levels + 1)
+        checks.integers(self, cells=4, levels=1, modes=1, mesh_free=0)
+        checks.numbers(self, epsilon=0)
+        checks.between(self, contrast=(0, 1), decay=(0, math.inf), mesh_free=(0, self.levels + 1))
         points = 2 * math.pi * self.cells * self.epsilon / math.sqrt(1 + self.contrast)
         if points <= math.pi:
             raise ValueError(
                 f"waves of wkb at epsilon {self.epsilon:g} have {points:.2f} points a wavelength on {self.cells} "
                 f"cells, and the reference needs more than 3.15: ask for more cells"
             )
-        if self.cells < 2 ** (self.levels + 1):
-            raise ValueError(
-                f"{self.levels} levels of wkb need 2**(levels + 1) cells, so 4 on the coarsest; got {self.cells}"
-            )
-        finest = Grid((self.cells,), centring="nodal", periodic=False)
-        object.__setattr__(self, "hierarchy", hierarchy(finest, self.levels))
+        settle(self, Grid((self.cells,), centring="nodal", periodic=False), self.levels, coarsest=4)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows c_k."""
@@ -105,8 +91,7 @@ class Wkb(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        check_draws(self, draws, self.modes)
-        check_grid(self, grid)
+        checks.draws(self, draws, self.modes, grid)
         sizes = np.arange(1.0, self.modes + 1) ** -self.decay
         sizes *= self.contrast / sizes.sum()
         fields = np.ones((len(draws), *grid.shape))
@@ -124,21 +109,17 @@ class Wkb(Problem):
         Raises:
             ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        check_inputs(self, inputs, grid)
-        check_above(self, inputs, 0.0, "the coefficient")
+        checks.inputs(self, inputs, grid)
+        checks.above(self, inputs, 0.0, "the coefficient")
         h = grid.spacing[0]
-        coefficients = np.where(np.isfinite(inputs[:, 0]), inputs[:, 0], np.nan)
+        coefficients = blanked(inputs)[:, 0]
         formula = self.mesh_free > 0 and grid.cells[0] <= self.hierarchy[self.mesh_free - 1].cells[0]
         if formula:
             waves = envelopes(coefficients, epsilon=self.epsilon, spacing=h)
         else:
             phases = integral(np.sqrt(coefficients), spacing=h) / self.epsilon
             waves = numerov(coefficients, epsilon=self.epsilon, spacing=h) * np.exp(-1j * phases)
-        waves[np.isnan(coefficients).any(axis=1)] = np.nan
         fields = np.stack([waves.real, waves.imag], axis=1)
         points = 2 * np.pi * self.epsilon / (h * np.sqrt(coefficients.max(axis=1)))
-        status = [
-            UNRESOLVED if state == OK and count <= math.pi and not formula else state
-            for state, count in zip(statuses(fields), points, strict=True)
-        ]
-        return Solved(fields, tuple(status), {"points_per_wavelength": points})
+        unresolved = (points <= math.pi) & (not formula)
+        return judged(fields, named={UNRESOLVED: unresolved}, points_per_wavelength=points)

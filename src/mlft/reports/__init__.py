@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from mlft.errors import MlftError
-from mlft.experiment.record import RECORD, read_facts
+from mlft.experiment.record import RECORD, ROWS, read_outcome
 from mlft.files import write_whole
-from mlft.reports.compare import COMPARISON, compare_report
+from mlft.reports.compare import compare_report
 from mlft.reports.gallery import gallery_page
 from mlft.reports.metrics import metrics_csv
 from mlft.reports.run import run_report
 from mlft.reports.trust import trust_lines, trust_report
 
-__all__ = ["trust_lines", "write_gallery", "write_report", "write_trust_report"]
+__all__ = ["report", "trust_lines", "write_gallery", "write_trust_report"]
 
 
-def write_report(folder: Path) -> Path:
+def report(folder: str | Path) -> Path:
     """Write `report.html` and `figures/` of a run (with `metrics.csv`) or a comparison, and return the page's path.
 
     The page is one file: styles and figures are inside, and nothing is loaded from anywhere. The same folder gives
@@ -24,18 +24,16 @@ def write_report(folder: Path) -> Path:
         MlftError: if the folder holds neither a finished run nor a comparison, if a part of it is missing or damaged,
             or if it cannot be written.
     """
-    run, comparison = (folder / RECORD).is_file(), (folder / COMPARISON).is_file()
+    folder = Path(folder)
+    run, comparison = (folder / RECORD).is_file(), (folder / ROWS).is_file()
     if not run and not comparison:
         raise MlftError(
-            f"{folder} holds neither a finished run ({RECORD}) nor a comparison ({COMPARISON}); "
+            f"{folder} holds neither a finished run ({RECORD}) nor a comparison ({ROWS}); "
             "give a folder that `mlft run` or `mlft compare` has written"
         )
-    try:
-        page, figures = run_report(folder) if run else compare_report(folder)
-        files = {f"figures/{name}.svg": text for name, text in figures.items()}
-        files |= {"metrics.csv": metrics_csv(read_facts(folder))} if run else {}
-    except KeyError as error:
-        raise MlftError(f"the record of {folder} has no {error}: was it written by another version of mlft?") from None
+    page, figures = run_report(folder) if run else compare_report(folder)
+    files = {f"figures/{name}.svg": text for name, text in figures.items()}
+    files |= {"metrics.csv": metrics_csv(read_outcome(folder))} if run else {}
     for name, text in (files | {"report.html": page}).items():
         _write(folder / name, text)
     return folder / "report.html"

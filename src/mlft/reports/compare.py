@@ -1,15 +1,14 @@
 """A comparison's report: every strategy over the seeds, and its error as a ratio to the rivals', paired by seed."""
 
-import csv
-import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
-from mlft.errors import MlftError
 from mlft.experiment.config import budget
+from mlft.experiment.outcome import Comparison, ComparisonRow
+from mlft.experiment.record import ROWS, read_comparison
 from mlft.reports.comparison_figure import STAR, comparison_figure
 from mlft.reports.page import (
     Cell,
@@ -26,11 +25,7 @@ from mlft.reports.page import (
     title,
 )
 from mlft.reports.pairing import FINEST, Middle, Standing, arithmetic, standings
-from mlft.reports.wording import MISSING, amount, counts, error, interval, number, without_null
-
-COMPARISON, ABOUT = "compare.csv", "compare.json"
-Rows = list[dict[str, str]]
-Facts = dict[str, Any]
+from mlft.reports.wording import MISSING, amount, counts, error, interval, known, number, without_null
 
 
 def compare_report(folder: Path) -> tuple[str, dict[str, str]]:
@@ -39,22 +34,22 @@ def compare_report(folder: Path) -> tuple[str, dict[str, str]]:
     Raises:
         MlftError: if compare.csv or compare.json is missing or damaged, or has no rows.
     """
-    told, rows = _about(folder / ABOUT), _rows(folder / COMPARISON)
+    told = read_comparison(folder)
     errors: dict[str, dict[int, float]] = {}
-    for row in rows:
-        errors.setdefault(row["strategy"], {})[int(row["seed"])] = _float(row["relative_l2"])
+    for row in told.rows:
+        errors.setdefault(row.strategy, {})[row.seed] = known(row.relative_l2)
     found = standings(errors)
     drawings = {"comparison": comparison_figure(found)}
-    asked = budget(told["budget"])
-    kicker = paragraph(f"{told['problem']}, {amount(asked.value, asked.unit)}: strategies at equal cost", "kicker")
+    asked = budget(told.budget)
+    kicker = paragraph(f"{told.problem}, {amount(asked.value, asked.unit)}: strategies at equal cost", "kicker")
     head = [kicker, title(_outcome(found)), paragraph(_beside_single(found), "verdict")]
     body = [
         "<header>\n" + "\n".join(head) + "\n</header>",
-        _errors(found, rows, drawings),
+        _errors(found, told.rows, drawings),
         _seeds(folder, errors),
         _repeat(told),
     ]
-    page = document(f"{told['problem']}: strategies at equal cost", "\n".join(body), made_by=f"mlft {told['version']}")
+    page = document(f"{told.problem}: strategies at equal cost", "\n".join(body), made_by=f"mlft {told.version}")
     return page, drawings
 
 
@@ -91,7 +86,7 @@ def _hero(found: list[Standing]) -> Standing:
     return next((one for one in found if one.strategy == "finetune"), found[0])
 
 
-def _errors(found: list[Standing], rows: Rows, drawings: dict[str, str]) -> str:
+def _errors(found: list[Standing], rows: Sequence[ComparisonRow], drawings: dict[str, str]) -> str:
     caption = (
         "Left: relative L2 error of each strategy; large dots are means over the seeds, bars their 95% intervals "
         "(Student's t), small open dots the seeds. Right: the error divided by that of finest-only with the same seed; "
@@ -108,7 +103,7 @@ def _errors(found: list[Standing], rows: Rows, drawings: dict[str, str]) -> str:
         Column("Ratio", "to finest-only"),
         Column("Ratio", "to best single level"),
     )
-    cells = [_cells(one, [row for row in rows if row["strategy"] == one.strategy]) for one in found]
+    cells = [_cells(one, [row for row in rows if row.strategy == one.strategy]) for one in found]
     words = (
         "Means with 95% intervals below: Student's t over the seeds. Ratios are paired by seed, their means geometric; "
         "below 1 is better than the rival."
@@ -122,11 +117,11 @@ def _star(found: list[Standing]) -> str:
     return "; the star marks the best of them, chosen with hindsight."
 
 
-def _cells(one: Standing, rows: Rows) -> list[Cell]:
-    samples = {row["samples"] for row in rows}
+def _cells(one: Standing, rows: Sequence[ComparisonRow]) -> list[Cell]:
+    samples = {row.samples for row in rows}
     told = counts([int(n) for n in samples.pop().split("/")]) if len(samples) == 1 else "varies by seed"
     lost = one.seeds - len(one.errors)
-    spent, seconds = (_mean(rows, key) for key in ("spent_solves", "train_seconds"))
+    spent, seconds = _mean([row.spent_solves for row in rows]), _mean([row.train_seconds for row in rows])
     return [
         one.strategy + STAR * one.best_single,
         *[told, number(spent), number(seconds)],
@@ -141,8 +136,8 @@ def _middle(middle: Middle) -> Cell:
     return stacked(error(middle.value), interval(middle.lower, middle.upper))
 
 
-def _mean(rows: Rows, key: str) -> float:
-    return arithmetic([v for v in (_float(row[key]) for row in rows) if math.isfinite(v)]).value
+def _mean(values: Sequence[float | None]) -> float:
+    return arithmetic([value for value in map(known, values) if math.isfinite(value)]).value
 
 
 def _seeds(folder: Path, errors: dict[str, dict[int, float]]) -> str:
@@ -153,7 +148,7 @@ def _seeds(folder: Path, errors: dict[str, dict[int, float]]) -> str:
         for name, found in errors.items()
     ]
     words = "Relative L2 error by seed; a link leads to that run's own report where it was written"
-    where = f"The rows, one a seed and strategy, are in {COMPARISON}; the figure is in figures/."
+    where = f"The rows, one a seed and strategy, are in {ROWS}; the figure is in figures/."
     return section("Every run", table(words, columns, cells), paragraph(where, "soft"))
 
 
@@ -162,31 +157,13 @@ def _run(folder: Path, strategy: str, seed: int, value: float) -> Cell:
     return link(page.as_posix(), error(value)) if (folder / page).is_file() else error(value)
 
 
-def _repeat(told: Facts) -> str:
-    shared = {k: v for k, v in told["config"].items() if k not in ("seed", "strategy", "baselines")}
-    about = [("mlft", str(told["version"])), *[(k, str(v)) for k, v in told["machine"].items() if k != "mlft"]]
+def _repeat(told: Comparison) -> str:
+    shared = {k: v for k, v in told.config.items() if k not in ("seed", "strategy", "baselines")}
+    about = [("mlft", str(told.version)), *[(k, str(v)) for k, v in told.machine.items() if k != "mlft"]]
     return section(
         "How to repeat it",
-        code(told["command"]),
+        code(told.command),
         paragraph("The configuration that the runs share:"),
         code(tomli_w.dumps(without_null(shared)).strip()),
-        terms([("seeds", ", ".join(map(str, told["seeds"])) or MISSING), *about]),
+        terms([("seeds", ", ".join(map(str, told.seeds)) or MISSING), *about]),
     )
-
-
-def _about(file: Path) -> Facts:
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError) as problem:
-        raise MlftError(f"{file} cannot be read: {problem}; run `mlft compare` on the folder again") from None
-
-
-def _rows(file: Path) -> Rows:
-    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    if not rows:
-        raise MlftError(f"{file} has no rows; run `mlft compare` on the folder again")
-    return rows
-
-
-def _float(text: str) -> float:
-    return float(text) if text else math.nan

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from mlft.experiment.outcome import StageFacts, Summary
 from mlft.reports.drawing import BLUE, GREEN, GREY, INK, ORANGE, PALE, error_axis, legend_above, round_ticks, style, svg
-from mlft.reports.wording import error, number
+from mlft.reports.wording import error, known, number
 
 Array = np.ndarray
 
@@ -44,7 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @style()
-def stage_figure(stages: Sequence[dict[str, Any]], grids: Sequence[str]) -> str:
+def stage_figure(stages: Sequence[StageFacts], grids: Sequence[str]) -> str:
     """Return the held-out error along the steps, a stage after the other, with what the guard decided.
 
     Args:
@@ -53,16 +54,16 @@ def stage_figure(stages: Sequence[dict[str, Any]], grids: Sequence[str]) -> str:
     """
     figure = Figure(figsize=(7.6, 3.4), layout="constrained")
     axes = figure.subplots()
-    starts = np.concatenate([[0], np.cumsum([stage["steps"] for stage in stages])])
+    starts = np.concatenate([[0], np.cumsum([stage.steps for stage in stages])])
     total = max(int(starts[-1]), 1)
-    wide = all(stage["steps"] > 0.08 * total for stage in stages)
+    wide = all(stage.steps > 0.08 * total for stage in stages)
     for start, stage in zip(starts[:-1], stages, strict=True):
         _stage(axes, int(start), stage)
         if start:
             axes.axvline(float(start), color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-        label = (f"grid {grids[stage['level']]}" if wide else f"{stage['level']}") + "\n" + _mark(stage, wide)
-        middle = (start + stage["steps"] / 2) / total
-        colour = INK if stage["kept"] else ORANGE
+        label = (f"grid {grids[stage.level]}" if wide else f"{stage.level}") + "\n" + _mark(stage, wide)
+        middle = (start + stage.steps / 2) / total
+        colour = INK if stage.kept else ORANGE
         axes.text(middle, 1.02, label, transform=axes.transAxes, ha="center", va="bottom", color=colour, fontsize=8.5)
     axes.set(xlim=(0, 1.01 * total), xlabel="optimizer steps")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(float(value))))
@@ -72,7 +73,7 @@ def stage_figure(stages: Sequence[dict[str, Any]], grids: Sequence[str]) -> str:
 
 
 @style()
-def histogram(errors: Float[Array, " n"], summary: dict[str, float | None]) -> str:
+def histogram(errors: Float[Array, " n"], summary: Summary) -> str:
     """Return the histogram of the test errors with mean, median and 90% quantile."""
     figure = Figure(figsize=(7.6, 2.9), layout="constrained")
     axes = figure.subplots()
@@ -80,12 +81,15 @@ def histogram(errors: Float[Array, " n"], summary: dict[str, float | None]) -> s
     wide = bool(finite.size and finite.min() > 0 and finite.max() >= 30 * finite.min())
     error_axis(axes, "x", finite.tolist() if wide else [0.0, *finite.tolist()], "relative L2 error of a draw")
     axes.hist(finite, bins=_bins(finite, wide).tolist(), color=PALE, edgecolor="white", linewidth=0.6)
-    lower, upper = summary["mean_lower"], summary["mean_upper"]
+    lower, upper = summary.mean_lower, summary.mean_upper
     if lower is not None and upper is not None:
         axes.axvspan(lower, upper, color=ORANGE, alpha=0.22, linewidth=0, label="mean, 95% interval")
-    lines = (("mean", "mean", ORANGE, "-"), ("median", "median", INK, "--"), ("q90", "90% quantile", BLUE, ":"))
-    for key, label, colour, dashes in lines:
-        value = summary[key]
+    lines = (
+        (summary.mean, "mean", ORANGE, "-"),
+        (summary.median, "median", INK, "--"),
+        (summary.q90, "90% quantile", BLUE, ":"),
+    )
+    for value, label, colour, dashes in lines:
         if value is not None:
             axes.axvline(value, color=colour, linestyle=dashes, linewidth=1.6, label=f"{label} {error(value)}")
     legend_above(axes, 4)
@@ -143,33 +147,29 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _stage(axes: Axes, start: int, stage: dict[str, Any]) -> None:
-    colour, dashes = (BLUE, "-") if stage["kept"] else (ORANGE, (0, (3, 2)))
-    before, after = _value(stage["error_before"]), _value(stage["error_after"])
-    steps = [start, *[start + step for step, _ in stage["checks"]]]
-    axes.plot(steps, [before, *[_value(e) for _, e in stage["checks"]]], color=colour, linestyle=dashes)
+def _stage(axes: Axes, start: int, stage: StageFacts) -> None:
+    colour, dashes = (BLUE, "-") if stage.kept else (ORANGE, (0, (3, 2)))
+    before, after = known(stage.error_before), known(stage.error_after)
+    steps = [start, *[start + step for step, _ in stage.checks]]
+    axes.plot(steps, [before, *[known(e) for _, e in stage.checks]], color=colour, linestyle=dashes)
     axes.plot(
         [start], [before], marker="o", color=colour, markerfacecolor="white", markersize=5, clip_on=False, zorder=5
     )
-    marker: dict[str, Any] = {"marker": "o", "markersize": 6} if stage["kept"] else {"marker": "X", "markersize": 8}
-    axes.plot([start + stage["steps"]], [after], color=colour, clip_on=False, zorder=4, **marker)
+    marker: dict[str, Any] = {"marker": "o", "markersize": 6} if stage.kept else {"marker": "X", "markersize": 8}
+    axes.plot([start + stage.steps], [after], color=colour, clip_on=False, zorder=4, **marker)
 
 
-def _mark(stage: dict[str, Any], wide: bool) -> str:
-    if not stage["kept"]:
+def _mark(stage: StageFacts, wide: bool) -> str:
+    if not stage.kept:
         return "rejected" if wide else "✗"
-    if stage["blend"] is not None and stage["blend"] < 1:
-        return f"kept, blend {stage['blend']:g}" if wide else "✓"
+    if stage.blend is not None and stage.blend < 1:
+        return f"kept, blend {stage.blend:g}" if wide else "✓"
     return "kept" if wide else "✓"
 
 
-def _stage_errors(stages: Sequence[dict[str, Any]]) -> list[float]:
-    found = [e for stage in stages for _, e in stage["checks"]]
-    return [_value(e) for e in [*found, *[s[key] for s in stages for key in ("error_before", "error_after")]]]
-
-
-def _value(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
+def _stage_errors(stages: Sequence[StageFacts]) -> list[float]:
+    found = [e for stage in stages for _, e in stage.checks]
+    return [known(e) for e in (*found, *(e for stage in stages for e in (stage.error_before, stage.error_after)))]
 
 
 def _bins(finite: Float[Array, " n"], wide: bool) -> Array:

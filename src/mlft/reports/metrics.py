@@ -2,12 +2,13 @@
 
 import csv
 import io
+from dataclasses import asdict
 from typing import Any
 
-Facts = dict[str, Any]
+from mlft.experiment.outcome import Outcome
 
 
-def metrics_csv(facts: Facts) -> str:
+def metrics_csv(facts: Outcome) -> str:
     """Return the main numbers of a run as CSV: `metric,level,value`, at full precision, empty where missing.
 
     The level is empty for what belongs to the whole run. A baseline's row is named `baseline_error:<name>`; a kept
@@ -20,28 +21,30 @@ def metrics_csv(facts: Facts) -> str:
     return text.getvalue()
 
 
-def _rows(facts: Facts) -> list[tuple[str, int | str, Any]]:
-    predicted = facts["plan"]["predicted_error"] or {}
+def _rows(facts: Outcome) -> list[tuple[str, int | str, Any]]:
+    predicted = {} if facts.plan.predicted_error is None else asdict(facts.plan.predicted_error)
+    costs = {"spent": facts.budget.spent, "pilot": facts.budget.pilot, "failed": facts.budget.failed}
     rows: list[tuple[str, int | str, Any]] = [
-        *[(f"relative_l2_{name}", "", value) for name, value in facts["error"]["relative_l2"].items()],
-        ("test_draws", "", facts["error"]["samples"]),
+        *[(f"relative_l2_{name}", "", value) for name, value in asdict(facts.error.relative_l2).items()],
+        ("test_draws", "", facts.error.samples),
         *[(f"predicted_error_{name}", "", value) for name, value in predicted.items()],
-        *[(f"{part}_{unit}", "", facts["budget"][part][unit]) for part in _PARTS for unit in ("solves", "seconds")],
-        *[(f"{name}_wall_seconds", "", value) for name, value in facts["seconds"].items()],
-        *[(f"baseline_error:{row['name']}", "", row["error"]) for row in facts["baselines"]],
-        ("surrogate_parameters", "", facts["surrogate"]["parameters"]),
+        *[
+            (f"{part}_{unit}", "", getattr(cost, unit))
+            for part, cost in costs.items()
+            for unit in ("solves", "seconds")
+        ],
+        *[(f"{name}_wall_seconds", "", value) for name, value in asdict(facts.seconds).items()],
+        *[(f"baseline_error:{row.name}", "", row.error) for row in facts.baselines],
+        ("surrogate_parameters", "", facts.surrogate.parameters),
     ]
-    for row in facts["levels"]:
-        rows += [
-            (name, row["level"], row[name]) for name in ("cost_solves", "cost_seconds", "samples", "failed", "bias")
-        ]
-    for stage in facts["stages"]:
-        told = {"error_before": stage["error_before"], "error_after": stage["error_after"]}
-        told |= {"kept": int(stage["kept"]), "blend": stage["blend"], "steps": stage["steps"]}
-        told |= {name: stage[name] for name in ("movement", "alignment") if name in stage}
-        rows += [(f"stage_{name}", stage["level"], value) for name, value in told.items()]
+    for row in facts.levels:
+        rows += [(name, row.level, getattr(row, name)) for name in _OF_LEVEL]
+    for stage in facts.stages:
+        told = {"error_before": stage.error_before, "error_after": stage.error_after}
+        told |= {"kept": int(stage.kept), "blend": stage.blend, "steps": stage.steps}
+        told |= {"movement": stage.movement, "alignment": stage.alignment}
+        rows += [(f"stage_{name}", stage.level, value) for name, value in told.items()]
     return rows
 
 
 _OF_LEVEL = ("cost_solves", "cost_seconds", "samples", "failed", "bias")
-_PARTS = ("spent", "pilot", "failed")

@@ -1,13 +1,12 @@
 """This run beside its rivals: strategies trained at equal cost, predictors without training, the solver itself."""
 
-import math
-from typing import Any
+from collections.abc import Sequence
 
+from mlft.experiment.outcome import Baseline, LevelFacts, Outcome
 from mlft.reports.figures import Dot, dot_chart
 from mlft.reports.page import Column, figure, paragraph, section, table
-from mlft.reports.wording import MISSING, counts, error, number
+from mlft.reports.wording import MISSING, counts, error, known, number
 
-Facts = dict[str, Any]
 _KINDS = {"trained": "trained, equal cost", "free": "no training"}
 _HOW = "No trained rival was run at equal cost; to have one, run again with `--baselines finest-only`."
 _SEEDS = (
@@ -15,7 +14,7 @@ _SEEDS = (
 )
 
 
-def rivals(facts: Facts) -> tuple[str, dict[str, str]]:
+def rivals(facts: Outcome) -> tuple[str, dict[str, str]]:
     """Return the baselines at equal cost and the solver's own errors, as a chart and a table."""
     dots = _dots(facts)
     caption = (
@@ -24,7 +23,7 @@ def rivals(facts: Facts) -> tuple[str, dict[str, str]]:
         "training. Diamonds are no surrogates: the solver itself on that grid, against the reference."
     )
     alt = "Mean relative L2 errors: " + ", ".join(f"{dot.label} {error(dot.value)}" for dot in dots)
-    trained = any(row["kind"] == "trained" for row in facts["baselines"])
+    trained = any(row.kind == "trained" for row in facts.baselines)
     how = paragraph(_SEEDS if trained else _HOW)
     if len(dots) == 1:
         return section("Rivals at equal cost", how), {}
@@ -32,66 +31,69 @@ def rivals(facts: Facts) -> tuple[str, dict[str, str]]:
     return section("Rivals at equal cost", figure(drawings, caption, alt=alt), _table(facts), how), drawings
 
 
-def verdict(facts: Facts) -> str:
+def verdict(facts: Outcome) -> str:
     """Return in a sentence or two how the run stands beside its rivals and the solver's own grids."""
-    mean = facts["error"]["relative_l2"]["mean"]
-    known = [row for row in facts["baselines"] if row["error"] is not None]
+    mean = facts.error.relative_l2.mean
     if mean is None:
         return "The error is not finite: the surrogate is of no use."
     told = []
     for kind, words in (("trained", "trained rival at equal cost"), ("free", "predictor without training")):
-        rows = [row for row in known if row["kind"] == kind]
+        rows = [row for row in _measured(facts) if row.kind == kind]
         if rows:
-            told.append(_against(mean, min(rows, key=lambda row: float(row["error"])), words))
-    if not any(row["kind"] == "trained" for row in known):
+            best = rows[0]
+            told.append(_against(mean, best.name, known(best.error), words))
+    if not any(row.kind == "trained" for row in _measured(facts)):
         told.append("No trained rival was run.")
-    return " ".join([*told, _among_grids(mean, facts["levels"])]).strip()
+    return " ".join([*told, _among_grids(mean, facts.levels)]).strip()
 
 
-def _against(mean: float, row: Facts, words: str) -> str:
-    stands = f"The best {words}, {row['name']}, has {error(row['error'])}"
-    if row["error"] == 0 or mean == 0:
+def _against(mean: float, name: str, rival: float, words: str) -> str:
+    stands = f"The best {words}, {name}, has {error(rival)}"
+    if rival == 0 or mean == 0:
         return f"{stands}."
-    if row["error"] < mean:
-        return f"{stands}, which is better: this run's error is {error(mean / row['error'])} times that."
-    return f"{stands}: {error(row['error'] / mean)} times the error of this run."
+    if rival < mean:
+        return f"{stands}, which is better: this run's error is {error(mean / rival)} times that."
+    return f"{stands}: {error(rival / mean)} times the error of this run."
 
 
-def _among_grids(mean: float, levels: list[Facts]) -> str:
+def _among_grids(mean: float, levels: Sequence[LevelFacts]) -> str:
     """Return between which grids' own errors the surrogate's stands."""
-    known = [row for row in levels if row["bias"] is not None]
-    worse = [row for row in known if row["bias"] > mean]
-    better = [row for row in known if row["bias"] <= mean]
+    worse = [row for row in levels if known(row.bias) > mean]
+    better = [row for row in levels if known(row.bias) <= mean]
     if worse and better:
         one, other = worse[-1], better[0]
         return (
-            f"The solver itself errs by {error(one['bias'])} on grid {one['grid']} and by {error(other['bias'])} "
-            f"on grid {other['grid']}; the surrogate stands between."
+            f"The solver itself errs by {error(one.bias)} on grid {one.grid} and by {error(other.bias)} "
+            f"on grid {other.grid}; the surrogate stands between."
         )
     if better:
         one = better[0]
-        return (
-            f"The solver itself does better even on its coarsest grid, {one['grid']}: it errs by {error(one['bias'])}."
-        )
+        return f"The solver itself does better even on its coarsest grid, {one.grid}: it errs by {error(one.bias)}."
     return ""
 
 
-def _dots(facts: Facts) -> list[Dot]:
-    found = facts["error"]["relative_l2"]
-    ends = _float(found["mean_lower"]), _float(found["mean_upper"])
-    own = Dot(f"{facts['strategy']} (this run)", "this run", _float(found["mean"]), *ends)
-    order = sorted(_with_error(facts), key=lambda row: (row["kind"] != "trained", row["error"]))
-    others = [Dot(row["name"], _KINDS.get(row["kind"], "no training"), float(row["error"])) for row in order]
-    grids = [row for row in facts["levels"] if row["bias"] is not None]
-    solver = [Dot(f"solver on grid {row['grid']}", "the solver itself", float(row["bias"])) for row in grids]
+def _dots(facts: Outcome) -> list[Dot]:
+    found = facts.error.relative_l2
+    own = Dot(
+        f"{facts.strategy} (this run)",
+        "this run",
+        known(found.mean),
+        known(found.mean_lower),
+        known(found.mean_upper),
+    )
+    others = [Dot(row.name, _KINDS.get(row.kind, "no training"), known(row.error)) for row in _measured(facts)]
+    grids = [row for row in facts.levels if row.bias is not None]
+    solver = [Dot(f"solver on grid {row.grid}", "the solver itself", known(row.bias)) for row in grids]
     return [own, *others, *solver]
 
 
-def _with_error(facts: Facts) -> list[Facts]:
-    return [row for row in facts["baselines"] if row["error"] is not None]
+def _measured(facts: Outcome) -> list[Baseline]:
+    """Return the baselines that have an error: the trained ones first, then the best first."""
+    rows = [row for row in facts.baselines if row.error is not None]
+    return sorted(rows, key=lambda row: (row.kind != "trained", known(row.error)))
 
 
-def _table(facts: Facts) -> str:
+def _table(facts: Outcome) -> str:
     columns = (
         Column("", text=True),
         Column("What it is", text=True),
@@ -100,31 +102,21 @@ def _table(facts: Facts) -> str:
         Column("Mean error", "relative L2"),
         Column("Ratio", "this run = 1"),
     )
-    mean = facts["error"]["relative_l2"]["mean"]
-    samples = counts(facts["plan"]["samples"])
-    spent = number(facts["budget"]["spent"]["solves"])
-    own = [facts["strategy"], "this run", samples, spent, error(mean), "1" if mean else MISSING]
-    lost = [row for row in facts["baselines"] if row["error"] is None]
-    order = sorted(_with_error(facts), key=lambda row: (row["kind"] != "trained", row["error"])) + lost
-    rows = [own]
-    for row in order:
-        kind, used = _KINDS.get(row["kind"], row["kind"]), counts(row["samples"]) if row["samples"] else "this run's"
-        cost = number(row["spent_solves"])
-        rows.append([row["name"], kind, used, cost, error(row["error"]), _ratio(row["error"], mean)])
-    for row in facts["levels"]:
-        if row["bias"] is not None:
-            cost = f"{number(row['cost_solves'])} a prediction"
-            ratio = _ratio(row["bias"], mean)
-            rows.append(
-                [f"solver on grid {row['grid']}", "the solver itself", MISSING, cost, error(row["bias"]), ratio]
-            )
+    mean = facts.error.relative_l2.mean
+    samples = counts(facts.plan.samples)
+    spent = number(facts.budget.spent.solves)
+    rows = [[facts.strategy, "this run", samples, spent, error(mean), "1" if mean else MISSING]]
+    for row in (*_measured(facts), *(row for row in facts.baselines if row.error is None)):
+        kind, used = _KINDS.get(row.kind, row.kind), counts(row.samples) if row.samples else "this run's"
+        rows.append([row.name, kind, used, number(row.spent_solves), error(row.error), _ratio(row.error, mean)])
+    for level in facts.levels:
+        if level.bias is not None:
+            cost = f"{number(level.cost_solves)} a prediction"
+            name, ratio = f"solver on grid {level.grid}", _ratio(level.bias, mean)
+            rows.append([name, "the solver itself", MISSING, cost, error(level.bias), ratio])
     kinds = ["strong", *[""] * (len(rows) - 1)]
     return table("This run, its rivals and the solver, from the same test draws", columns, rows, kinds=kinds)
 
 
 def _ratio(value: float | None, mean: float | None) -> str:
     return error(value / mean) if value is not None and mean else MISSING
-
-
-def _float(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -1,20 +1,17 @@
 """A run's report: the outcome, a picture, then what it was made of."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mlft.experiment.record import read_evaluation, read_facts
-from mlft.grids import Grid
+from mlft.experiment.outcome import Outcome
+from mlft.experiment.record import read_evaluation, read_outcome
 from mlft.reports.fields import Shown, sample_figures
 from mlft.reports.foresight import foresight
 from mlft.reports.page import document, figure, paragraph, section, title
 from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
 from mlft.reports.wording import amount, counts, error, interval, number
-
-Facts = dict[str, Any]
 
 
 def run_report(folder: Path) -> tuple[str, dict[str, str]]:
@@ -23,7 +20,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
     Raises:
         MlftError: if the record or the evaluation is missing or damaged.
     """
-    facts, evaluation = read_facts(folder), read_evaluation(folder)
+    facts, evaluation = read_outcome(folder), read_evaluation(folder)
     shown = _shown(facts, evaluation)
     samples = sample_figures(shown)
     parts = [
@@ -38,40 +35,38 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
         repeat(facts),
     ]
     body = "\n".join(html for html, _ in parts)
-    name = f"{facts['problem']}: relative L2 error {error(facts['error']['relative_l2']['mean'])}"
-    page = document(name, body, made_by=f"mlft {facts['version']}")
+    name = f"{facts.problem}: relative L2 error {error(facts.error.relative_l2.mean)}"
+    page = document(name, body, made_by=f"mlft {facts.version}")
     return page, {name: text for _, figures in parts for name, text in figures.items()}
 
 
-def outcome(facts: Facts) -> str:
+def outcome(facts: Outcome) -> str:
     """Return the outcome of a run in words: error, interval, cost."""
-    found, budget, unit = facts["error"]["relative_l2"], facts["budget"], facts["budget"]["unit"]
-    between = interval(found["mean_lower"], found["mean_upper"])
-    of = number(facts["plan"]["budget"]) + (" s" if unit == "seconds" else "")
+    found, budget = facts.error.relative_l2, facts.budget
+    between = interval(found.mean_lower, found.mean_upper)
+    of = number(facts.plan.budget) + (" s" if budget.unit == "seconds" else "")
     return (
-        f"Relative L2 error {error(found['mean'])} (mean of {number(facts['error']['samples'])} fresh draws, "
-        f"95% interval {between}), {amount(budget['spent'][unit], unit)} spent of {of}"
+        f"Relative L2 error {error(found.mean)} (mean of {number(facts.error.samples)} fresh draws, "
+        f"95% interval {between}), {amount(budget.of(budget.spent), budget.unit)} spent of {of}"
     )
 
 
-def _header(facts: Facts) -> str:
-    used = [row for row in facts["levels"] if row["samples"]]
-    grids = " → ".join(row["grid"] for row in used)
-    samples = counts([row["samples"] for row in used])
+def _header(facts: Outcome) -> str:
+    used = [row for row in facts.levels if row.samples]
+    grids = " → ".join(row.grid for row in used)
+    samples = counts([row.samples for row in used])
     told = (
-        f"Strategy {facts['strategy']}: {samples} samples on {'grid' if len(used) == 1 else 'grids'} {grids}, "
-        f"seed {facts['seed']}."
+        f"Strategy {facts.strategy}: {samples} samples on {'grid' if len(used) == 1 else 'grids'} {grids}, "
+        f"seed {facts.seed}."
     )
-    head = paragraph(f"{facts['problem']}: {facts['equation']}", "kicker")
+    head = paragraph(f"{facts.problem}: {facts.equation}", "kicker")
     parts = [head, title(outcome(facts)), paragraph(verdict(facts), "verdict"), paragraph(told, "soft")]
     return "<header>\n" + "\n".join(parts) + "\n</header>"
 
 
-def _shown(facts: Facts, evaluation: dict[str, np.ndarray]) -> Shown:
-    asked = facts["grid"]
-    grid = Grid(tuple(asked["cells"]), tuple(asked["lengths"]), asked["centring"], asked["periodic"])
+def _shown(facts: Outcome, evaluation: dict[str, np.ndarray]) -> Shown:
     errors = evaluation["errors"][evaluation["chosen"].astype(int)]
-    return Shown(errors, evaluation["inputs"], evaluation["solutions"], evaluation["predictions"], grid)
+    return Shown(errors, evaluation["inputs"], evaluation["solutions"], evaluation["predictions"], facts.grid)
 
 
 def _story(shown: Shown, samples: dict[str, str]) -> str:

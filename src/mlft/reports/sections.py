@@ -1,22 +1,20 @@
 """Sections of a run's report: plan, ledger, training, test errors, how to repeat; each is HTML and its figures."""
 
-from typing import Any
-
 import numpy as np
 import tomli_w
 from jaxtyping import Float
 
+from mlft.experiment.outcome import BoughtPlan, LevelFacts, Outcome, StageFacts
 from mlft.reports.figures import histogram, stage_figure
 from mlft.reports.page import Cell, Column, Markup, code, figure, paragraph, part_of, section, table, terms
 from mlft.reports.wording import MISSING, error, interval, number, share, without_null
 
-Facts = dict[str, Any]
 Section = tuple[str, dict[str, str]]
 
 
-def plan(facts: Facts) -> Section:
+def plan(facts: Outcome) -> Section:
     """Return what was bought on which grid, why, and the predicted error beside the measured one."""
-    told = facts["plan"]
+    told = facts.plan
     columns = (
         Column("Level"),
         Column("Grid", "cells"),
@@ -27,51 +25,46 @@ def plan(facts: Facts) -> Section:
         Column("Share of budget"),
         Column("Bias", "relative L2"),
     )
-    rows = [_level(row, told) for row in facts["levels"]]
-    samples, failed = (sum(row[key] for row in facts["levels"]) for key in ("samples", "failed"))
-    shares = [_share(row, told) for row in facts["levels"]]
+    rows = [_level(row, told) for row in facts.levels]
+    samples, failed = sum(row.samples for row in facts.levels), sum(row.failed for row in facts.levels)
+    shares = [_share(row, told) for row in facts.levels]
     whole = part_of(sum(shares), share(sum(shares)))
     total: list[Cell] = ["all", "", "", "", number(samples), number(failed), whole, ""]
     kinds = [""] * len(rows) + ["total"]
     caption = "Levels from coarse to fine; the cost of one sample in solves of the finest grid"
-    bias = (
-        "Bias is the error of the solver itself on that grid: the mean relative L2 distance of its solutions from the "
-        "reference (the problem's own, or else the finest grid), on a few test draws."
-    )
-    reason = paragraph(f"Why ({told['rule']}): {told['reason'].rstrip('.')}.")
+    reason = paragraph(f"Why ({told.rule}): {told.reason.rstrip('.')}.")
     levels = table(caption, columns, [*rows, total], kinds=kinds)
-    known = any(row["bias"] is not None for row in facts["levels"])
-    return section("The plan", levels, reason, _predicted(facts), paragraph(bias, "soft") if known else ""), {}
+    return section("The plan", levels, reason, _predicted(facts), _bias(facts)), {}
 
 
-def ledger(facts: Facts) -> Section:
+def ledger(facts: Outcome) -> Section:
     """Return what was spent, and the failures by name."""
-    budget, seconds = facts["budget"], facts["seconds"]
+    budget, seconds = facts.budget, facts.seconds
     columns = (Column("", text=True), Column("Cost", "solves"), Column("Cost", "solver seconds"))
-    names = (("spent in all", "spent"), ("of it, the pilot", "pilot"), ("of it, failed samples", "failed"))
-    rows = [[words, number(budget[key]["solves"]), number(budget[key]["seconds"])] for words, key in names]
+    parts = {"spent in all": budget.spent, "of it, the pilot": budget.pilot, "of it, failed samples": budget.failed}
+    rows = [[words, number(cost.solves), number(cost.seconds)] for words, cost in parts.items()]
     spent = table("What was charged to the budget", columns, rows)
-    times = f"Training took {number(seconds['train'])} s, planning {number(seconds['plan'])} s; neither is charged."
-    if not facts["failures"]:
+    times = f"Training took {number(seconds.train)} s, planning {number(seconds.plan)} s; neither is charged."
+    if not facts.failures:
         return section("The ledger", spent, paragraph(f"No sample failed. {times}")), {}
-    grids = {row["level"]: row["grid"] for row in facts["levels"]}
+    grids = {row.level: row.grid for row in facts.levels}
     failed = table(
         "Failures by name; a failed sample is paid for and not trained on",
         (Column("Level"), Column("Grid", "cells"), Column("Failure", text=True), Column("Samples"), _EXAMPLE),
         [
-            [number(row["level"]), grids[row["level"]], row["status"], number(row["samples"]), row["note"] or MISSING]
-            for row in facts["failures"]
+            [number(row.level), grids[row.level], row.status, number(row.samples), row.note or MISSING]
+            for row in facts.failures
         ],
     )
     return section("The ledger", spent, failed, paragraph(times)), {}
 
 
-def training(facts: Facts) -> Section:
+def training(facts: Outcome) -> Section:
     """Return the held-out error along the stages, with what the guard kept and rejected."""
-    stages, grids = facts["stages"], [row["grid"] for row in facts["levels"]]
+    stages, grids = facts.stages, [row.grid for row in facts.levels]
     if not stages:
         return section("Error by stage", paragraph("No stage was trained.")), {}
-    moved = all(stage.get("movement") is not None for stage in stages)
+    moved = all(stage.movement is not None for stage in stages)
     columns = (
         Column("Level"),
         Column("Grid", "cells"),
@@ -85,9 +78,9 @@ def training(facts: Facts) -> Section:
     )
     rows = [
         [
-            *[number(stage["level"]), grids[stage["level"]], number(stage["samples"]), number(stage["held_out"])],
-            *[number(stage["steps"]), error(stage["error_before"]), error(stage["error_after"])],
-            *([number(stage["movement"])] if moved else []),
+            *[number(stage.level), grids[stage.level], number(stage.samples), number(stage.held_out)],
+            *[number(stage.steps), error(stage.error_before), error(stage.error_after)],
+            *([number(stage.movement)] if moved else []),
             _guard(stage),
         ]
         for stage in stages
@@ -97,7 +90,7 @@ def training(facts: Facts) -> Section:
         "Relative L2 error on samples kept out of the training, along the optimizer steps; dotted lines part the "
         "stages. Every stage is judged on samples of its own grid, so the line may jump between two. Open dot: the "
         "weights before the stage. Full dot: the weights that were kept"
-        + (rejected if any(not stage["kept"] for stage in stages) else ".")
+        + (rejected if any(not stage.kept for stage in stages) else ".")
     )
     regime = (
         "Kernel moved: ‖K_after − K_before‖ / ‖K_before‖ of the network's tangent kernel over the stage, on fresh "
@@ -106,52 +99,52 @@ def training(facts: Facts) -> Section:
     )
     told = table("Stages in the order of training", columns, rows)
     told += paragraph(regime, "soft") if moved else ""
-    if not any(e is not None for stage in stages for e in (stage["error_before"], stage["error_after"])):
+    if not any(e is not None for stage in stages for e in (stage.error_before, stage.error_after)):
         return section("Error by stage", paragraph("Nothing was held out, so no stage could be judged."), told), {}
     drawings = {"stages": stage_figure(stages, grids)}
     alt = "Held-out relative L2 error along the optimizer steps: " + "; ".join(
-        f"grid {grids[s['level']]} from {error(s['error_before'])} to {error(s['error_after'])}, "
-        + ("kept" if s["kept"] else "rejected")
+        f"grid {grids[s.level]} from {error(s.error_before)} to {error(s.error_after)}, "
+        + ("kept" if s.kept else "rejected")
         for s in stages
     )
     return section("Error by stage", figure(drawings, caption, alt=alt), told), drawings
 
 
-def measured(facts: Facts, errors: Float[np.ndarray, " n"]) -> Section:
+def measured(facts: Outcome, errors: Float[np.ndarray, " n"]) -> Section:
     """Return how the error is spread over the test draws."""
-    found = facts["error"]["relative_l2"]
+    found = facts.error.relative_l2
     drawings = {"histogram": histogram(errors, found)}
     lost = int((~np.isfinite(errors)).sum())
     caption = (
-        f"Relative L2 errors of {number(len(errors))} fresh draws: mean {error(found['mean'])}, median "
-        f"{error(found['median'])}; nine draws in ten stay below {error(found['q90'])}."
+        f"Relative L2 errors of {number(len(errors))} fresh draws: mean {error(found.mean)}, median "
+        f"{error(found.median)}; nine draws in ten stay below {error(found.q90)}."
     )
     caption += f" {number(lost)} draws have no finite error and are not drawn." if lost else ""
-    grid = facts["levels"][-1]["grid"]
+    grid = facts.levels[-1].grid
     limits = (
         f"Measured against the solver on the finest grid, {grid}, for inputs of the distribution that was trained on. "
         "It says nothing of other inputs, nor of the solver's own error on that grid."
     )
-    words = f"Histogram of test errors with mean {error(found['mean'])} and median {error(found['median'])}"
+    words = f"Histogram of test errors with mean {error(found.mean)} and median {error(found.median)}"
     html = section("Error over the test draws", figure(drawings, caption, alt=words), paragraph(limits, "soft"))
     return html, drawings
 
 
-def repeat(facts: Facts) -> Section:
+def repeat(facts: Outcome) -> Section:
     """Return the command, the configuration, the network and the machine."""
-    network = facts["surrogate"]
-    options = ", ".join(f"{name}={value}" for name, value in network["options"].items())
+    network = facts.surrogate
+    options = ", ".join(f"{name}={value}" for name, value in network.options.items())
     about = [
-        ("surrogate", network["name"] + (f" ({options})" if options else "")),
-        ("parameters", number(network["parameters"])),
-        ("mlft", facts["version"]),
-        *[(name, str(value)) for name, value in facts["machine"].items() if name != "mlft"],
+        ("surrogate", network.name + (f" ({options})" if options else "")),
+        ("parameters", number(network.parameters)),
+        ("mlft", facts.version),
+        *[(name, str(value)) for name, value in facts.machine.items() if name != "mlft"],
     ]
     return section(
         "How to repeat it",
-        code(facts["command"]),
+        code(facts.command),
         paragraph("The configuration, complete (config.toml in the run folder):"),
-        code(tomli_w.dumps(without_null(facts["config"])).strip()),
+        code(tomli_w.dumps(without_null(facts.config)).strip()),
         terms(about),
         paragraph("The numbers of this page are in metrics.csv, its figures in figures/.", "soft"),
     ), {}
@@ -160,35 +153,49 @@ def repeat(facts: Facts) -> Section:
 _EXAMPLE = Column("Example", text=True)
 
 
-def _level(row: Facts, told: Facts) -> list[Cell]:
+def _level(row: LevelFacts, told: BoughtPlan) -> list[Cell]:
     part = _share(row, told)
-    costs = number(row["cost_solves"]), number(row["cost_seconds"])
-    found = number(row["samples"]), number(row["failed"])
-    return [number(row["level"]), row["grid"], *costs, *found, part_of(part, share(part)), error(row["bias"])]
+    costs = number(row.cost_solves), number(row.cost_seconds)
+    found = number(row.samples), number(row.failed)
+    return [number(row.level), row.grid, *costs, *found, part_of(part, share(part)), error(row.bias)]
 
 
-def _share(row: Facts, told: Facts) -> float:
+def _share(row: LevelFacts, told: BoughtPlan) -> float:
     """Return the share of the budget that a level's samples took, failed ones included."""
-    return float(told["costs"][row["level"]] * (row["samples"] + row["failed"]) / told["budget"])
+    return float(told.costs[row.level] * (row.samples + row.failed) / told.budget)
 
 
-def _predicted(facts: Facts) -> str:
-    predicted, found = facts["plan"]["predicted_error"], facts["error"]["relative_l2"]
+def _predicted(facts: Outcome) -> str:
+    predicted, found = facts.plan.predicted_error, facts.error.relative_l2
     if predicted is None:
         return ""
     rows = [
-        ["predicted, before", error(predicted["value"]), interval(predicted["lower"], predicted["upper"])],
-        ["measured, after", error(found["mean"]), interval(found["mean_lower"], found["mean_upper"])],
+        ["predicted, before", error(predicted.value), interval(predicted.lower, predicted.upper)],
+        ["measured, after", error(found.mean), interval(found.mean_lower, found.mean_upper)],
     ]
     columns = (Column("", text=True), Column("Error", "relative L2"), Column("Interval"))
     return table("Predicted before the samples were bought, measured afterwards", columns, rows)
 
 
-def _guard(stage: Facts) -> Cell:
-    if not stage["kept"]:
+def _bias(facts: Outcome) -> str:
+    """Return what bias is and, where references failed or it could not be measured, why."""
+    measure = facts.measure
+    why = "" if measure is None or not measure.reason else measure.reason
+    if not any(row.bias is not None for row in facts.levels):
+        return paragraph(f"The bias of the levels was not measured: {why}.", "soft") if why else ""
+    words = (
+        "Bias is the error of the solver itself on that grid: the mean relative L2 distance of its solutions from the "
+        "reference (the problem's own, or else the finest grid), on a few test draws."
+    )
+    more = f" Here {number(measure.draws)} draws: {why}." if measure is not None and why else ""
+    return paragraph(words + more, "soft")
+
+
+def _guard(stage: StageFacts) -> Cell:
+    if not stage.kept:
         return Markup('<span class="rejected">✗ rejected</span>: the weights before it stay')
-    if stage["error_after"] is None:
+    if stage.error_after is None:
         return "kept unjudged: no held-out error"
-    if stage["blend"] is not None and stage["blend"] < 1:
-        return f"✓ kept in part: {number(stage['blend'])} of the way"
+    if stage.blend is not None and stage.blend < 1:
+        return f"✓ kept in part: {number(stage.blend)} of the way"
     return "✓ kept"

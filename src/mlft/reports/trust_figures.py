@@ -1,5 +1,6 @@
 """Pictures of trust: errors by law of inputs, by amplitude and by wave number, and the Green's function learned."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,43 +9,43 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from mlft.experiment.outcome import LawFacts
 from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, PALE, error_axis, legend_above, round_ticks, style, svg
 from mlft.reports.figures import name_rows
-from mlft.reports.wording import error, number
+from mlft.reports.wording import error, known, number
 
 Array = np.ndarray
-Facts = dict[str, Any]
 
 
 @style()
-def family_figure(families: list[Facts]) -> str:
+def family_figure(families: Sequence[LawFacts]) -> str:
     """Return a row a law of inputs with its mean error and 95% interval, the law itself in orange."""
-    shown = [family for family in families if family["mean"] is not None]
+    shown = [family for family in families if family.mean is not None]
     figure = Figure(figsize=(7.6, 0.95 + 0.3 * len(shown)), layout="constrained")
     axes = figure.subplots()
     axes.grid(False, axis="y")
-    axes.axvline(shown[0]["mean"], color=ORANGE, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axvline(known(shown[0].mean), color=ORANGE, linewidth=0.8, linestyle=(0, (4, 3)))
     for y, family in enumerate(shown):
         colour = BLUE if y else ORANGE
-        ends = [family["lower"], family["upper"]]
+        ends = [known(family.lower), known(family.upper)]
         axes.plot(ends, [y, y], color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt")
-        axes.plot([family["mean"]], [y], linestyle="none", marker="o", markersize=7, color=colour)
+        axes.plot([known(family.mean)], [y], linestyle="none", marker="o", markersize=7, color=colour)
         place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8.5}
-        axes.annotate(error(family["mean"]), (ends[1], y), xytext=(6, 0), annotation_clip=False, **place)
-    name_rows(axes, [family["name"] for family in shown])
-    ends = [family[key] for family in shown for key in ("mean", "lower", "upper")]
-    error_axis(axes, "x", [end for end in ends if end > 0], "mean relative L2 error")
+        axes.annotate(error(family.mean), (ends[1], y), xytext=(6, 0), annotation_clip=False, **place)
+    name_rows(axes, [family.name for family in shown])
+    values = [end for family in shown for end in (family.mean, family.lower, family.upper)]
+    error_axis(axes, "x", [end for end in values if end is not None and end > 0], "mean relative L2 error")
     axes.set_xlim(right=axes.get_xlim()[1] * 1.08)
     return svg(figure)
 
 
 @style()
-def amplitude_figure(amplitudes: list[Facts], breaking: list[float | None]) -> str:
+def amplitude_figure(amplitudes: Sequence[LawFacts], breaking: Sequence[float | None]) -> str:
     """Return the error along the amplitude, with the line of twice the error at 1 and where it is crossed."""
     figure = Figure(figsize=(3.7, 2.9), layout="constrained")
     axes = figure.subplots()
-    shown = [row for row in amplitudes if row["mean"] is not None]
-    x, y = [row["amplitude"] for row in shown], [row["mean"] for row in shown]
+    shown = [row for row in amplitudes if row.mean is not None]
+    x, y = [known(row.amplitude) for row in shown], [known(row.mean) for row in shown]
     bar = 2 * y[x.index(1.0)]
     axes.plot(x, y, color=BLUE, marker="o", markersize=4)
     axes.axhline(bar, color=ORANGE, linewidth=0.9, linestyle=(0, (4, 3)), label="twice the error at 1")

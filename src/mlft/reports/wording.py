@@ -84,3 +84,8 @@ def without_null(value: Any) -> Any:
 def _scientific(value: float) -> str:
     digits, exponent = f"{value:.2e}".split("e")
     return f"{digits}×10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def known(value: float | None) -> float:
+    """Return a number, NaN for one that is missing."""
+    return math.nan if value is None else value

@@ -107,32 +107,6 @@ def solve_elliptic(
     return Elliptic(solutions, iterations, residuals, converged)
 
 
-def apply_operator(
-    coefficient: Float[Array, "rows columns"], field: Float[Array, "rows columns"], *, spacing: tuple[float, float]
-) -> Float[Array, "rows columns"]:
-    """Return Au, the fluxes out of each cell of area h₀h₁ (so h₀h₁ f where u is the solution)."""
-    store, table = _workspace(*coefficient.shape)
-    _assemble(_float(coefficient), spacing[1] / spacing[0], store, table)
-    level, image = _level(store, table[0]), np.empty(field.shape)
-    _load(_float(field), 1.0, level[_FIELD])
-    _multiply(level, level[_FIELD], level[_SOURCE])
-    _unload(level[_SOURCE], image)
-    return image
-
-
-def apply_preconditioner(
-    coefficient: Float[Array, "rows columns"], field: Float[Array, "rows columns"], *, spacing: tuple[float, float]
-) -> Float[Array, "rows columns"]:
-    """Return one multigrid cycle from zero for Au = field: a symmetric, positive approximation of A⁻¹ field."""
-    store, table = _workspace(*coefficient.shape)
-    _assemble(_float(coefficient), spacing[1] / spacing[0], store, table)
-    level, image = _level(store, table[0]), np.empty(field.shape)
-    _load(_float(field), 1.0, level[_SOURCE])
-    _cycle(store, table)
-    _unload(level[_FIELD], image)
-    return image
-
-
 def _float(array: Array) -> Array:
     return np.ascontiguousarray(array, dtype=np.float64)
 

@@ -157,7 +157,7 @@ def signer(arrays: Mapping[str, Array]) -> Callable[[Key, int], str]:
 
 def name_of(batch: Batch, content: bytes) -> str:
     """Return the name of a file, which certifies its content."""
-    return f"{batch.stream}-{min(batch.indices):07d}-{_digest(content)[:16]}{SUFFIX}"
+    return f"{batch.stream.replace('/', '.')}-{min(batch.indices):07d}-{_digest(content)[:16]}{SUFFIX}"
 
 
 def level_folder(level: int) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from mlft.status import OK
 
 Array = np.ndarray
-_STREAM = re.compile(r"[a-z0-9][a-z0-9-]*")
+_STREAM = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*")
 
 
 Key = tuple[str, int, int]
@@ -24,7 +24,8 @@ class Batch:
     """Samples of one stream on one level that were tried together, and how each ended.
 
     Attributes:
-        stream: the random stream the draws come from, such as "train" or "test": lower-case letters, digits, hyphens.
+        stream: the random stream the draws come from, such as "train" or "trust/rougher": lower-case letters, digits,
+            hyphens, parted by slashes.
         level: the level, 0 the coarsest.
         indices: index of each sample in its stream.
         status: a name per sample, "ok" or a named failure.
@@ -170,7 +171,9 @@ class Recovery:
 
 def _check_key(stream: str, level: int, indices: tuple[int, ...]) -> None:
     if not _STREAM.fullmatch(stream):
-        raise ValueError(f"a stream is named in lower-case letters, digits and hyphens, got {stream!r}")
+        raise ValueError(
+            f"a stream is named in lower-case letters, digits and hyphens, parted by slashes, got {stream!r}"
+        )
     if level < 0 or any(index < 0 for index in indices):
         raise ValueError(f"levels and indices start at 0, got level {level}, indices {indices}")
     if not indices or len(set(indices)) != len(indices):

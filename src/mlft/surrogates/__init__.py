@@ -1,23 +1,8 @@
-"""Networks that stand in for a solution map, and the normaliser inside them. `SURROGATES` is the registry."""
+"""Networks that stand in for a solution map, and the normaliser inside them. `SURROGATES` is the registry.
 
-from mlft.surrogates.bundle import BundleError
-from mlft.surrogates.export import export_onnx, export_torch
-from mlft.surrogates.fno import FNO
-from mlft.surrogates.network import Network
-from mlft.surrogates.normaliser import Normaliser
-from mlft.surrogates.surrogate import Surrogate, build, load
+Names are loaded when they are asked for; the list of them is in `__init__.pyi`.
+"""
 
-SURROGATES: dict[str, type[Network]] = {"fno": FNO}
+import lazy_loader
 
-__all__ = [
-    "FNO",
-    "SURROGATES",
-    "BundleError",
-    "Network",
-    "Normaliser",
-    "Surrogate",
-    "build",
-    "export_onnx",
-    "export_torch",
-    "load",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,6 @@
 """A network between two normalisers, in physical units: predicts, is saved and is loaded."""
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +15,7 @@ from mlft.grids import Grid
 from mlft.surrogates.bundle import BundleError, read_bundle, write_bundle
 from mlft.surrogates.network import Network
 from mlft.surrogates.normaliser import Normaliser
+from mlft.surrogates.shipped import SURROGATES
 
 Array = np.ndarray
 
@@ -157,7 +159,7 @@ def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
 
     Args:
         folder: where `Surrogate.save` wrote.
-        network: for a network of your own, an instance of the same shapes, whose weights will be replaced.
+        network: for a network of your own, an instance of the same shapes; a copy of it gets the weights.
 
     Raises:
         BundleError: for a missing or damaged file, or weights that do not fit the network.
@@ -173,6 +175,8 @@ def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
     channels = (inputs, outputs)
     if network is None:
         network = _network(name, channels, grid, generator=torch.Generator(), options=options)
+    else:
+        network = copy.deepcopy(network)
     surrogate = Surrogate(network, channels, grid)
     _fill(surrogate, tensors)
     return surrogate.eval()
@@ -181,15 +185,14 @@ def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
 def _network(
     name: str, channels: tuple[int, int], grid: Grid, *, generator: torch.Generator, options: dict[str, Any]
 ) -> Network:
-    registry = _registry()
-    if name not in registry:
-        error = unknown_name("network", name, list(registry))
+    if name not in SURROGATES:
+        error = unknown_name("network", name, list(SURROGATES))
         raise ConfigError(f"{error} A saved network of your own needs load(folder, network).")
-    known = registry[name].defaults(grid)
+    known = SURROGATES[name].defaults(grid)
     for option in options:
         if option not in known:
             raise unknown_name(f"option of {name}", option, list(known))
-    return registry[name](channels, generator=generator, **{**known, **options})
+    return SURROGATES[name](channels, generator=generator, **{**known, **options})
 
 
 def _grid(config: dict[str, Any]) -> Grid:
@@ -212,14 +215,8 @@ def _fill(surrogate: Surrogate, tensors: dict[str, Tensor]) -> None:
         tensor.data = tensors[name]
 
 
-def _registry() -> dict[str, type[Network]]:
-    from mlft.surrogates import SURROGATES  # here, because the registry's module imports this one
-
-    return SURROGATES
-
-
 def _name(network: nn.Module) -> str:
-    names = [name for name, cls in _registry().items() if type(network) is cls]
+    names = [name for name, cls in SURROGATES.items() if type(network) is cls]
     return names[0] if names else f"{type(network).__module__}.{type(network).__qualname__}"
 
 

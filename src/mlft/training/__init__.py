@@ -1,21 +1,5 @@
-"""Strategies that turn samples of several levels into a fitted surrogate."""
+"""Learners that turn samples of several levels into a fitted surrogate, stage by guarded stage."""
 
-from mlft.training.guard import Verdict, guard
-from mlft.training.settings import Training
-from mlft.training.stage import restore, snapshot
-from mlft.training.strategies import STRATEGIES, Fitted, StageLog, adapt, finetune, one_level, strategy
+import lazy_loader
 
-__all__ = [
-    "STRATEGIES",
-    "Fitted",
-    "StageLog",
-    "Training",
-    "Verdict",
-    "adapt",
-    "finetune",
-    "guard",
-    "one_level",
-    "restore",
-    "snapshot",
-    "strategy",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,7 +6,7 @@ from typing import final
 
 from torch import nn
 
-from mlft.training.stage import Pairs, Weights, relative_l2, restore
+from mlft.training.stage import Pairs, Weights, held_out_error, restore
 
 BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -57,4 +57,4 @@ def between(before: Weights, after: Weights, t: float) -> Weights:
 
 def _error(surrogate: nn.Module, weights: Weights, held_out: Pairs) -> float:
     restore(surrogate, weights)
-    return relative_l2(surrogate, held_out)
+    return held_out_error(surrogate, held_out)

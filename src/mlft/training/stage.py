@@ -1,5 +1,6 @@
-"""One stage: minimise the relative L2 error on one level's samples, keeping the best weights on the held-out ones."""
+"""One stage: minimise a loss on one level's samples, keeping the weights that are best on the held-out ones."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from mlft.training import checkpoint
 from mlft.training.batches import batch_indices
+from mlft.training.losses import Loss, relative_l2
 from mlft.training.settings import Training
 
 Weights = dict[str, Tensor]
@@ -42,6 +44,8 @@ class Stage:
         steps: optimizer steps.
         rate: peak learning rate.
         replay: share of each batch that is replayed.
+        loss: what is minimised, averaged over a batch; the held-out error is the relative L2 error whatever it is.
+        weights: of the pairs in `train`, in a batch's average; all alike unless given. Replayed pairs have weight 1.
     """
 
     level: int
@@ -51,6 +55,12 @@ class Stage:
     steps: int
     rate: float
     replay: float = 0.0
+    loss: Loss = relative_l2
+    weights: Float[Tensor, " n"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and (len(self.weights) != len(self.train) or not bool((self.weights > 0).all())):
+            raise ValueError(f"a stage of {len(self.train)} pairs has as many positive weights, got {self.weights}")
 
 
 @final
@@ -62,14 +72,15 @@ class Trace:
     checks: tuple[tuple[int, float], ...]
 
 
-def relative_l2(surrogate: nn.Module, pairs: Pairs, *, batch: int = 256) -> float:
+def held_out_error(surrogate: nn.Module, pairs: Pairs, *, batch: int = 256) -> float:
     """Return the mean over samples of ‖prediction − label‖ / ‖label‖ on a uniform grid, without gradients."""
     if not len(pairs):
         return math.nan
     surrogate.eval()
     with torch.no_grad():
         parts = [
-            _errors(surrogate(x), y) for x, y in zip(pairs.inputs.split(batch), pairs.labels.split(batch), strict=True)
+            relative_l2(surrogate(x), y)
+            for x, y in zip(pairs.inputs.split(batch), pairs.labels.split(batch), strict=True)
         ]
     return float(torch.cat(parts).double().mean())
 
@@ -110,7 +121,7 @@ def train(
     for step in range(done, stage.steps):
         _step(surrogate, adam, stage, settings, step, seed)
         if step + 1 in marks:
-            error = relative_l2(surrogate, stage.held_out)
+            error = held_out_error(surrogate, stage.held_out)
             if math.isnan(error) or error <= min((e for _, e in checks), default=math.inf):
                 best = snapshot(surrogate)
             checks.append((step + 1, error))
@@ -122,35 +133,41 @@ def train(
     return Trace(best, tuple(checks))
 
 
-def _told(stage: Stage, settings: Training, seed: int) -> list[float]:
+def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     """Return what tells one stage from another: a checkpoint of another one is not continued."""
     counts = [len(pairs) for pairs in (stage.train, stage.replayed, stage.held_out)]
-    return [stage.level, *counts, stage.steps, stage.rate, stage.replay, settings.batch, settings.checks, seed]
+    told: list[float | str] = [stage.level, *counts, stage.steps, stage.rate, stage.replay]
+    told += [settings.batch, settings.checks, seed]
+    if stage.loss is not relative_l2:
+        told.append(f"{stage.loss.__module__}.{stage.loss.__qualname__}")
+    if stage.weights is not None:
+        told.append(hashlib.sha256(stage.weights.detach().cpu().double().numpy().tobytes()).hexdigest())
+    return told
 
 
 def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: Training, step: int, seed: int) -> None:
     surrogate.train()
-    x, y = _batch(stage, settings, step, seed)
+    x, y, weights = _batch(stage, settings, step, seed)
     for group in adam.param_groups:
         group["lr"] = stage.rate * _schedule((step + 0.5) / stage.steps)
     adam.zero_grad(set_to_none=True)
-    _errors(surrogate(x), y).mean().backward()
+    losses = stage.loss(surrogate(x), y)
+    loss = losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+    loss.backward()
     adam.step()
 
 
-def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tensor, Tensor]:
+def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tensor, Tensor, Tensor | None]:
     old = min(round(settings.batch * stage.replay), len(stage.replayed))
     rows = batch_indices(len(stage.train), settings.batch - old, step, seed=seed, stream=f"level-{stage.level}")
     x, y = stage.train.inputs[rows], stage.train.labels[rows]
+    weights = None if stage.weights is None else stage.weights[rows]
     if not old:
-        return x, y
+        return x, y, weights
     rows = batch_indices(len(stage.replayed), old, step, seed=seed, stream=f"replay-{stage.level}")
-    return torch.cat([x, stage.replayed.inputs[rows]]), torch.cat([y, stage.replayed.labels[rows]])
-
-
-def _errors(prediction: Tensor, label: Tensor) -> Tensor:
-    difference, scale = (prediction - label).flatten(1).norm(dim=1), label.flatten(1).norm(dim=1)
-    return difference / torch.where(scale > 0, scale, torch.ones_like(scale))
+    if weights is not None:
+        weights = torch.cat([weights, torch.ones_like(weights[:1]).expand(old)])
+    return torch.cat([x, stage.replayed.inputs[rows]]), torch.cat([y, stage.replayed.labels[rows]]), weights
 
 
 def _schedule(t: float, *, warm: float = 0.05) -> float:
@@ -162,7 +179,7 @@ def _marks(steps: int, checks: int) -> set[int]:
 
 
 def _resume(
-    surrogate: nn.Module, adam: torch.optim.Adam, file: Path | None, told: list[float]
+    surrogate: nn.Module, adam: torch.optim.Adam, file: Path | None, told: list[float | str]
 ) -> tuple[Weights, list[tuple[int, float]], int]:
     """Set weights and moments from this stage's checkpoint; return the best weights, the checks and the steps done."""
     found = checkpoint.read(file) if file is not None else None
@@ -190,7 +207,7 @@ def _save(
     file: Path,
     best: Weights,
     checks: list[tuple[int, float]],
-    told: list[float],
+    told: list[float | str],
 ) -> None:
     tensors: Weights = {f"last.{name}": p for name, p in surrogate.named_parameters()}
     tensors |= {f"best.{name}": p for name, p in best.items()}

@@ -1,0 +1,137 @@
+"""From a pilot to an outlook: the learning curve of the coarsest level, and how well the next correction is learned."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+
+from mlft.estimators.kernel import kernel_curve
+from mlft.estimators.network import network_curve
+from mlft.estimators.task import Task, Train
+from mlft.planning import ErrorCurve, Outlook, Pilot, coupled, learnability, scale_of
+from mlft.registry import Registry
+from mlft.surrogates import Surrogate
+
+Streams = Callable[..., torch.Generator]
+"""Words to the random stream that they name."""
+
+
+@final
+@dataclass(frozen=True)
+class Study:
+    """How a pilot is studied.
+
+    Attributes:
+        fresh: trains a surrogate from initial weights, in place.
+        further: trains a trained surrogate further.
+        streams: the random streams of the estimates, by name.
+        reach: the number of samples that the run's training can visit often enough; see `Outlook`.
+    """
+
+    fresh: Train
+    further: Train
+    streams: Streams
+    reach: float
+
+
+@final
+@dataclass(frozen=True)
+class Estimator:
+    """A way to the error curves.
+
+    Attributes:
+        trained: whether the evidence for the next correction is taken at coarse-trained weights.
+        base: (task of the untrained surrogate, coarse-trained surrogate, study, stream) → the coarsest level's curve.
+        evidence: (task of a correction, study, stream) → its curve.
+    """
+
+    trained: bool
+    base: Callable[[Task, Surrogate, Study, torch.Generator], ErrorCurve]
+    evidence: Callable[[Task, Study, torch.Generator], ErrorCurve]
+
+
+def estimate(estimator: Estimator, pilot: Pilot, start: Surrogate, study: Study) -> Outlook:
+    """Return the outlook of a pilot.
+
+    Args:
+        estimator: the way to the error curves.
+        pilot: the coupled samples.
+        start: the untrained surrogate; its normalisers are fitted to the coarsest level.
+        study: how the pilot trains.
+
+    Raises:
+        PilotError: for too few pilot samples.
+    """
+    origin = min(pilot.samples)
+    coarse = pilot.samples[origin]
+    half = len(coarse.indices) // 2
+    start.fit_normalisers(coarse.inputs, coarse.solutions)
+    trained = start
+    if estimator.trained:
+        trained = copy.deepcopy(start)
+        study.fresh(trained, coarse.inputs[half:], coarse.solutions[half:])
+    untaught = coarse.solutions - start.predict(coarse.inputs)
+    task = Task(start, coarse.inputs, untaught, scale_of(coarse.solutions))
+    base = estimator.base(task, trained, study, study.streams("estimate", "base"))
+    found = evidence(estimator, pilot, origin, trained, study, upto=half)
+    kappa = learnability(base, found) if found is not None else learnability(base, base)
+    return Outlook(base, origin, *kappa, pilot.gaps, study.reach)
+
+
+def evidence(
+    estimator: Estimator, pilot: Pilot, level: int, trained: Surrogate, study: Study, *, upto: int | None = None
+) -> ErrorCurve | None:
+    """Return the error curve of the correction to the next level; None without 4 coupled samples.
+
+    Args:
+        estimator: the way to the error curves.
+        pilot: the coupled samples.
+        level: the level that the surrogate was trained on.
+        trained: the surrogate that learns the correction.
+        study: how the pilot trains.
+        upto: only draws before this one, which the surrogate has not seen.
+    """
+    above = [fine for fine in sorted(pilot.samples) if fine > level]
+    if not above or level not in pilot.samples:
+        return None
+    low, high = pilot.samples[level], pilot.samples[above[0]]
+    i, j = coupled(low, high)
+    i, j = (i, j) if upto is None else (i[i < upto], j[i < upto])
+    targets = high.solutions[j] - low.solutions[i]
+    if len(j) < 4 or not np.abs(targets).max() > 0:
+        return None
+    task = Task(trained, high.inputs[j], targets, scale_of(high.solutions[j]))
+    return estimator.evidence(task, study, study.streams("estimate", f"correction-{level}"))
+
+
+def _kernel_after_training(task: Task, trained: Surrogate, study: Study, stream: torch.Generator) -> ErrorCurve:
+    half = len(task.inputs) // 2
+    labels = task.surrogate.predict(task.inputs) + task.targets
+    targets = labels - labels.mean(axis=0)
+    return kernel_curve(Task(trained, task.inputs[:half], targets[:half], task.scale[:half]), stream)
+
+
+ESTIMATORS: Registry[Estimator] = Registry(
+    "estimator",
+    {
+        "learning-curve": Estimator(
+            trained=True,
+            base=lambda task, trained, study, stream: network_curve(task, stream, train=study.fresh),
+            evidence=lambda task, study, stream: network_curve(task, stream, train=study.further),
+        ),
+        "kernel-trained": Estimator(
+            trained=True,
+            base=_kernel_after_training,
+            evidence=lambda task, study, stream: kernel_curve(task, stream),
+        ),
+        "kernel-initial": Estimator(
+            trained=False,
+            base=lambda task, trained, study, stream: kernel_curve(task, stream),
+            evidence=lambda task, study, stream: kernel_curve(task, stream),
+        ),
+    },
+)
+"""The network on nested subsets; its kernel at coarse-trained weights; its kernel at initial weights."""

@@ -1,0 +1,120 @@
+"""One function a command: `mlft.plan`, `run`, `compare`, `trust`, `report`, `check`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlft.errors import ConfigError
+from mlft.experiment import compare as comparing
+from mlft.experiment import loop
+from mlft.experiment.asking import ask, named_problem
+from mlft.experiment.foresight import Forecast, write_plan
+from mlft.experiment.outcome import Comparison
+from mlft.experiment.progress import Report, quiet
+from mlft.experiment.record import Record
+from mlft.problems import Problem
+from mlft.problems.contract import Examination, examine
+
+
+def run(problem: str | Problem, *, budget: str, out: str | Path, report: Report = quiet, **options: Any) -> Record:
+    """Return the record of a run: plan, solve, train, measure, within a budget of solver cost.
+
+    Args:
+        problem: a name in `mlft.PROBLEMS`, "module:attribute", or a problem of your own.
+        budget: solver cost allowed, as in "100solves" (of the finest grid), "30s" or "10min".
+        out: the run folder; a folder that holds a part of the run is continued, a finished one is read.
+        report: called with every step forward.
+        options: any other field of `mlft.Config`, such as `seed=1`, `strategy="finest-only"`, or the problem's
+            parameters as `options={"cells": 256}`; and `network`, a network of your own in place of the named one: any
+            `nn.Module` from (n, c, *grid) to (n, k, *grid).
+
+    Raises:
+        ConfigError: for an unknown name or a value that is not allowed.
+        BudgetError: if the budget is too small, with what is needed.
+        GenerationError: if too many samples fail.
+        StoreError: if the folder cannot be used.
+    """
+    return loop.run(ask(problem, budget=budget, **options), Path(out), report=report)
+
+
+def plan(
+    problem: str | Problem,
+    *,
+    budget: str,
+    out: str | Path,
+    save: str | Path | None = None,
+    report: Report = quiet,
+    **options: Any,
+) -> Forecast:
+    """Return how many samples to solve on which grid, with the error to expect. Solves a pilot: a tenth of the budget.
+
+    Args:
+        problem: as in `run`.
+        budget: as in `run`.
+        out: the run folder; `run` with the same arguments goes by this plan, and uses the pilot's samples.
+        save: a file to write the plan to, for `mlft run --plan FILE`.
+        report: called with every step forward.
+        options: as in `run`.
+
+    Raises:
+        MlftError: as `run`.
+    """
+    asked = ask(problem, budget=budget, **options)
+    found = loop.plan(asked, Path(out), report=report)
+    if save is not None:
+        write_plan(Path(save), found, asked.config)
+    return found
+
+
+def compare(
+    problem: str | Problem,
+    *,
+    budget: str,
+    out: str | Path,
+    strategies: Sequence[str] = ("finetune", "finest-only"),
+    seeds: int = 5,
+    jobs: int = 1,
+    report: Report = quiet,
+    **options: Any,
+) -> Comparison:
+    """Return a comparison of strategies at equal cost and equal training effort, over several seeds.
+
+    Args:
+        problem: as in `run`.
+        budget: as in `run`, for each run.
+        out: where the runs go, a folder a seed and in it a folder a strategy; what is finished is read.
+        strategies: names in `mlft.STRATEGIES`.
+        seeds: how many, counting up from `seed`.
+        jobs: seeds that run at a time, each in a process of its own.
+        report: called with every step forward.
+        options: as in `run`.
+
+    Raises:
+        MlftError: as `run`.
+    """
+    asked = ask(problem, budget=budget, **options)
+    return comparing.compare(asked, Path(out), strategies=strategies, seeds=seeds, jobs=jobs, report=report)
+
+
+def check(
+    problem: str | Problem, *, draws: int = 5, seed: int = 0, options: dict[str, Any] | None = None
+) -> Examination:
+    """Return whether a problem keeps what a run relies on, as a table of findings: `print(mlft.check(problem))`.
+
+    Its inputs are the same functions on every level; a sample does not depend on its batch; solves are deterministic
+    and leave their inputs alone; shapes, statuses, prices and the reference are right. What of it needs no solve comes
+    before the first purchase of every run.
+
+    Args:
+        problem: as in `run`.
+        draws: how many are looked at, at least 2.
+        seed: names the random streams.
+        options: the problem's parameters, for a named one.
+
+    Raises:
+        ConfigError: for an unknown name or a value that is not allowed.
+    """
+    if draws < 2:
+        raise ConfigError(f"at least 2 draws are needed, got {draws}")
+    own = problem if isinstance(problem, Problem) else named_problem(problem, options or {})
+    return examine(own, draws=draws, seed=seed)

@@ -1,0 +1,195 @@
+"""The parts of an outcome, from a session: budget, levels, bias, stages, failures, machine."""
+
+import math
+import platform
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlft.experiment.config import Config
+from mlft.experiment.outcome import (
+    BoughtPlan,
+    Cost,
+    Failure,
+    LevelFacts,
+    Measure,
+    Prediction,
+    Spending,
+    StageFacts,
+    SurrogateFacts,
+)
+from mlft.experiment.pricing import Prices
+from mlft.experiment.record import from_plain, to_plain
+from mlft.experiment.session import REFERENCE, Session
+from mlft.grids import relative_error
+from mlft.planning import Plan
+from mlft.status import OK
+from mlft.store import LedgerRow
+from mlft.surrogates import Surrogate
+from mlft.training import Fitted
+
+
+def spending(session: Session, plan: Plan, price: Prices) -> Spending:
+    """Return what was asked and what went, in seconds and in solves: in all, for the pilot, and for failed samples."""
+    rows = {level: session.rows("train", level, n) for level, n in enumerate(_tried(plan, price)) if n}
+    failed = {level: [row for row in found if row.status != OK] for level, found in rows.items()}
+    pilot = {level: [row for row in found if row.index < price.pilot[level]] for level, found in rows.items()}
+    asked = session.asked.config.limit
+    return Spending(asked.asked, asked.unit, *(_cost(part, price) for part in (rows, pilot, failed)))
+
+
+def levels(session: Session, plan: Plan, price: Prices, bias: Sequence[float]) -> tuple[LevelFacts, ...]:
+    """Return a row a level: its grid, its prices, samples solved and failed, its bias.
+
+    The price in seconds is the median over training and test draws: of few samples the first, which compiles, would be
+    the price.
+    """
+    table = []
+    for level, (grid, n) in enumerate(zip(session.asked.problem.hierarchy, _tried(plan, price), strict=True)):
+        rows = session.rows("train", level, n)
+        ok = sum(row.status == OK for row in rows)
+        seconds = [row.seconds for row in (*rows, *session.store.ledger("test", level))]
+        each = float(np.median(seconds)) if seconds else math.nan
+        table.append(LevelFacts(level, str(grid), each, price.relative[level], ok, len(rows) - ok, bias[level]))
+    return tuple(table)
+
+
+def failures(session: Session, plan: Plan) -> tuple[Failure, ...]:
+    """Return the failures by level and name, with the note of one of them."""
+    rows = [row for level, n in enumerate(plan.samples) for row in session.rows("train", level, n) if row.status != OK]
+    counts = Counter((row.level, row.status) for row in rows)
+    notes = {(row.level, row.status): row.note for row in rows}
+    return tuple(Failure(*name, count, notes[name]) for name, count in sorted(counts.items()))
+
+
+def measure_bias(session: Session) -> tuple[list[float], Measure]:
+    """Return each level's mean relative L2 distance from the reference, on a few test draws; NaN where not measured.
+
+    The reference is the problem's own where it has one, and the finest level where it has none. The solves are a
+    measurement, and are not charged; a draw whose reference fails is left out, and the reason told.
+    """
+    problem, config = session.asked.problem, session.asked.config
+    n, top = config.bias_draws, session.finest
+    if not n:
+        return [math.nan] * (top + 1), Measure("none", 0, reason="no draws were asked for (bias_draws = 0)")
+    session.solve("test", dict.fromkeys(range(top), n) | {top: max(n, config.test)})
+    common = sorted(set.intersection(*(set(session.store.solved("test", level, n)) for level in range(top + 1))))
+    if not problem.has_reference:
+        found = _distances(session, common, "test")
+        return [*found[:-1], math.nan], Measure("finest", len(common), reason="" if common else _NONE)
+    session.solve(REFERENCE, {top: n}, max_failure_rate=1.0)
+    failed = [row for row in session.rows(REFERENCE, top, n) if row.status != OK]
+    known = session.store.solved(REFERENCE, top, common)
+    reason = "" if known or common else _NONE
+    if failed:
+        reason = f"{len(failed)} of {n} reference solves failed: {failed[0].status}, {failed[0].note or 'no note'}"
+    return _distances(session, known, REFERENCE), Measure("reference", len(known), len(failed), reason)
+
+
+def stages(fitted: Fitted, regime: Sequence[dict[str, float]]) -> tuple[StageFacts, ...]:
+    """Return a row a stage: samples, held-out error before and after, whether it was kept, how the kernel moved."""
+    return tuple(
+        StageFacts(
+            level=log.level,
+            samples=log.samples,
+            held_out=log.held_out,
+            steps=log.steps,
+            error_before=log.verdict.error_before,
+            error_after=log.verdict.error_after,
+            kept=log.verdict.kept,
+            blend=log.verdict.blend,
+            checks=log.checks,
+            **moved,
+        )
+        for log, moved in zip(fitted.stages, regime, strict=True)
+    )
+
+
+def bought_plan(facts: dict[str, Any], plan: Plan, price: Prices) -> BoughtPlan:
+    """Return the plan: samples a level, prices, the reason in words, what it predicts, and its alternatives."""
+    predicted = None
+    if plan.predicted is not None and plan.interval is not None:
+        predicted = to_plain(Prediction(plan.predicted, *plan.interval))
+    more = {"cost": plan.cost, "budget": price.budget, "unit": price.unit, "predicted_error": predicted}
+    return from_plain(BoughtPlan, facts | more)
+
+
+def surrogate_facts(config: Config, surrogate: Surrogate) -> SurrogateFacts:
+    """Return the network's name, its options and the number of its parameters."""
+    count = sum(p.numel() for p in surrogate.parameters())
+    return SurrogateFacts(config.surrogate, count, getattr(surrogate.network, "options", {}))
+
+
+def header(config: Config, folder: Path, *, verb: str = "run") -> dict[str, Any]:
+    """Return how a run was asked for and where it ran: version, config, command, machine."""
+    return {
+        "version": version("mlft"),
+        "config": config.model_dump(mode="json", exclude_none=True),
+        "command": command(config, folder, verb=verb),
+        "machine": machine(),
+    }
+
+
+def machine() -> dict[str, str]:
+    """Return what the run ran on."""
+    return {
+        "cpu": _cpu(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "mlft": version("mlft"),
+    }
+
+
+def command(config: Config, folder: Path, *, verb: str) -> str:
+    """Return the command line that repeats a run in a new folder."""
+    words = ["mlft", verb, config.problem, "--budget", config.budget, "--seed", str(config.seed)]
+    for name, value in config.options.items():
+        words += ["--set", f"{name}={value}"]
+    defaults = Config(problem=config.problem, budget=config.budget)
+    if config.strategy != defaults.strategy:
+        words += ["--strategy", config.strategy]
+    if config.baselines:
+        words += ["--baselines", ",".join(config.baselines)]
+    told = {"problem", "budget", "seed", "options", "strategy", "baselines", "workers", "scheduler", "retry_failed"}
+    if any(getattr(config, name) != getattr(defaults, name) for name in Config.model_fields if name not in told):
+        words = ["mlft", verb, "--config", str(folder / "config.toml")]
+    return shlex.join([*words, "--out", str(folder)])
+
+
+_NONE = "no test draw was solved on every level"
+
+
+def _distances(session: Session, indices: Sequence[int], stream: str) -> list[float]:
+    """Return each level's mean distance from the solutions of a stream on the finest grid; NaN without draws."""
+    top, grid = session.finest, session.asked.problem.finest
+    if not indices:
+        return [math.nan] * (top + 1)
+    reference = session.store.read(stream, top, indices).solutions
+    fields = [session.on_finest("test", level, indices) for level in range(top + 1)]
+    return [float(relative_error(field, reference, grid).mean()) for field in fields]
+
+
+def _tried(plan: Plan, price: Prices) -> tuple[int, ...]:
+    """Return samples a level that were paid for: the plan's, or the pilot's where it asked for more."""
+    return tuple(max(pair) for pair in zip(plan.samples, price.pilot, strict=True))
+
+
+def _cost(part: dict[int, list[LedgerRow]], price: Prices) -> Cost:
+    seconds = math.fsum(row.seconds for found in part.values() for row in found)
+    return Cost(seconds, math.fsum(price.relative[level] * len(found) for level, found in part.items()))
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())

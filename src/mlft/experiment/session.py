@@ -1,0 +1,223 @@
+"""A session: everything that a run needs while it runs, and its only door to a solve."""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from mlft import generation
+from mlft.errors import GenerationError
+from mlft.experiment.asking import Asked
+from mlft.experiment.progress import Progress, Report, quiet
+from mlft.generation import Request, Supervision, generate, open_pool
+from mlft.grids import prolong
+from mlft.planning import Labelled
+from mlft.seeds import generator
+from mlft.sources import Drawn, Inputs, Reference, Source, Stored
+from mlft.status import OK
+from mlft.store import LedgerRow, Samples, SampleStore
+from mlft.surrogates import Surrogate
+
+REFERENCE, INPUTS = "reference", "inputs/"
+"""The stream of reference solutions of the test draws; what the stream of a stream's inputs begins with."""
+
+
+@final
+class Session:
+    """A problem, the store of its samples, the processes that solve, a network, a folder, a clock.
+
+    Every solve comes through `solve` or `answers`: supervised, timed out, in parallel, in the ledger, never repeated.
+    Streams are "train" and "test" (draws), "warm-up", "reference" (of the test draws), "trust/<law>" (given inputs),
+    and "inputs/<stream>": the inputs of a stream on the finest grid, kept once a draw.
+
+    Attributes:
+        asked: what is asked of the run.
+        folder: the run folder.
+        store: the samples, in the run folder or in one that several runs share.
+        report: called with every step forward.
+        seconds: wall time by name, added up by `clock`.
+
+    Args:
+        asked: what is asked of the run.
+        folder: the run folder; checkpoints go there.
+        samples: the folder of the sample store; by default the run folder.
+        report: called with every step forward.
+
+    Raises:
+        StoreError: if the store cannot be used, or is another run's.
+    """
+
+    def __init__(self, asked: Asked, folder: Path, *, samples: Path | None = None, report: Report = quiet) -> None:
+        self.asked, self.folder, self.report = asked, folder, report
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._sources: dict[str, Source] = {}
+        self._retried: dict[tuple[str, int], int] = {}
+        torch.set_num_threads(asked.config.threads)
+        with contextlib.ExitStack() as stack:
+            identity = self._drawn("train").identity
+            self.store = stack.enter_context(SampleStore.open(samples or folder, identity, verify=True))
+            self._pool = stack.enter_context(open_pool(asked.config.workers, scheduler=asked.config.scheduler))
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    @property
+    def finest(self) -> int:
+        """The finest level."""
+        return len(self.asked.problem.hierarchy) - 1
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints go."""
+        return self.folder / "checkpoints"
+
+    @property
+    def store_from_here(self) -> str:
+        """The folder of the sample store, relative to the run folder."""
+        return os.path.relpath(self.store.folder, self.folder)
+
+    def surrogate(self, samples: Labelled) -> Surrogate:
+        """Return the untrained surrogate for samples of these channels, on its device."""
+        return self.asked.surrogate((samples.inputs.shape[1], samples.solutions.shape[1]))
+
+    def random(self, *names: str | int) -> torch.Generator:
+        """Return the run's random stream of a name."""
+        return generator(self.asked.config.seed, *names)
+
+    @contextlib.contextmanager
+    def clock(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to those of a name."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] += time.perf_counter() - started
+
+    def solve(self, stream: str, counts: Mapping[int, int], *, max_failure_rate: float | None = None) -> None:
+        """Solve the first counts[l] samples of a stream on each level l, except those the ledger has already.
+
+        Args:
+            stream: the stream.
+            counts: samples a level.
+            max_failure_rate: share of failed samples at which to stop; the configuration's by default.
+
+        Raises:
+            GenerationError: if too many fail.
+        """
+        config = self.asked.config
+        rate = config.max_failure_rate if max_failure_rate is None else max_failure_rate
+        for again, requests in self._requests(stream, counts).items():
+            watched = Supervision(
+                timeout=config.timeout,
+                retries=config.retries,
+                max_failure_rate=rate,
+                retry_failed=again,
+                progress=self._tell,
+            )
+            sources = {stream: self._source(stream)}
+            generate(sources, self.store, requests=requests, pool=self._pool, supervision=watched)
+
+    def samples(self, stream: str, level: int, n: int) -> Samples:
+        """Return the solved ones of the first n samples on a level, inputs and solutions on the finest grid.
+
+        Raises:
+            GenerationError: if none of them is solved.
+        """
+        solved = self.store.solved(stream, level, n)
+        if solved:
+            kept = INPUTS + stream
+            self.solve(kept, {self.finest: max(solved) + 1})
+            solved = self.store.solved(kept, self.finest, solved)
+        if not solved:
+            message = f"none of the {n} samples on level {level} was solved; see the ledger for the reasons"
+            raise GenerationError(message, failed=n, attempted=n)
+        inputs = self.store.read(kept, self.finest, solved).solutions
+        return Samples(level, tuple(solved), inputs, self.on_finest(stream, level, solved))
+
+    def on_finest(self, stream: str, level: int, indices: Sequence[int]) -> Float[np.ndarray, "n c *grid"]:
+        """Return solutions of some solved samples of a level, seen on the finest grid."""
+        return prolong(self.store.read(stream, level, indices).solutions, to=self.asked.problem.finest)
+
+    def answers(self, stream: str, fields: Float[np.ndarray, "n c *grid"]) -> tuple[str, list[LedgerRow]]:
+        """Solve given inputs on the finest grid as the first samples of a stream; return its name and their rows.
+
+        Inputs are kept: given again, or with more behind them, they are not solved again. Where others were given under
+        the name before, a digest of these is added to it.
+        """
+        kept = self._keep(stream, fields)
+        if not np.array_equal(kept, fields):
+            stream += f"-{hashlib.sha256(np.ascontiguousarray(fields).tobytes()).hexdigest()[:12]}"
+            self._keep(stream, fields)
+        self.solve(stream, {self.finest: len(fields)}, max_failure_rate=1.0)
+        return stream, self.rows(stream, self.finest, len(fields))
+
+    def _keep(self, stream: str, fields: Float[np.ndarray, "n c *grid"]) -> Float[np.ndarray, "n c *grid"]:
+        """Keep given inputs as those of a stream, unless it has some; return what it has in their place."""
+        self._sources[stream] = Stored(self.asked.problem, fields)
+        self.solve(INPUTS + stream, {self.finest: len(fields)}, max_failure_rate=1.0)
+        known = self.store.solved(INPUTS + stream, self.finest, len(fields))
+        found = np.full_like(fields, np.nan)
+        if known:
+            found[known] = self.store.read(INPUTS + stream, self.finest, known).solutions
+        return found
+
+    def timed(self, level: int, n: int) -> float:
+        """Return seconds per sample on a level, measured once on the first n training samples, then frozen.
+
+        One draw of its own stream is solved first, so that compilation is not counted.
+
+        Raises:
+            GenerationError: if all n fail.
+        """
+        known = self.store.frozen(f"seconds/level-{level}")
+        if known is not None:
+            return float(known)
+        self.solve("warm-up", {level: 1})
+        self.solve("train", {level: n})
+        rows = [row for row in self.rows("train", level, n) if row.status == OK]
+        if not rows:
+            message = f"all {n} pilot samples on level {level} failed; see the ledger for the reasons"
+            raise GenerationError(message, failed=n, attempted=n)
+        return float(self.store.freeze(f"seconds/level-{level}", float(np.median([row.seconds for row in rows]))))
+
+    def rows(self, stream: str, level: int, n: int) -> list[LedgerRow]:
+        """Return the ledger's rows of the first n samples of a stream on a level."""
+        return [row for row in self.store.ledger(stream, level) if row.index < n]
+
+    def _drawn(self, stream: str) -> Drawn:
+        return Drawn(self.asked.problem, self.asked.config.seed, stream)
+
+    def _source(self, stream: str) -> Source:
+        if stream in self._sources:
+            return self._sources[stream]
+        if stream.startswith(INPUTS):
+            return Inputs(self._source(stream.removeprefix(INPUTS)))
+        return Reference(self._drawn("test")) if stream == REFERENCE else self._drawn(stream)
+
+    def _requests(self, stream: str, counts: Mapping[int, int]) -> dict[bool, list[Request]]:
+        """Return what to ask for, parted into what failed before and is tried again, once a session, and the rest."""
+        parts: dict[bool, list[Request]] = {False: [], True: []}
+        for level, n in sorted(counts.items()):
+            fresh = self._retried.get((stream, level), 0) if self.asked.config.retry_failed else n
+            parts[False] += [Request(stream, level, min(n, fresh))] if min(n, fresh) else []
+            parts[True] += [Request(stream, level, n - fresh, fresh)] if n > fresh else []
+            self._retried[stream, level] = max(n, fresh)
+        return {again: requests for again, requests in parts.items() if requests}
+
+    def _tell(self, advance: generation.Progress) -> None:
+        label = f"{advance.stream.replace(INPUTS, 'inputs of ')}, level {advance.level}"
+        note = f"{advance.failed} failed" if advance.failed else ""
+        self.report(Progress("solve", label, advance.done, advance.total, note))

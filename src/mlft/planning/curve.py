@@ -1,0 +1,45 @@
+"""A learning curve: the error of a network as a power of the number of samples, with an interval."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+
+@final
+@dataclass(frozen=True)
+class LevelError:
+    """A predicted mean relative L2 error, with a 95% interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+@final
+@dataclass(frozen=True)
+class ErrorCurve:
+    """Mean relative L2 error after n samples, e(n) = min(cap, c n^(−a)).
+
+    Attributes:
+        points: what it was fitted to, (samples, error).
+        scale: c.
+        exponent: a; a mean square falls with 2a.
+        cap: the error of learning nothing.
+        replicates: (c, a) of curves that the points allow as well, for intervals.
+    """
+
+    points: tuple[tuple[int, float], ...]
+    scale: float
+    exponent: float
+    cap: float
+    replicates: tuple[tuple[float, float], ...]
+
+    def __call__(self, n: float) -> LevelError:
+        """Return the error after n samples, with the 95% interval over the replicates; the cap at n = 0."""
+        if n <= 0:
+            return LevelError(self.cap, self.cap, self.cap)
+        value = min(self.cap, self.scale * n**-self.exponent)
+        found = [min(self.cap, c * n**-a) for c, a in self.replicates]
+        lower, upper = np.quantile([*found, value], [0.025, 0.975])
+        return LevelError(value, float(min(lower, value)), float(max(upper, value)))

@@ -1,0 +1,158 @@
+"""An outlook: error curves for every subset of levels, put together from a pilot's few numbers, with intervals."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+
+from mlft.planning.allocate import allocate, predict
+from mlft.planning.curve import ErrorCurve
+from mlft.planning.gaps import Gap
+from mlft.planning.plan import Curve, Pair, Plan
+
+Curves = dict[Pair, Curve | tuple[Curve, ...]]
+
+LEARNABILITY, SPREAD, EASE = 0.25, 0.15, 3.0
+"""κ believed before anything is measured (mean, standard deviation), and its multiple from scratch; see `Outlook`."""
+
+PASSES, SLOWED = 30, 0.3
+"""Passes that a sample wants; how much of the exponent is left where the training effort does not give it them."""
+
+Noise = Float[np.ndarray, "rows beliefs"]
+
+SIMPLICITY = 0.05
+"""Predicted error that a plan of fewer levels may have more, relatively."""
+
+
+@final
+@dataclass(frozen=True)
+class Outlook:
+    """What is believed of the errors of a problem.
+
+    The coarsest usable level's learning curve is e_0(n), with e_0(0) = V_0. A correction of size V_kl is a rougher
+    function of the input than the solution map itself: the part of it that n samples do not teach a network that is
+    fine-tuned is taken as V_kl (e_0(n) / V_0)^κ, with κ = 1 if it is learned as easily as the map, and κ = 0 if not at
+    all. Learning level l from scratch costs e_0² and the correction from level 0 to l with three times that κ, at most
+    1. Beyond the n* samples that the optimizer steps can visit thirty times, the error falls with three tenths of the
+    exponent only: a second power law that takes over there.
+
+    The constants were chosen on sweeps of real trainings over three problems and three budgets (`docs/results.md`), and
+    judged on other seeds. They are beliefs: the interval of a prediction moves κ, the curve and the distances.
+
+    Attributes:
+        base: the learning curve of the coarsest usable level.
+        origin: that level.
+        learnability: κ.
+        scatter: standard deviation of κ.
+        gaps: V_kl for every pair of usable levels.
+        reach: n*.
+        known: a level whose error after its samples is measured, with that error: (level, samples, error); it replaces
+            the curve there.
+    """
+
+    base: ErrorCurve
+    origin: int
+    learnability: float
+    scatter: float
+    gaps: Mapping[tuple[int, int], Gap]
+    reach: float
+    known: tuple[int, int, float] | None = None
+
+    def curves(self) -> Curves:
+        """Return the mean-square error curve of every pair of levels, as `allocate` takes them."""
+        found: Curves = {(None, self.origin): self._base()}
+        for level in self.levels[1:]:
+            found[None, level] = (*self._base(), self._correction(self.origin, level, ease=EASE))
+        found |= {pair: self._correction(*pair) for pair in self.gaps}
+        return found if self.known is None else found | {(None, self.known[0]): self._measured(*self.known)}
+
+    @property
+    def levels(self) -> list[int]:
+        """The levels that can be used."""
+        return sorted({self.origin} | {level for pair in self.gaps for level in pair})
+
+    def bias(self, count: int) -> list[float]:
+        """Return the distance of each of `count` levels from the finest usable one; 0 for those not usable."""
+        top = self.levels[-1]
+        return [self.gaps[level, top].size if (level, top) in self.gaps else 0.0 for level in range(count)]
+
+    @property
+    def beliefs(self) -> int:
+        """How many numbers tell one belief from another: for κ, a measured error, and each distance."""
+        return len(self.gaps) + 2
+
+    def plan(self, costs: Sequence[float], budget: float, *, bought: Sequence[int], noise: Noise) -> Plan:
+        """Return the best plan, with intervals for it and its alternatives.
+
+        Args:
+            costs: price of one sample on each level.
+            budget: what may be spent, with what `bought` has cost already.
+            bought: samples a level that are paid for.
+            noise: a row of normal numbers for each belief of the interval, `beliefs` of them.
+
+        Raises:
+            BudgetError: if the budget does not buy a sample on any level.
+        """
+        bias = self.bias(len(costs))
+        best = allocate(self.curves(), costs, budget, bias=bias, bought=bought, simplicity=SIMPLICITY)
+        believed = self.believed(noise, len(costs))
+        others = tuple(self.judge(other, believed) for other in best.alternatives)
+        return replace(self.judge(best, believed), alternatives=others)
+
+    def judge(self, plan: Plan, believed: Sequence[tuple[Curves, list[float]]]) -> Plan:
+        """Return a plan with the error that this outlook predicts for it, and the 95% interval over other beliefs."""
+        value = predict(self.curves(), plan.samples, bias=self.bias(len(plan.costs)))
+        found = [predict(curves, plan.samples, bias=bias) for curves, bias in believed]
+        lower, upper = np.quantile([*found, value], [0.025, 0.975])
+        return replace(plan, predicted=value, interval=(float(min(lower, value)), float(max(upper, value))))
+
+    def believed(self, noise: Noise, count: int) -> list[tuple[Curves, list[float]]]:
+        """Return the curves and biases of outlooks that the same pilot allows, one a row of normal numbers."""
+        return [(each.curves(), each.bias(count)) for each in self.replicates(noise)]
+
+    def replicates(self, noise: Noise) -> Iterator["Outlook"]:
+        """Yield outlooks that the same pilot allows: curve, κ and distances moved by their own scatter."""
+        for i, z in enumerate(noise.tolist()):
+            c, a = self.base.replicates[i % len(self.base.replicates)]
+            kappa = min(1.0, max(0.0, self.learnability + self.scatter * z[0]))
+            gaps = {
+                pair: replace(gap, size=gap.size * math.exp(min(gap.scatter, 0.5) * x))
+                for (pair, gap), x in zip(self.gaps.items(), z[2:], strict=True)
+            }
+            known = None if self.known is None else (*self.known[:2], self.known[2] * math.exp(0.1 * z[1]))
+            yield replace(
+                self, base=replace(self.base, scale=c, exponent=a), learnability=kappa, gaps=gaps, known=known
+            )
+
+    def _base(self) -> tuple[Curve, Curve]:
+        c, a, v = self.base.scale, self.base.exponent, self.base.cap
+        slowed = Curve((c * self.reach ** (-a * (1 - SLOWED))) ** 2, 2 * a * SLOWED)
+        return Curve(c**2, 2 * a, v**2), slowed
+
+    def _correction(self, k: int, level: int, *, ease: float = 1.0) -> Curve:
+        size, kappa = self.gaps[k, level].size, min(1.0, max(0.01, ease * self.learnability))
+        scale = size * (self.base.scale / self.base.cap) ** kappa
+        return Curve(scale**2, 2 * self.base.exponent * kappa, size**2)
+
+    def _measured(self, level: int, samples: int, error: float) -> tuple[Curve, ...]:
+        """Return the curve through a measured error, with half the exponent of the base: what more samples may gain."""
+        p = self.base.exponent
+        return (Curve(error**2 * samples**p, p, max(self.base.cap, error) ** 2),)
+
+
+def learnability(base: ErrorCurve, correction: ErrorCurve) -> tuple[float, float]:
+    """Return κ and its standard deviation from the error curve of one correction, drawn towards what is believed.
+
+    At the largest n that the correction was tested on, κ = log(e_δ(n)/V_δ) / log(e_0(n)/V_0), between 0 and 1. A
+    single pilot's estimate scatters about twice as much as the belief, so it has a fifth of the weight.
+    """
+    n, error = correction.points[-1]
+    ratio, falls = min(1.0, error / correction.cap), base(n).value / base.cap
+    if not 0 < falls < 0.95 or ratio <= 0:
+        return LEARNABILITY, SPREAD
+    found = min(1.0, max(0.0, math.log(ratio) / math.log(falls)))
+    weight = 0.2
+    return (1 - weight) * LEARNABILITY + weight * found, SPREAD * math.sqrt(1 - weight)

@@ -1,0 +1,170 @@
+"""A planner: prices, a budget and what is known of the errors in, samples a level out."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+from mlft.errors import BudgetError, ConfigError
+from mlft.planning.outlook import Noise, Outlook
+from mlft.planning.plan import Levels, Plan
+from mlft.planning.rules import given, mlmc
+
+Rule = Callable[..., Plan]
+"""(costs, budget, *, least) → plan, with at least `least` samples on each level that it uses."""
+
+
+@final
+@dataclass(frozen=True)
+class Terms:
+    """What a plan is made within.
+
+    Attributes:
+        costs: price of one sample on each level, in the unit of the budget.
+        budget: what may be spent, with what is bought already.
+        bought: samples a level that are bought already.
+        outlook: what is believed of the errors, for a planner that estimates.
+        noise: of the beliefs of the outlook; see `Outlook.plan`.
+    """
+
+    costs: tuple[float, ...]
+    budget: float
+    bought: tuple[int, ...]
+    outlook: Outlook | None = None
+    noise: Noise | None = None
+
+    def seen(self) -> tuple[Outlook, Noise]:
+        """Return the outlook and its noise.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if self.outlook is None or self.noise is None:
+            raise ValueError("a planner that estimates needs an outlook and the noise of its beliefs")
+        return self.outlook, self.noise
+
+
+class Planner(ABC):
+    """Makes plans.
+
+    Attributes:
+        estimates: whether it needs an outlook, and with that a pilot.
+    """
+
+    estimates: bool
+
+    @abstractmethod
+    def plan(self, terms: Terms) -> Plan:
+        """Return a plan within the terms.
+
+        Raises:
+            BudgetError: if the budget is too small, with what is needed.
+        """
+
+    @abstractmethod
+    def levels(self, costs: Sequence[float]) -> Levels:
+        """Return the levels that may be used at these prices.
+
+        Raises:
+            ValueError: for a level that does not exist.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class ByRule(Planner):
+    """Plans by a rule that needs no estimates, such as `equal_cost`.
+
+    Attributes:
+        rule: (costs, budget, *, least) → plan.
+    """
+
+    rule: Rule
+    estimates: bool = False
+
+    def plan(self, terms: Terms) -> Plan:
+        """Return the rule's plan for what is left after the samples bought on levels that it does not use."""
+        used = self.levels(terms.costs)
+        outside = sum(
+            c * n for level, (c, n) in enumerate(zip(terms.costs, terms.bought, strict=True)) if level not in used
+        )
+        if outside >= terms.budget:
+            needed = outside + sum(terms.costs[level] for level in used)
+            message = f"the budget {terms.budget:.4g} does not buy the pilot; give at least {needed:.4g}"
+            raise BudgetError(message, needed=needed, given=terms.budget)
+        return self.rule(terms.costs, terms.budget - outside, least=max(1, *terms.bought))
+
+    def levels(self, costs: Sequence[float]) -> Levels:
+        """Return the levels that the rule uses when money is no object."""
+        return self.rule(costs, 1e6 * sum(costs), least=1).levels
+
+
+@final
+@dataclass(frozen=True)
+class Given(Planner):
+    """Somebody's own samples a level, coarsest first."""
+
+    samples: tuple[int, ...]
+    estimates: bool = False
+
+    def plan(self, terms: Terms) -> Plan:
+        """Return the samples as a plan.
+
+        Raises:
+            BudgetError: if the budget does not buy them.
+            ConfigError: for samples that are no plan of these levels.
+        """
+        try:
+            return given(self.samples, terms.costs, terms.budget)
+        except ValueError as error:
+            raise ConfigError(f"option 'plan': {error}") from None
+
+    def levels(self, costs: Sequence[float]) -> Levels:
+        """Return the levels that have samples."""
+        return tuple(level for level, n in enumerate(self.samples) if n)
+
+
+@final
+@dataclass(frozen=True)
+class Optimal(Planner):
+    """The plan with the least predicted error, over the levels used too."""
+
+    estimates: bool = True
+
+    def plan(self, terms: Terms) -> Plan:
+        """Return `Outlook.plan`."""
+        outlook, noise = terms.seen()
+        return outlook.plan(terms.costs, terms.budget, bought=terms.bought, noise=noise)
+
+    def levels(self, costs: Sequence[float]) -> Levels:
+        """Return all levels."""
+        return tuple(range(len(costs)))
+
+
+@final
+@dataclass(frozen=True)
+class ByVariances(Planner):
+    """The rule of Multi-Level Monte Carlo on all usable levels, the optimal plan as its alternative."""
+
+    estimates: bool = True
+
+    def plan(self, terms: Terms) -> Plan:
+        """Return `mlmc` for the measured sizes of the corrections, with the error that the outlook predicts for it."""
+        outlook, noise = terms.seen()
+        best = Optimal().plan(terms)
+        levels = outlook.levels
+        sizes = [outlook.base.cap, *(outlook.gaps[pair].size for pair in zip(levels, levels[1:], strict=False))]
+        costs = [terms.costs[level] for level in levels]
+        wasted = tuple(0 if level in levels else n for level, n in enumerate(terms.bought))
+        left = terms.budget - math.fsum(c * n for c, n in zip(terms.costs, wasted, strict=True))
+        ruled = mlmc([size**2 for size in sizes], costs, left, least=[terms.bought[level] for level in levels])
+        found = dict(zip(levels, ruled.samples, strict=True))
+        samples = tuple(found.get(level, 0) for level in range(len(terms.costs)))
+        plan = Plan(samples, terms.costs, terms.budget, ruled.rule, ruled.reason, wasted=wasted)
+        judged = outlook.judge(plan, outlook.believed(noise, len(terms.costs)))
+        return replace(judged, alternatives=(replace(best, alternatives=()),))
+
+    def levels(self, costs: Sequence[float]) -> Levels:
+        """Return all levels."""
+        return tuple(range(len(costs)))

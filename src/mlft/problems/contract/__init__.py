@@ -1,0 +1,107 @@
+"""The contract of a problem, examined: one check for problems that are shipped and for your own.
+
+What a problem must keep to is said at `mlft.problems.Problem`; the rule by which inputs of two levels are the same
+function is in `mlft.problems.contract.sameness`.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlft.errors import ConfigError
+from mlft.problems.base import Problem
+from mlft.problems.contract.drawing import drawn
+from mlft.problems.contract.findings import Examination, Finding
+from mlft.problems.contract.inputs import evaluated, inputs_in_any_batch, one_function
+from mlft.problems.contract.levels import across
+from mlft.problems.contract.setting import setting
+from mlft.problems.contract.solves import returned, solutions_in_any_batch, solved
+from mlft.problems.solved import Solved
+
+__all__ = ["Examination", "Finding", "examine", "rehearse"]
+
+STREAMS, REHEARSED = 5, 2
+"""Draws that a rehearsal makes, and how many of them it evaluates."""
+
+
+def examine(problem: Problem, *, draws: int = 5, seed: int = 0) -> Examination:
+    """Return what was found out about a problem: `print` it, or ask whether it is `ok`.
+
+    Draws some samples as a run would, evaluates them on every level and solves them there, about three times each, in
+    this process and without supervision; it asks for two references. Nothing is stored. An exception of the problem's
+    functions is a finding, not an error.
+
+    Args:
+        problem: yours, or one that is shipped.
+        draws: how many samples; at least 2.
+        seed: the root of their streams.
+
+    Raises:
+        ValueError: for fewer than 2 draws.
+    """
+    if draws < 2:
+        raise ValueError(f"an examination needs at least 2 draws, got {draws}")
+    return Examination(_title(problem), tuple(_examined(problem, draws, seed)))
+
+
+def rehearse(problem: Problem, *, seed: int = 0, solve: bool = True) -> None:
+    """Refuse a problem that breaks its contract in a way that little work shows: what a run asks before it buys.
+
+    Five draws, the inputs of two of them on every level, and one solve on the coarsest grid. That this one sample
+    fails, or raises, is no reason: a run names such samples, and goes on.
+
+    Args:
+        problem: yours, or one that is shipped.
+        seed: the root of the draws' streams.
+        solve: whether to make the one solve, in this process and without supervision.
+
+    Raises:
+        ConfigError: naming the first check that failed, what was found, and what to do.
+    """
+    for finding in _rehearsed(problem, seed, solve):
+        if finding.passed is False:
+            raise ConfigError(f"problem {_title(problem)} breaks its contract: {finding.sentence}")
+
+
+def _examined(problem: Problem, draws: int, seed: int) -> list[Finding]:
+    findings = setting(problem)
+    if not findings[0].passed:
+        return [*findings, _stopped("the grids")]
+    rows, found = drawn(problem, draws, seed)
+    findings += found
+    if rows is None:
+        return [*findings, _stopped("draws")]
+    fields, found = evaluated(problem, rows)
+    findings += [*found, *one_function(problem, fields), *inputs_in_any_batch(problem, rows, fields)]
+    results, found = solved(problem, fields)
+    findings += [*found, *solutions_in_any_batch(problem, fields, results)]
+    return [*findings, *across(problem, rows, results)]
+
+
+def _title(problem: Problem) -> str:
+    return str(getattr(problem, "name", type(problem).__name__))
+
+
+def _rehearsed(problem: Problem, seed: int, solve: bool) -> Iterator[Finding]:
+    yield from setting(problem)
+    rows, found = drawn(problem, STREAMS, seed)
+    yield from found
+    if rows is None:
+        return
+    fields, found = evaluated(problem, rows[:REHEARSED])
+    yield from [*found, *one_function(problem, fields)]
+    if solve and 0 in fields:
+        yield from _tried(problem, fields[0][:1])
+
+
+def _tried(problem: Problem, inputs: np.ndarray) -> list[Finding]:
+    results: dict[int, Solved] = {}
+    try:
+        verdict = returned(problem, inputs, 0, results)
+    except Exception:  # a run gives it a name, "raised-…"
+        return []
+    return [Finding("solutions", 0, verdict.passed, verdict.measured, verdict.advice)]
+
+
+def _stopped(what: str) -> Finding:
+    return Finding("all other checks", None, None, f"they need {what}")

@@ -1,0 +1,77 @@
+"""Checks of what a problem states: its words, grids, prices and options. None of its functions is called."""
+
+import json
+import math
+
+from mlft.grids import Grid
+from mlft.problems.base import Problem
+from mlft.problems.contract.findings import Finding, Verdict, judge
+
+FEWEST = 4
+"""Cells a side that prolongation needs on the coarsest grid."""
+
+
+def setting(problem: Problem) -> list[Finding]:
+    """Return the findings on what a problem states; those on its grids alone where they cannot be used."""
+    grids = judge("grids", None, lambda: _grids(problem))
+    if not grids.passed:
+        return [grids]
+    return [
+        grids,
+        judge("name, equation, order", None, lambda: _statement(problem)),
+        judge("coarsest grid", 0, lambda: _coarsest(problem)),
+        judge("stated costs", None, lambda: _costs(problem)),
+        judge("options", None, lambda: _options(problem)),
+    ]
+
+
+def _statement(problem: Problem) -> Verdict:
+    words = (problem.name, problem.equation)
+    if not all(isinstance(text, str) and text.strip() and "\n" not in text for text in words):
+        return Verdict(False, f"name and equation are {words}", "state each in one line")
+    if not problem.order > 0:
+        return Verdict(False, f"order {problem.order}", "state the solver's order of accuracy, a number above 0")
+    return Verdict(True, f"order {problem.order:g}")
+
+
+def _grids(problem: Problem) -> Verdict:
+    grids = problem.hierarchy
+    if not grids or not all(isinstance(grid, Grid) for grid in grids):
+        return Verdict(False, f"the hierarchy is {grids!r}", "give a tuple of grids, as of mlft.hierarchy(finest, 4)")
+    kinds = {(grid.lengths, grid.centring, grid.periodic) for grid in grids}
+    if len(kinds) > 1:
+        return Verdict(False, f"boxes, centrings or ends differ: {sorted(map(str, kinds))}", "use one on every level")
+    for coarse, fine in zip(grids, grids[1:], strict=False):
+        ratios = {n / m for n, m in zip(fine.cells, coarse.cells, strict=True)}
+        if len(ratios) > 1 or not _power_of_two(ratios.pop()):
+            return Verdict(False, f"{fine} follows {coarse}", "refine every axis by 2 (or 4, 8, …), coarsest first")
+    ends = "periodic" if grids[0].periodic else "bounded"
+    return Verdict(True, f"{', '.join(map(str, grids))}; {grids[0].centring}, {ends}")
+
+
+def _coarsest(problem: Problem) -> Verdict:
+    fewest = min(problem.hierarchy[0].cells)
+    advice = "" if fewest >= FEWEST else f"keep {FEWEST}: solutions are brought to the finest grid with as many"
+    return Verdict(True, f"{fewest} cells a side", advice)
+
+
+def _costs(problem: Problem) -> Verdict:
+    costs, levels = tuple(problem.costs), len(problem.hierarchy)
+    told = f"{', '.join(f'{cost:.3g}' for cost in costs)} solves of the finest grid"
+    if len(costs) != levels:
+        return Verdict(False, f"{len(costs)} for {levels} levels", "state a price for each level")
+    if not all(0 < cost < math.inf for cost in costs):
+        return Verdict(False, told, "state prices that are positive and finite")
+    if not math.isclose(costs[-1], 1.0, rel_tol=1e-9):
+        return Verdict(False, told, "divide by the price of the finest grid: the unit of prices is one of its solves")
+    dear = [level for level in range(levels - 1) if costs[level] >= costs[level + 1]]
+    return Verdict(True, told, f"level {dear[0]} is no cheaper than the next: it can hardly pay" if dear else "")
+
+
+def _options(problem: Problem) -> Verdict:
+    json.dumps(problem.options)  # a TypeError says what is no plain value
+    return Verdict(True, f"{len(problem.options)}, plain values")
+
+
+def _power_of_two(ratio: float) -> bool:
+    return ratio >= 2 and ratio == int(ratio) and int(ratio) & (int(ratio) - 1) == 0

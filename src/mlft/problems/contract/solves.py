@@ -1,0 +1,82 @@
+"""Checks of `solve` on one level: what it returns, what it leaves alone, and that it can be repeated."""
+
+from functools import partial
+
+import numpy as np
+
+from mlft.grids import Grid
+from mlft.problems.base import Problem
+from mlft.problems.contract.batches import independent
+from mlft.problems.contract.drawing import kind
+from mlft.problems.contract.findings import Finding, Verdict, judge
+from mlft.problems.contract.inputs import misshapen
+from mlft.problems.solved import Solved
+from mlft.status import OK
+
+Array = np.ndarray
+
+
+def solved(problem: Problem, inputs: dict[int, Array]) -> tuple[dict[int, Solved], list[Finding]]:
+    """Return what the solver makes of inputs, by level, and the findings on it."""
+    results: dict[int, Solved] = {}
+    findings = [
+        judge("solutions", level, partial(returned, problem, fields, level, results))
+        for level, fields in inputs.items()
+    ]
+    return results, findings + [judge("statuses", level, partial(_statuses, results[level])) for level in results]
+
+
+def solutions_in_any_batch(problem: Problem, inputs: dict[int, Array], results: dict[int, Solved]) -> list[Finding]:
+    """Return, for each level, whether a solution does not depend on its batch."""
+
+    def check(level: int) -> Verdict:
+        return independent(lambda some: problem.solve(some, problem.hierarchy[level]), inputs[level], results[level])
+
+    return [judge("solutions in any batch", level, partial(check, level)) for level in results]
+
+
+def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Solved]) -> Verdict:
+    """Return whether a solve returns what it should and leaves its inputs alone; keep what it returned."""
+    grid, given = problem.hierarchy[level], inputs.copy()
+    result = problem.solve(given, grid)
+    wrong = _malformed(result, len(inputs), grid)
+    if wrong:
+        return wrong
+    if not np.array_equal(given, inputs):
+        return Verdict(
+            False, "solve wrote to the inputs it was given", "copy what you change: inputs are stored as they are"
+        )
+    channels = {result.solutions.shape[1], *(other.solutions.shape[1] for other in results.values())}
+    if len(channels) > 1:
+        return Verdict(False, f"levels have {sorted(channels)} channels", "give every level the same channels")
+    results[level] = result
+    return Verdict(True, f"{result.solutions.shape[1]} channel{'s' * (result.solutions.shape[1] > 1)}")
+
+
+def _malformed(result: object, n: int, grid: Grid) -> Verdict | None:
+    if not isinstance(result, Solved):
+        return Verdict(False, f"solve returned {kind(result)}", "return mlft.Solved(solutions, statuses)")
+    wrong = misshapen(result.solutions, n, grid, "solutions")
+    if wrong:
+        return wrong
+    if len(result.status) != n or not all(isinstance(name, str) and name for name in result.status):
+        return Verdict(False, f"{n} samples have the statuses {result.status}", 'give each a name, "ok" where it is')
+    shapes = {name: np.shape(values) for name, values in result.scalars.items()}
+    if any(shape != (n,) for shape in shapes.values()):
+        return Verdict(False, f"{n} samples have scalars of shapes {shapes}", "give each sample one number a name")
+    return None
+
+
+def _statuses(result: Solved) -> Verdict:
+    fine = np.array([name == OK for name in result.status])
+    finite = np.isfinite(result.solutions.reshape(len(fine), -1)).all(axis=1)
+    if (fine & ~finite).any():
+        lost = int((fine & ~finite).sum())
+        return Verdict(
+            False, f"{lost} solutions are ok and not finite", "give them another status (problems.statuses does)"
+        )
+    failures = sorted(set(result.status) - {OK})
+    told = f"{fine.sum()} of {len(fine)} ok" + (f", else {', '.join(failures)}" if failures else "")
+    if not fine.any():
+        return Verdict(False, told, "make the law of inputs and the solver fit each other: nothing is solved")
+    return Verdict(True, told, "failed samples are paid for" if failures else "")

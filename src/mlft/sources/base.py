@@ -1,0 +1,75 @@
+"""What a source is: the inputs of a stream on every level, and their solutions."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float
+
+from mlft.grids import Hierarchy
+from mlft.problems import Solved
+from mlft.status import OK
+
+Array = np.ndarray
+
+
+class Source(ABC):
+    """The samples of one stream: sample i has one input, the same function on every level, and a solution a level.
+
+    A source is all that a worker is sent. Both methods are deterministic, and a sample never depends on its batch.
+    """
+
+    @property
+    @abstractmethod
+    def hierarchy(self) -> Hierarchy:
+        """The grids of the levels, coarsest first."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Plain values that tell one source from another; a store of another identity is refused."""
+
+    @abstractmethod
+    def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
+        """Return the inputs of some samples on a level."""
+
+    @abstractmethod
+    def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
+        """Return the solutions of some samples on a level.
+
+        Args:
+            inputs: what `inputs` returned for them.
+            level: the level.
+            indices: which samples they are, for a source that has the solutions already.
+
+        Raises:
+            ValueError: for inputs that the equation does not allow.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class Inputs(Source):
+    """The inputs of another source, kept once a draw: its "solutions" are that source's inputs."""
+
+    of: Source
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """The other source's."""
+        return self.of.hierarchy
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The other source's."""
+        return self.of.identity
+
+    def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
+        """Return the other source's inputs."""
+        return self.of.inputs(level, indices)
+
+    def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
+        """Return the inputs."""
+        return Solved(inputs, (OK,) * len(inputs))

@@ -1,0 +1,10 @@
+from .bundle import BundleError as BundleError
+from .export import export_onnx as export_onnx
+from .export import export_torch as export_torch
+from .fno import FNO as FNO
+from .network import Network as Network
+from .normaliser import Normaliser as Normaliser
+from .shipped import SURROGATES as SURROGATES
+from .surrogate import Surrogate as Surrogate
+from .surrogate import build as build
+from .surrogate import load as load

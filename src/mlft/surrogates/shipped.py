@@ -1,0 +1,11 @@
+"""The registry of networks; a network of your own joins by assignment, `SURROGATES["mine"] = Mine`."""
+
+from typing import TYPE_CHECKING
+
+from mlft.registry import Registry
+
+if TYPE_CHECKING:
+    from mlft.surrogates.network import Network
+
+SURROGATES: "Registry[type[Network]]" = Registry("network", {"fno": "mlft.surrogates.fno:FNO"})
+"""What a configuration may name; a module is imported when its network is asked for."""

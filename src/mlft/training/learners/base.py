@@ -1,0 +1,84 @@
+"""What a learner is: it fits a surrogate to samples of several levels, and says what happened stage by stage."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+from mlft.store import Samples
+from mlft.surrogates import Surrogate
+from mlft.training.guard import Verdict
+from mlft.training.settings import Training
+from mlft.training.stage import Weights
+
+Progress = Callable[[int, float], None]
+"""Called with (level, last held-out error) after every step."""
+
+
+@final
+@dataclass(frozen=True)
+class Course:
+    """How a training is run.
+
+    Attributes:
+        training: steps, rates, held-out share.
+        seed: names the streams that shuffle the batches.
+        folder: where checkpoints go; continuing from them gives the same bits as never stopping.
+        progress: called after every step.
+    """
+
+    training: Training
+    seed: int
+    folder: Path | None = None
+    progress: Progress | None = None
+
+
+@final
+@dataclass(frozen=True)
+class StageLog:
+    """One stage in the record.
+
+    Attributes:
+        level: the level whose samples it learned from.
+        samples: how many it trained on.
+        held_out: how many guarded it.
+        steps: optimizer steps.
+        verdict: what the guard decided.
+        checks: (step, held-out error) along the way.
+        weights: the weights after the stage, as the guard left them.
+    """
+
+    level: int
+    samples: int
+    held_out: int
+    steps: int
+    verdict: Verdict
+    checks: tuple[tuple[int, float], ...]
+    weights: Weights = field(default_factory=dict, repr=False, compare=False)
+
+
+@final
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted surrogate and what happened stage by stage."""
+
+    surrogate: Surrogate
+    stages: tuple[StageLog, ...]
+
+
+class Learner(ABC):
+    """Turns samples of several levels into a fitted surrogate: the interface of fine-tuning and of all its rivals."""
+
+    @abstractmethod
+    def fit(self, surrogate: Surrogate, samples: Sequence[Samples], course: Course) -> Fitted:
+        """Return the surrogate, trained in place.
+
+        Args:
+            surrogate: the untrained one.
+            samples: one batch a level, coarse to fine, fields on the finest grid.
+            course: how the training is run.
+
+        Raises:
+            ValueError: for samples that it cannot learn from.
+        """

@@ -1,0 +1,108 @@
+"""The pilot's counts, and the outlook that is put together from what it solved."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlft.errors import BudgetError
+from mlft.estimators import fit_curve
+from mlft.planning import ByVariances, ErrorCurve, Gap, Outlook, Terms, learnability, pilot_counts, predict
+from mlft.planning.pilot import SHARE
+
+COSTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
+
+
+def outlook(sizes, *, exponent=0.4, cap=1.0, kappa=0.4, scale=1.0, reach=100.0):
+    base = ErrorCurve(((16, scale * 16**-exponent),), scale, exponent, cap, ((scale, exponent),) * 3)
+    pairs = {(k, level): Gap(size, 0.1, 4) for (k, level), size in sizes.items()}
+    return Outlook(base, 0, kappa, 0.2, pairs, reach)
+
+
+def gaps(steps):
+    """Distances of all pairs from those of neighbours, as if corrections were unrelated."""
+    levels = range(len(steps) + 1)
+    return {(k, j): math.hypot(*steps[k:j]) for k, j in itertools.combinations(levels, 2)}
+
+
+def noise(of):
+    """Normal numbers of a hundred beliefs."""
+    return np.random.default_rng(0).standard_normal((100, of.beliefs))
+
+
+@given(st.lists(st.floats(0.1, 1.0), min_size=2, max_size=5), st.floats(0.0, 7.0).map(math.exp))
+def test_a_pilot_is_nested_and_costs_at_most_a_tenth(ratios, budget):
+    costs = [math.prod(ratios[level:]) for level in range(1, len(ratios) + 1)]
+    try:
+        counts = pilot_counts(costs, budget, at_least=[0] * len(costs))
+    except BudgetError as error:
+        assert error.needed > budget
+        pilot_counts(costs, error.needed * (1 + 1e-12), at_least=[0] * len(costs))
+        return
+    assert list(counts) == sorted(counts, reverse=True)
+    assert math.fsum(c * n for c, n in zip(costs, counts, strict=True)) <= SHARE * budget * (1 + 1e-9)
+    assert counts[0] >= 8 and counts[1] >= 2 and counts[-1] <= 32
+
+
+def test_what_is_bought_already_stays_in_the_pilot():
+    assert pilot_counts(COSTS, 64.0, at_least=(0, 0, 0, 3))[-1] == 3
+
+
+def test_levels_that_teach_nothing_new_are_left_out():
+    accurate = outlook(gaps([1e-4, 1e-4, 1e-4]))
+    plan = accurate.plan(COSTS, 64.0, bought=[0] * 4, noise=noise(accurate))
+    assert plan.levels == (0,) and "level 0 only" in plan.reason
+    wrong = outlook(gaps([5.0, 5.0, 5.0]), kappa=0.0)  # coarse levels are wrong, and corrections cannot be learned
+    plan = wrong.plan(COSTS, 64.0, bought=[0] * 4, noise=noise(wrong))
+    assert plan.levels == (3,) and "finest only" in plan.reason
+    smooth = outlook({pair: size * 0.5 for pair, size in gaps([1.0, 0.5, 0.25]).items()}, kappa=1.0, exponent=0.5)
+    plan = smooth.plan((1e-4, 1e-2, 0.1, 1.0), 64.0, bought=[0] * 4, noise=noise(smooth))
+    assert len(plan.levels) > 1 and plan.predicted < min(p.predicted for p in plan.alternatives if len(p.levels) == 1)
+    for told in (plan, *plan.alternatives):
+        assert told.interval[0] <= told.predicted <= told.interval[1] and told.cost <= 64
+
+
+def test_an_outlook_is_worked_out_by_hand():
+    # One level, n = 16, a = ½, c = 1, n* = 4: 16^-1 + (4^(-½·0.7))² · 16^(-0.3) = 0.0625 + 4^-0.7 · 16^-0.3.
+    one = outlook({(0, 1): 0.3}, exponent=0.5, reach=4.0, kappa=0.5)
+    base = 16**-1 + 4**-0.7 * 16**-0.3
+    assert predict(one.curves(), (16, 0), bias=one.bias(2)) == pytest.approx(math.sqrt(base + 0.3**2))
+    # From scratch on level 1 with κ' = 1: the correction's 0.3² falls like the base, 0.3² · 16^-1.
+    assert predict(one.curves(), (0, 16), bias=one.bias(2)) == pytest.approx(math.sqrt(base + 0.3**2 / 16))
+    # Fine-tuned with κ = ½ on 4 of the 16: 0.3² · (4^-½)^(2·½) = 0.3² / 2.
+    assert predict(one.curves(), (16, 4), bias=one.bias(2)) == pytest.approx(math.sqrt(base + 0.3**2 / 2))
+
+
+def test_a_measured_error_takes_the_place_of_the_curve():
+    one = outlook(gaps([0.3]))
+    known = Outlook(**{**vars(one), "known": (0, 50, 0.07)})
+    assert predict(known.curves(), (50, 0), bias=[0.0, 0.0]) == pytest.approx(0.07)
+    assert predict(known.curves(), (50, 0), bias=[0.0, 0.0]) != predict(one.curves(), (50, 0), bias=[0.0, 0.0])
+
+
+def test_learnability_is_one_for_a_correction_that_is_learned_like_the_map(generator):
+    base = fit_curve([16], [np.full(9, 0.1)], cap=1.0, generator=generator)
+    like = fit_curve([16], [np.full(9, 0.02)], cap=0.2, generator=generator)
+    never = fit_curve([16], [np.full(9, 0.2)], cap=0.2, generator=generator)
+    assert learnability(base, like)[0] == pytest.approx(0.8 * 0.25 + 0.2)
+    assert learnability(base, never)[0] == pytest.approx(0.8 * 0.25)
+
+
+@pytest.mark.parametrize("sizes", [(0.3, 0.2, 0.1), (30.0, 9.0, 3.0), (1.0, 7.0, 13.0)])
+@pytest.mark.parametrize("lost", [(), (0,), (3,)])
+def test_the_rule_of_multi_level_monte_carlo_keeps_the_pilot_and_the_budget(sizes, lost):
+    costs, budget = (0.001, 0.01, 0.1, 1.0), 5.14
+    usable = [level for level in range(4) if level not in lost]
+    distances = {(k, j): math.fsum(sizes[k:j]) for k, j in itertools.combinations(usable, 2)}
+    believed = replace(outlook(distances), origin=usable[0])
+    counts = pilot_counts(costs, budget, at_least=(0, 0, 0, 1))
+    plan = ByVariances().plan(Terms(costs, budget, counts, believed, noise(believed)))
+    assert plan.cost <= plan.budget == budget
+    assert all(plan.samples[level] >= counts[level] for level in usable)
+    assert plan.wasted == tuple(counts[level] if level in lost else 0 for level in range(4))
+    assert list(plan.levels) == usable
+    assert [plan.samples[level] for level in usable] == sorted((n for n in plan.samples if n), reverse=True)
