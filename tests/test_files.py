@@ -1,0 +1,33 @@
+"""One way to write a file whole."""
+
+import os
+
+import pytest
+
+from mlft.files import write_whole
+
+
+def test_a_file_is_the_new_one_or_the_old_one_never_a_part(tmp_path, monkeypatch):
+    file = tmp_path / "record.json"
+    write_whole(file, b"old")
+    for call in ("fsync", "replace"):
+        monkeypatch.setattr(os, call, _full)
+        with pytest.raises(OSError, match="No space"):
+            write_whole(file, b"new and longer")
+        monkeypatch.undo()
+        assert file.read_bytes() == b"old" and [path.name for path in tmp_path.iterdir()] == ["record.json"]
+    write_whole(file, b"new")
+    assert file.read_bytes() == b"new"
+
+
+def _full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_return(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (calls.append("fsync"), fsync(number)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (calls.append("replace"), replace(*paths)))
+    write_whole(tmp_path / "a", b"x")
+    assert calls == ["fsync", "replace", "fsync"]
