@@ -309,10 +309,17 @@ def test_the_bias_says_how_many_references_failed_and_why(tmp_path: Path) -> Non
     some = {"kind": "reference", "draws": 6, "failed": 2, "reason": f"2 of 8 reference solves failed: {NASTY}"}
     text = read(report(a_run(tmp_path / "some", measure=some))).text
     assert f"on a few test draws. Here 6 draws: 2 of 8 reference solves failed: {NASTY}." in text
+    one = {"kind": "reference", "draws": 1, "failed": 7, "reason": "7 of 8 reference solves failed: timeout, too slow."}
+    text = read(report(a_run(tmp_path / "one", measure=one))).text
+    assert "Here 1 draw: 7 of 8 reference solves failed: timeout, too slow. " in text
     levels = [level | {"bias": None} for level in record()["levels"]]
     none = some | {"draws": 0, "reason": "8 of 8 reference solves failed: timeout"}
     text = read(report(a_run(tmp_path / "none", measure=none, levels=levels))).text
     assert "The bias of the levels was not measured: 8 of 8 reference solves failed: timeout." in text
+    assert "Bias is the error of the solver itself" not in text
+    for told in (None, {"kind": "finest", "draws": 8}):
+        text = read(report(a_run(tmp_path / "all", measure=told))).text
+        assert "on a few test draws." in text and "Here" not in text and "not measured" not in text
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -180,15 +180,16 @@ def _predicted(facts: Outcome) -> str:
 def _bias(facts: Outcome) -> str:
     """Return what bias is and, where references failed or it could not be measured, why."""
     measure = facts.measure
-    why = "" if measure is None or not measure.reason else measure.reason
+    why = "" if measure is None else measure.reason.rstrip(".")
     if not any(row.bias is not None for row in facts.levels):
         return paragraph(f"The bias of the levels was not measured: {why}.", "soft") if why else ""
     words = (
         "Bias is the error of the solver itself on that grid: the mean relative L2 distance of its solutions from the "
         "reference (the problem's own, or else the finest grid), on a few test draws."
     )
-    more = f" Here {number(measure.draws)} draws: {why}." if measure is not None and why else ""
-    return paragraph(words + more, "soft")
+    if measure is not None and why:
+        words += f" Here {number(measure.draws)} {'draw' if measure.draws == 1 else 'draws'}: {why}."
+    return paragraph(words, "soft")
 
 
 def _guard(stage: StageFacts) -> Cell:
