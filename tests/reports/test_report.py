@@ -2,6 +2,7 @@ import csv
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -258,14 +259,11 @@ def test_a_folder_without_run_or_comparison_is_refused_in_one_line(tmp_path: Pat
 
 @pytest.mark.usefixtures("undrawn")
 def test_damaged_folders_are_refused_by_name(tmp_path: Path) -> None:
-    facts = record()
-    del facts["stages"]
-    with pytest.raises(
-        MlftError, match=r"record.json is damaged, or of another version of mlft: stages: field required"
-    ):
-        report(run_folder(tmp_path / "a", facts, fields(1), np.linspace(0.1, 0.2, DRAWS)))
+    (a_run(tmp_path / "a") / "record.json").write_text("{")
+    with pytest.raises(MlftError, match=r"record.json cannot be read.*delete record.json there and run `mlft run`"):
+        report(tmp_path / "a")
     (a_run(tmp_path / "b") / "evaluation.safetensors").unlink()
-    with pytest.raises(MlftError, match="evaluation.safetensors is missing"):
+    with pytest.raises(MlftError, match=r"evaluation.safetensors is missing; delete record.json there and run"):
         report(tmp_path / "b")
     (a_comparison(tmp_path / "c", SEEDS) / "compare.json").write_text("{")
     with pytest.raises(MlftError, match=r"compare.json cannot be read"):
@@ -273,14 +271,51 @@ def test_damaged_folders_are_refused_by_name(tmp_path: Path) -> None:
     a_comparison(tmp_path / "d", {})
     with pytest.raises(MlftError, match=r"has no rows"):
         report(tmp_path / "d")
-    facts = record()
-    facts["levels"][1]["samples"] = "many"
-    with pytest.raises(MlftError, match=r"levels.1.samples: .*valid integer") as caught:
-        report(run_folder(tmp_path / "f", facts, fields(1), np.linspace(0.1, 0.2, DRAWS)))
-    assert "\n" not in str(caught.value) and "on a new folder" in str(caught.value)
-    for schema in (99, "one", None):
-        with pytest.raises(MlftError, match=rf"has schema {schema!r}; this version of mlft reads up to 1"):
-            report(a_run(tmp_path / "g", schema=schema))
+
+
+def _without(told: dict[str, Any]) -> None:
+    del told["stages"]
+
+
+def _misspelt(told: dict[str, Any]) -> None:
+    told["levels"][1]["sampels"] = told["levels"][1].pop("samples")
+
+
+def _of_the_wrong_type(told: dict[str, Any]) -> None:
+    told["levels"][1]["samples"] = "many"
+
+
+def _of_another_shape(told: dict[str, Any]) -> None:
+    told["grid"]["cells"] = [1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_without, "stages: field required"),
+        (_misspelt, "levels.1.samples: field required"),
+        (_of_the_wrong_type, "levels.1.samples: input should be a valid integer"),
+        (_of_another_shape, "grid: value error, a grid needs at least 2 cells on each axis"),
+    ],
+)
+def test_a_record_with_a_wrong_key_is_refused_by_its_name(
+    damage: Callable[[dict[str, Any]], None], words: str, tmp_path: Path
+) -> None:
+    file = a_run(tmp_path) / "record.json"
+    told = json.loads(file.read_text())
+    damage(told)
+    file.write_text(json.dumps(told))
+    with pytest.raises(MlftError, match=f"damaged, or of another version of mlft: {words}") as caught:
+        report(tmp_path)
+    assert "\n" not in str(caught.value) and "delete record.json there and run `mlft run`" in str(caught.value)
+
+
+@pytest.mark.parametrize("schema", [99, "one", None])
+def test_a_record_of_a_newer_schema_is_refused_by_its_number(schema: object, tmp_path: Path) -> None:
+    for file in (a_run(tmp_path / "a") / "record.json", a_comparison(tmp_path / "b", SEEDS) / "compare.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"schema": schema}))
+        with pytest.raises(MlftError, match=rf"{file.name} has schema {schema!r}; this version of mlft reads up to 1"):
+            report(file.parent)
 
 
 def as_schema_0(folder: Path) -> Path:

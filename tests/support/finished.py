@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlft.experiment.outcome import Comparison, ComparisonRow
-from mlft.experiment.record import write_comparison, write_evaluation
+from mlft.experiment.outcome import Comparison, ComparisonRow, Outcome
+from mlft.experiment.record import from_plain, write_comparison, write_evaluation, write_outcome
 from mlft.reports import report
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
@@ -19,7 +19,7 @@ DRAWS = 37
 
 
 def record(*, dimension: int = 1, **changes: Any) -> dict[str, Any]:
-    """The facts of a finished run: four levels, the last stage rejected, one failure."""
+    """A finished run in plain values, for `run_folder` to type: four levels, the last stage rejected, one failure."""
     facts: dict[str, Any] = json.loads((Path(__file__).parent / "record.json").read_text(encoding="utf-8"))
     if dimension == 2:
         facts |= {"problem": "darcy", "equation": "−∇·(a ∇u) = 1, u = 0 at the edge"}
@@ -51,7 +51,7 @@ def run_folder(folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray
         summary = {"mean": finite.mean(), "median": np.median(finite), "q90": np.quantile(finite, 0.9)}
         summary |= {"mean_lower": finite.mean() - half, "mean_upper": finite.mean() + half}
         facts = facts | {"error": {"relative_l2": summary, "samples": len(errors)}}
-    (folder / "record.json").write_text(json.dumps(facts, default=float))
+    write_outcome(folder, from_plain(Outcome, facts))
     order = np.argsort(errors, kind="stable")
     chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]
     write_evaluation(folder, {"errors": errors, "chosen": chosen} | arrays)

@@ -107,7 +107,7 @@ def read_trust(folder: Path) -> tuple[TrustOutcome, dict[str, np.ndarray]]:
         MlftError: if they are missing or damaged, or a newer version wrote them.
     """
     told = _read(TrustOutcome, folder / TRUST, "look at its trust", "mlft trust")
-    return told, _unpacked(folder / TRUST_ARRAYS, "mlft trust")
+    return told, _unpacked(folder / TRUST_ARRAYS, _anew(TRUST, "mlft trust"))
 
 
 def write_evaluation(folder: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -121,7 +121,7 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
     Raises:
         MlftError: if they are missing or damaged.
     """
-    return _unpacked(folder / EVALUATION, "mlft run")
+    return _unpacked(folder / EVALUATION, _anew(RECORD, "mlft run"))
 
 
 def to_plain(told: Any) -> Any:
@@ -155,7 +155,7 @@ def _read(kind: type[Told], file: Path, what: str, command: str) -> Told:
     except FileNotFoundError:
         raise MlftError(f"{file.parent} holds no {what}: {file.name} is missing; run `{command}` on it first") from None
     except (OSError, ValueError) as error:
-        raise MlftError(f"the record {file} cannot be read: {error}; run `{command}` on the folder again") from None
+        raise MlftError(f"the record {file} cannot be read: {error}; {_anew(file.name, command)}") from None
     schema = told.get("schema", 0) if isinstance(told, dict) else None
     if not isinstance(schema, int) or schema > SCHEMA:
         raise MlftError(f"the record {file} has schema {schema!r}; this version of mlft reads up to {SCHEMA}")
@@ -166,8 +166,13 @@ def _read(kind: type[Told], file: Path, what: str, command: str) -> Told:
         where = ".".join(map(str, first["loc"])) or "it"
         raise MlftError(
             f"the record {file} is damaged, or of another version of mlft: {where}: {first['msg'].lower()}; "
-            f"run `{command}` on a new folder"
+            f"{_anew(file.name, command)}"
         ) from None
+
+
+def _anew(name: str, command: str) -> str:
+    """Return what makes a file of a folder anew: a command that finds its record there takes it as it is."""
+    return f"delete {name} there and run `{command}` on the folder again"
 
 
 def _upgraded(told: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -192,10 +197,10 @@ def _packed(arrays: dict[str, np.ndarray]) -> bytes:
     return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
-def _unpacked(file: Path, command: str) -> dict[str, np.ndarray]:
+def _unpacked(file: Path, remedy: str) -> dict[str, np.ndarray]:
     try:
         return dict(load(file.read_bytes()))
     except FileNotFoundError:
-        raise MlftError(f"{file} is missing; run `{command}` on the folder again") from None
+        raise MlftError(f"{file} is missing; {remedy}") from None
     except (OSError, SafetensorError) as error:
-        raise MlftError(f"{file} cannot be read: {error}; run `{command}` on the folder again") from None
+        raise MlftError(f"{file} cannot be read: {error}; {remedy}") from None
