@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlft.errors import BudgetError
 from mlft.estimators import fit_curve
-from mlft.planning import ByVariances, ErrorCurve, Gap, Outlook, Terms, learnability, pilot_counts, predict
+from mlft.planning import ByVariances, ErrorCurve, Gap, Outlook, Terms, learnability, pilot_counts, pilot_of, predict
 from mlft.planning.pilot import SHARE
 
 COSTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
@@ -106,3 +106,34 @@ def test_the_rule_of_multi_level_monte_carlo_keeps_the_pilot_and_the_budget(size
     assert plan.wasted == tuple(counts[level] if level in lost else 0 for level in range(4))
     assert list(plan.levels) == usable
     assert [plan.samples[level] for level in usable] == sorted((n for n in plan.samples if n), reverse=True)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Samples of one level whose solution is their index plus the level's own error."""
+
+    indices: tuple[int, ...]
+    inputs: np.ndarray
+    solutions: np.ndarray
+
+
+def solved(error, *indices):
+    fields = np.array(indices, dtype=float)[:, None, None] + 10.0 + error * np.ones((1, 1, 5))
+    return Solved(indices, fields, fields)
+
+
+def test_pairs_of_levels_that_share_no_solved_draw_with_a_third_keep_their_own_distance():
+    # Draws 5 and 6 alone are solved on level 2: of those of level 1 none, so that pair (0, 2) cannot be steadied by it.
+    samples = {0: solved(0.4, *range(8)), 1: solved(0.1, 0, 1, 2, 3), 2: solved(0.0, 5, 6)}
+    gaps = pilot_of((8, 5, 3), samples, ()).gaps
+    assert gaps[0, 2].size == pytest.approx(np.mean([0.4 / 15, 0.4 / 16])) and gaps[0, 2].samples == 2
+    assert gaps[0, 1].size == pytest.approx(np.mean([0.3 / (10.1 + i) for i in range(4)]))
+
+
+def test_a_pair_is_steadied_by_the_pair_that_most_draws_have_been_solved_on():
+    # On draws 0 and 1 level 0 is off by more than on the others, relatively: the pair (0, 2) is corrected for that.
+    samples = {0: solved(0.4, *range(8)), 1: solved(0.1, *range(8)), 2: solved(0.0, 0, 1)}
+    gaps = pilot_of((8, 8, 2), samples, ()).gaps
+    own = np.mean([0.4 / 10, 0.4 / 11])
+    here, wide = (np.mean([0.3 / (10.1 + i) for i in range(n)]) for n in (2, 8))
+    assert gaps[0, 2].size == pytest.approx(own * wide / here)

@@ -98,6 +98,8 @@ def _steadied(pair: tuple[int, int], measured: Mapping[tuple[int, int], Gap], sa
         return gap
     i, j = coupled(samples[k], samples[other])
     _, rows, _ = np.intersect1d(np.asarray(samples[k].indices)[i], samples[level].indices, return_indices=True)
+    if not len(rows):
+        return gap
     right = samples[other].solutions[j[rows]]
     here = float(relative(right - samples[k].solutions[i[rows]], scale_of(right)).mean())
     factor = min(2.0, max(0.5, steady.size / here)) if here else 1.0
