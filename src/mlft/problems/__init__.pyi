@@ -2,6 +2,10 @@ from .advection import Advection as Advection
 from .base import Problem as Problem
 from .biharmonic import Biharmonic as Biharmonic
 from .burgers import Burgers as Burgers
+from .contract import Examination as Examination
+from .contract import Finding as Finding
+from .contract import examine as examine
+from .contract import rehearse as rehearse
 from .darcy import Darcy as Darcy
 from .elliptic import Elliptic1d as Elliptic1d
 from .euler import Euler as Euler

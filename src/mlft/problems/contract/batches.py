@@ -50,7 +50,10 @@ def _taken(rows: Array, which: Selection) -> Array:
 
 
 def difference(part: Array | Solved, whole: Array | Solved, which: Selection = slice(None)) -> float:
-    """Return how far a part is from the chosen rows of a whole: the largest difference, relative to each sample's largest value; infinite where a status differs."""
+    """Return how far a part is from the chosen rows of a whole; infinite where a status differs.
+
+    It is the largest difference, relative to each sample's largest value.
+    """
     if isinstance(part, Solved) and isinstance(whole, Solved):
         names: list[Any] = list(np.array(whole.status, dtype=object)[which])
         if list(part.status) != names or part.scalars.keys() != whole.scalars.keys():

@@ -1,5 +1,7 @@
 """Checks of `draw`: a draw is told by its stream, whatever else was drawn."""
 
+from typing import Any
+
 import numpy as np
 
 from mlft.problems.base import Problem
@@ -19,12 +21,12 @@ def drawn(problem: Problem, n: int, seed: int) -> tuple[Array | None, list[Findi
     return rows, [shape, judge("draws told by their streams", None, lambda: _streams(problem, rows, seed))]
 
 
-def row(problem: Problem, index: int, seed: int) -> Array:
-    """Return draw `index` of the examination, as a run draws it: one row of a stream of its own."""
+def row(problem: Problem, index: int, seed: int) -> Any:
+    """Return draw `index` of the examination, as a run draws it: one row of a stream of its own, if all is well."""
     return problem.draw(1, generator(seed, "examine", index))
 
 
-def _shape(problem: Problem, n: int, seed: int, made: list[Array]) -> Verdict:
+def _shape(problem: Problem, n: int, seed: int, made: list[Any]) -> Verdict:
     for index in range(n):
         made.append(row(problem, index, seed))
         if not isinstance(made[-1], np.ndarray) or made[-1].ndim != 2 or len(made[-1]) != 1:

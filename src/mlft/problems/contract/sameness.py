@@ -101,9 +101,9 @@ def _changes(values: Fields, means: Fields, grid: Grid) -> Iterator[tuple[str, A
     norm = float(np.vdot(means, means))
     factor = float(np.vdot(means, values)) / norm if norm > 0 else 0.0
     if factor:
-        yield f"{factor:.3g} times those of the finest, restricted", values / factor
+        yield f"{factor:.2g} times those of the finest, restricted", values / factor
     added = float(np.mean(values - means))
-    yield f"those of the finest, restricted, plus {added:.3g}", values - added
+    yield f"those of the finest, restricted, plus {added:.2g}", values - added
     for words, changed in turned(values, grid):
         yield f"those of the finest, restricted, {words}", changed
     for axis in range(grid.dimension):
