@@ -181,7 +181,7 @@ def _forecast(session: Session, price: Prices) -> dict[str, Any]:
     """Return plan and foresight from a pilot, as plain values."""
     asked, pilot = session.asked, solve_pilot(session, price.pilot)
     start = session.surrogate(pilot.samples[min(pilot.samples)])
-    outlook = estimate(asked.estimator, pilot, start, _study(session))
+    outlook = estimate(asked.estimator, pilot, start, study_of(session))
     plan = _planned(session, outlook, price)
     return _frozen(plan, _foresight(session, outlook, pilot, price))
 
@@ -190,8 +190,8 @@ def _again(session: Session, forecast: Forecast, coarse: Fitted) -> dict[str, An
     """Return plan and foresight after the coarsest stage, as plain values."""
     assert forecast.foresight is not None
     pilot = solve_pilot(session, forecast.prices.pilot)
-    study = _study(session)
-    outlook = _outlook(forecast.foresight, pilot, study.reach)
+    study = study_of(session)
+    outlook = outlook_of(forecast.foresight, pilot, study.reach)
     error, level = coarse.stages[-1].verdict.error_after, forecast.plan.levels[0]
     n = forecast.plan.samples[level]
     found = evidence(session.asked.estimator, pilot, level, coarse.surrogate, study)
@@ -210,7 +210,7 @@ def _planned(session: Session, outlook: Outlook, price: Prices) -> Plan:
     return session.asked.strategy.planner.plan(replace(price.terms, outlook=outlook, noise=noise))
 
 
-def _study(session: Session) -> Study:
+def study_of(session: Session) -> Study:
     """Return how a pilot trains: from initial weights, and further from trained ones with fewer steps."""
     training, seed = session.asked.config.training, session.asked.config.seed
     first = replace(training, steps=min(training.steps, STEPS))
@@ -259,7 +259,7 @@ def _foresight(session: Session, outlook: Outlook, pilot: Pilot, price: Prices) 
     )
 
 
-def _outlook(told: Foresight, pilot: Pilot, reach: float) -> Outlook:
+def outlook_of(told: Foresight, pilot: Pilot, reach: float) -> Outlook:
     """Return the outlook that a foresight tells of, with the distances of the pilot."""
     base = ErrorCurve(told.base.points, told.base.scale, told.base.exponent, told.base.cap, told.base.replicates)
     return Outlook(base, told.origin, *told.learnability, pilot.gaps, reach)

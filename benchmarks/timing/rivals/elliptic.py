@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pde
 import pyamg
 import skfem
 from scipy.linalg import solve_banded, solveh_banded
@@ -11,7 +10,6 @@ from scipy.sparse import csc_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu, spsolve
 from skfem.helpers import dot, grad
 
-from darcy_solver import matrix as darcy_matrix
 from mlft.grids import Grid
 
 Array = np.ndarray
@@ -91,6 +89,8 @@ def _elements(grid: Grid) -> tuple[Any, Array]:
 
 def poisson_pde(problem: Problem, inputs: Array, grid: Grid) -> Array:
     """py-pde, on as many cells (it has no nodes on the boundary); the solutions are averaged to the inner nodes."""
+    import pde
+
     square, centres = pde.CartesianGrid([(0, 1), (0, 1)], grid.cells), 0.25
     fields = centres * (inputs[:, 0, 1:, 1:] + inputs[:, 0, :-1, 1:] + inputs[:, 0, 1:, :-1] + inputs[:, 0, :-1, :-1])
     out = np.zeros_like(inputs)
@@ -108,6 +108,18 @@ def elliptic_banded(problem: Problem, inputs: Array, grid: Grid) -> Array:
         bands = np.array([-faces[:-1], faces[1:] + faces[:-1]])
         out[i, 0] = solveh_banded(bands, np.full(n, problem.source / n), overwrite_ab=True, check_finite=False)
     return out
+
+
+def darcy_matrix(a: Array) -> csc_array:
+    """Return the matrix of the scheme, as Gᵀ diag(conductance) G with the differences G across faces."""
+    n = len(a)
+    difference = diags_array([1.0, -1.0], offsets=(0, -1), shape=(n + 1, n))
+    total = csc_array((n * n, n * n))
+    for values, gradient in ((a, kron(difference, eye_array(n))), (a.T, kron(eye_array(n), difference))):
+        resistance = np.concatenate([0.5 / values[:1], 0.5 / values[1:] + 0.5 / values[:-1], 0.5 / values[-1:]])
+        conductance = (1 / resistance) if values is a else (1 / resistance).T
+        total = total + gradient.T @ diags_array(conductance.ravel()) @ gradient
+    return csc_array(total)
 
 
 def darcy_spsolve(problem: Problem, inputs: Array, grid: Grid) -> Array:

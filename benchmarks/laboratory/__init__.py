@@ -1,0 +1,1 @@
+"""How far surrogates generalize: to other function spaces, and to other laws of inputs."""

@@ -1,0 +1,1 @@
+"""Plans and predicted errors, against real trainings at equal cost."""

@@ -1,0 +1,46 @@
+"""Writes `docs/results.md` from `benchmarks/results/*.json`: run `python -m benchmarks.render`."""
+
+from pathlib import Path
+
+from benchmarks.publish import RESULTS, ROOT, Result, read
+from benchmarks.table import markdown
+from mlft.files import write_whole
+
+PAGE = ROOT / "docs" / "results.md"
+SECTIONS = {
+    "Plans": ("equal_cost", "sweep", "regret", "foresight"),
+    "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
+    "Networks": ("surrogates",),
+    "Store and workers": ("kill", "resume", "workers"),
+    "Generalization": ("crossval", "generalization", "trust"),
+}
+"""The benchmarks, in the order in which they are read."""
+
+HEAD = """# Measured results
+
+Written by `python -m benchmarks.render` from `benchmarks/results`, one file a benchmark: change those, not this page.
+Each section names the command that repeats it from the root of the repository, the date, the commit and the machine.
+The machine was shared while times were taken: CPU times and ratios are good to about 30%.
+"""
+
+
+def page(folder: Path = RESULTS) -> str:
+    """Return the page."""
+    parts = [HEAD]
+    for title, names in SECTIONS.items():
+        parts += [f"## {title}\n", *(section(read(folder / f"{name}.json")) for name in names)]
+    return "\n".join(parts)
+
+
+def section(result: Result) -> str:
+    """Return the section of a benchmark: how it was measured, its tables, and what people say of them."""
+    machine = result.machine
+    versions = "".join(f", {name} {version}" for name, version in machine.packages.items())
+    where = f"{machine.cpu}, {machine.cores} cores, Python {machine.python}{versions}"
+    how = f"`{result.command}`, {result.date}, commit {result.commit}, mlft {result.mlft}; {where}."
+    notes = ["\n".join(result.notes)] if result.notes else []
+    return "\n\n".join([f"### {result.title}", how, *map(markdown, result.tables), *notes]) + "\n"
+
+
+if __name__ == "__main__":
+    write_whole(PAGE, page().encode())

@@ -1,0 +1,142 @@
+"""Runs of mlft, as the benchmarks see them: the only module here that knows how a run is started and what it leaves."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+from loky import ProcessPoolExecutor
+
+import mlft
+from mlft.estimators import estimate
+from mlft.experiment.asking import ask
+from mlft.experiment.foresight import outlook_of, solve_pilot, study_of
+from mlft.experiment.outcome import TrustOutcome
+from mlft.experiment.record import read_outcome
+from mlft.experiment.session import Session
+from mlft.planning import predict
+from mlft.problems import Problem
+
+T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True)
+class Stage:
+    """A stage of training: its level, its held-out error before and after, and whether it was kept."""
+
+    level: int
+    before: float | None
+    after: float
+    kept: bool
+
+
+@final
+@dataclass(frozen=True)
+class Told:
+    """What the benchmarks read of a finished run.
+
+    Attributes:
+        error: mean relative L2 error on fresh draws.
+        samples: bought, a level.
+        predicted: error, with its interval; None where the plan was made by a rule.
+        pilot: solves that the pilot cost.
+        spent: solves in all.
+        planning: seconds of planning.
+        stages: of the training.
+    """
+
+    error: float
+    samples: tuple[int, ...]
+    predicted: tuple[float, float, float] | None
+    pilot: float
+    spent: float
+    planning: float
+    stages: tuple[Stage, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Compared:
+    """A row of a comparison: a strategy on a seed."""
+
+    strategy: str
+    seed: int
+    samples: str
+    error: float
+    training: float
+
+
+def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[T]:
+    """Return what a function returns for each task, in their order; `jobs` processes work side by side."""
+    if jobs == 1:
+        return [function(*task) for task in tasks]
+    with ProcessPoolExecutor(max_workers=jobs) as pool:
+        return list(pool.map(function, *zip(*tasks, strict=True)))
+
+
+def run(problem: str | Problem, *, budget: int, out: Path, **options: Any) -> Told:
+    """Return what a run tells, of a budget in solves; a finished one is read, not run again."""
+    mlft.run(problem, budget=f"{budget}solves", out=out, **options)
+    return read(out)
+
+
+def read(folder: Path) -> Told:
+    """Return what the finished run in a folder tells."""
+    told = read_outcome(folder)
+    predicted, mean = told.plan.predicted_error, told.error.relative_l2.mean
+    assert mean is not None, f"the error of {folder} is not finite"
+    return Told(
+        error=mean,
+        samples=told.plan.samples,
+        predicted=None if predicted is None else (predicted.value, predicted.lower, predicted.upper),
+        pilot=told.budget.pilot.solves,
+        spent=told.budget.spent.solves,
+        planning=told.seconds.plan,
+        stages=tuple(Stage(s.level, s.error_before, s.error_after or 0.0, s.kept) for s in told.stages),
+    )
+
+
+def compare(
+    problem: str, *, budget: int, out: Path, strategies: Sequence[str], seeds: int, jobs: int, **options: Any
+) -> list[Compared]:
+    """Return a row a strategy and seed; what is finished is read, not run again."""
+    found = mlft.compare(
+        problem, budget=f"{budget}solves", out=out, strategies=strategies, seeds=seeds, jobs=jobs, **options
+    )
+    return [Compared(r.strategy, r.seed, r.samples, r.relative_l2 or 0.0, r.train_seconds or 0.0) for r in found.rows]
+
+
+def foreseen(problem: str | Problem, *, budget: int, out: Path, estimator: str, **options: Any) -> tuple[float, float]:
+    """Return the error that an estimator predicts, from the pilot of a finished run, for what the run then bought.
+
+    Args:
+        problem: of the run.
+        budget: of the run.
+        out: the folder of the run.
+        estimator: its name; the run's own is read, not estimated again.
+        options: of the run.
+
+    Returns:
+        The error, and the seconds that it took: CPU time, or the run's own time of planning.
+    """
+    told = read_outcome(out)
+    assert told.foresight is not None, f"{out} was planned by a rule"
+    asked = ask(problem, budget=f"{budget}solves", estimator=estimator, **options)
+    with Session(asked, out) as session:
+        pilot, study = solve_pilot(session, told.foresight.pilot), study_of(session)
+        started = time.process_time()
+        known = estimator == told.foresight.estimator
+        if known:
+            outlook = outlook_of(told.foresight, pilot, study.reach)
+        else:
+            start = session.surrogate(pilot.samples[min(pilot.samples)])
+            outlook = estimate(asked.estimator, pilot, start, study)
+        seconds = told.seconds.plan if known else time.process_time() - started
+    return predict(outlook.curves(), told.plan.samples, bias=outlook.bias(len(told.plan.samples))), seconds
+
+
+def trust(folder: Path, *, samples: int) -> TrustOutcome:
+    """Return what `mlft trust` finds about a finished run."""
+    return mlft.trust(folder, samples=samples)

@@ -1,0 +1,93 @@
+import pytest
+
+from benchmarks import runs
+from benchmarks.plans import sweep
+from benchmarks.plans.oscillating import problem as oscillating
+from mlft.estimators import ESTIMATORS
+from short_form import column, rows, short_form
+
+
+def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
+    found = short_form("plans.equal_cost", tmp_path, "--out", str(tmp_path / "runs"))
+    assert list(rows(found)) == ["finetune", "finest-only"]
+    assert rows(found)["finest-only"][1] == "0/0/48"
+    assert rows(found)["finest-only"][4:6] == (1.0, "1.000 to 1.000")
+    low, high = map(float, rows(found)["finetune"][3].split(" to "))
+    assert low < rows(found)["finetune"][2] < high
+    assert "kept" in found.tables[0].caption and min(column(found, 0, "training, s")) > 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("sweep")
+
+
+def test_a_sweep_trains_every_reasonable_allocation(tmp_path, folder):
+    found = short_form("plans.sweep", tmp_path, "--out", str(folder))
+    ((problem, budget, single, error, chain, other, ratio),) = found.tables[0].rows
+    assert (problem, budget) == ("burgers", 44)
+    assert single in ("176/0", "0/44") and "0" not in chain.split("/")
+    assert ratio == pytest.approx(other / error, rel=1e-4)
+
+
+def test_the_regret_is_of_the_plan_against_the_best_of_the_sweep(tmp_path, folder):
+    found = short_form("plans.regret", tmp_path, "--out", str(folder))
+    (row,) = found.tables[0].rows
+    told = dict(zip(found.tables[0].columns, row, strict=True))
+    assert told["regret, %"] == pytest.approx(100 * (told["their error"] / row[3] - 1), abs=1e-2)
+    assert 0 < told["pilot, %"] <= 10
+    assert found.tables[1].rows == ((1, pytest.approx(told["regret, %"]), 0),)
+
+
+def test_every_estimator_predicts_the_planned_runs(tmp_path, folder):
+    found = short_form("plans.foresight", tmp_path, "--out", str(folder))
+    (row,) = found.tables[0].rows
+    assert row[:3] == ("burgers", 44, 200)
+    assert min(row[3:]) > 0 and len(row) == 4 + len(ESTIMATORS) + 1
+    assert list(rows(found, 1)) == [*ESTIMATORS, "at the end"]
+    ratio = dict(zip(found.tables[0].columns, row, strict=True))["learning-curve"]
+    assert rows(found, 1)["learning-curve"][3] == pytest.approx(ratio)
+
+
+def test_a_finished_run_is_read_and_not_run_again(folder, monkeypatch, tmp_path):
+    case = sweep.SHORT["burgers"]
+    first = case.run(44, 200, tmp_path / "run", strategy="finest-only")
+    record = (tmp_path / "run" / "record.json").stat().st_mtime_ns
+    assert case.run(44, 200, tmp_path / "run", strategy="finest-only") == first
+    assert (tmp_path / "run" / "record.json").stat().st_mtime_ns == record
+    assert first.samples == (0, 44) and first.spent == pytest.approx(44) and first.predicted is None
+    assert [stage.level for stage in first.stages] == [1]
+
+
+@pytest.mark.parametrize("costs", [(1 / 64, 1 / 16, 1 / 4, 1.0), (0.3, 1.0), (1.0,)])
+def test_allocations_spend_the_budget_and_get_fewer_with_the_level(costs):
+    found = sweep.allocations(costs, 96)
+    assert len(set(found)) == len(found)
+    for samples in found:
+        used = [n for n in samples if n]
+        assert used == sorted(used, reverse=True) and min(used) >= 2
+        spent = sum(n * c for n, c in zip(samples, costs, strict=True))
+        assert 96 - sum(costs) < spent <= 96 + 1e-9
+    singles = [samples for samples in found if sum(map(bool, samples)) == 1]
+    assert len(singles) == len(costs)
+
+
+def test_the_best_is_chosen_among_those_trained_on_every_seed():
+    found = {(8, 0): [0.2, 0.4], (0, 2): [0.1], (4, 1): [0.25, 0.31]}
+    assert sweep.best(found) == ((4, 1), pytest.approx(0.28))
+    assert sweep.best(found, levels=1) == ((8, 0), pytest.approx(0.3))
+    assert sweep.best({(0, 2): [0.1]}, levels=2) is None
+
+
+def test_tasks_side_by_side_are_those_in_turn():
+    tasks = [(2, 3), (5, 7)]
+    assert runs.side_by_side(pow, tasks, 1) == runs.side_by_side(pow, tasks, 2) == [8, 78125]
+
+
+def test_coarse_grids_do_not_see_the_oscillation_and_fine_ones_do(generator):
+    draws = oscillating.draw(3, generator)
+    fine, middle, coarse = (oscillating.evaluate(draws, oscillating.hierarchy[level]) for level in (3, 2, 0))
+    roughness = [float(abs(a[..., 1:] / a[..., :-1] - 1).max()) for a in (fine, coarse)]
+    assert fine.shape == (3, 1, 128) and coarse.shape == (3, 1, 16)
+    assert coarse.mean() == pytest.approx(fine.mean()) == pytest.approx(middle.mean())
+    assert roughness[0] > 0.5

@@ -1,0 +1,76 @@
+import pytest
+
+from benchmarks.timing import solvers
+from short_form import column, rows, short_form
+
+
+def test_burgers_and_its_numpy_are_the_same_scheme(tmp_path):
+    found = short_form("timing.burgers_solver", tmp_path)
+    assert column(found, 0, "cells") == [16, 32]
+    assert column(found, 0, "largest difference") == [0, 0]
+    assert min(column(found, 0, "compiled, ms a sample") + column(found, 0, "exact, ms a sample")) > 0
+    assert min(column(found, 0, "NumPy / compiled")) > 1
+
+
+def test_schrodinger_is_beside_three_eigensolvers(tmp_path):
+    found = short_form("timing.schrodinger_solver", tmp_path)
+    assert column(found, 0, "points") == [16, 32]
+    mine, *rivals = (column(found, 0, name) for name in ("mlft", "stebz", "stemr", "eigsh"))
+    best = [min(times) / ours for ours, *times in zip(mine, *rivals, strict=True)]
+    assert column(found, 0, "best of them / mlft") == pytest.approx(best, rel=1e-4)
+
+
+def test_darcy_is_beside_direct_solvers_and_multigrid_where_compared(tmp_path):
+    found = short_form("timing.darcy_solver", tmp_path)
+    for table, law in enumerate(("two-phase", "lognormal")):
+        assert found.tables[table].caption.startswith(law)
+        assert max(column(found, table, "residual")) < 1e-10
+        alone, compared = rows(found, table)["8²"], rows(found, table)["16²"]
+        assert alone[-1] is None and min(compared[3:]) > 0
+
+
+def test_solvers_are_beside_rivals_of_each_kind_that_agree(tmp_path, capsys):
+    cases = ("advection", "darcy", "helmholtz, 2D", "kohn-sham", "poisson", "radiative-transfer", "schrodinger", "wkb")
+    found = short_form("timing.solvers", tmp_path, *cases)
+    assert list(rows(found)) == list(cases)
+    assert rows(found)["darcy"][1] == "32 / 64"
+    assert set(column(found, 0, "stated")) == {1.0, 2.0, 2.4}
+    beside = {(row[0], row[3]) for row in found.tables[1].rows}
+    assert beside >= {("darcy", "pyamg"), ("helmholtz, 2D", "scikit-fem"), ("wkb", "solve_ivp (DOP853)")}
+    assert min(column(found, 1, "its ms")) > 0
+
+
+def test_a_rival_that_differs_stops_the_benchmark():
+    case = solvers.short(solvers.CASES["schrodinger"])
+    wrong = solvers.replace(case, rivals={"eigsh": ("dense.ground_eigsh", 1e-18)})
+    with pytest.raises(RuntimeError, match=r"eigsh differs from mlft by .* on it"):
+        list(solvers.beside({"it": wrong}, solvers.Effort(0.0, 1), {"it": 1.0}))
+
+
+def test_memory_is_that_of_a_batch_on_the_finest_grid():
+    case = solvers.Case("poisson", (64, 4096), samples=4)
+    fields = 4096 * 8 * 2 * 1000 / 2**20  # inputs and solutions, 1,000 samples of 0.1 ms
+    assert fields / 2 < solvers.measured_memory(case, 1e-4) < 8 * fields
+
+
+def test_pollution_grows_like_the_wave_number(tmp_path):
+    found = short_form("timing.pollution", tmp_path)
+    table = rows(found)
+    assert table["10 a wave"][-1] == pytest.approx(0.94, abs=0.1)
+    assert table["20 a wave"][1] == pytest.approx(table["10 a wave"][1] / 4, rel=0.1)
+    assert (tmp_path / "pollution.svg").read_text().startswith("<?xml")
+
+
+def test_both_fourier_networks_are_the_same_function(tmp_path):
+    found = short_form("timing.surrogates", tmp_path)
+    assert [row[0][:2] for row in found.tables[0].rows] == ["1D", "2D"]
+    assert max(column(found, 0, "relative difference")) < 1e-5
+    assert min(column(found, 0, "step, ms")) > 0
+
+
+def test_two_workers_are_timed_against_one(tmp_path):
+    found = short_form("timing.workers", tmp_path)
+    ((problem, grid, pace, samples, alone, one, two, speedup),) = found.tables[0].rows
+    assert (problem, grid) == ("schrodinger", "32") and samples >= 16
+    assert 0 < pace < 1e3 and min(alone, one, two) > 0
+    assert speedup == pytest.approx(one / two, rel=1e-4)
