@@ -107,7 +107,7 @@ def parser(
     shape = argparse.RawDescriptionHelpFormatter
     options = argparse.ArgumentParser(benchmark.command, description=text, formatter_class=shape)
     if cases:
-        options.add_argument("cases", nargs="*", default=[], help=f"of {', '.join(cases)}")
+        options.add_argument("cases", nargs="*", default=[], help=f"of: {'; '.join(cases)}")
     options.add_argument("--short", action="store_true", help="tiny sizes: shows in seconds that it runs, no more")
     options.add_argument("--results", type=Path, help="folder of the JSON; of the whole benchmarks/results by default")
     options.add_argument("--pictures", type=Path, help="folder of pictures, if any; of the whole docs by default")

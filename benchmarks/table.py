@@ -54,11 +54,7 @@ def markdown(table: Table) -> str:
 
 
 def text(cell: Cell, digits: int = 4) -> str:
-    """Return a cell as it is read: numbers with some significant digits, powers of ten only for small ones.
-
-    >>> text(0.42351), text(12345.6), text(1.5e-8), text(17), text(None)
-    ('0.4235', '12,346', '1.5e-08', '17', '–')
-    """
+    """Return a cell as it is read: numbers with some significant digits, powers of ten only for small ones."""
     if cell is None:
         return "–"
     if isinstance(cell, str):
