@@ -19,8 +19,9 @@ SECTIONS = {
 HEAD = """# Measured results
 
 Written by `python -m benchmarks.render` from `benchmarks/results`, one file a benchmark: change those, not this page.
-Each section names the command that repeats it from the root of the repository, the date, the commit and the machine.
-The machine was shared while times were taken: CPU times and ratios are good to about 30%.
+Each section names the command that repeats it from the root of the repository, the date, the commit and the machine
+(commits of 2026-11-22 are those that recorded the numbers). The machine was shared while times were taken: CPU times
+and ratios are good to about 30%.
 """
 
 

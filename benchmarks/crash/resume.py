@@ -90,7 +90,7 @@ def killed(trial: Trial, folder: Path, length: float) -> int:
     chance, kills = random.Random(0), 0
     while kills < trial.kills and not (folder / "record.json").exists():
         child = start(partial(trial.run, folder, trial.workers[0]), group=True)
-        time.sleep(chance.uniform(0.08, 0.2) * length)
+        time.sleep(chance.uniform(0.1, 0.4) * length)
         kills += kill_group(child.pid)
     finish(trial, folder, trial.workers[0])
     return kills
