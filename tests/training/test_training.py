@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from affine import Affine, absolute, none
 from mlft.grids import Grid
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, build
@@ -19,7 +20,6 @@ from mlft.training import (
     Verdict,
     checkpoint,
     guard,
-    relative_l2,
     stage,
 )
 from mlft.training.batches import batch_indices
@@ -159,23 +159,8 @@ def test_a_rate_of_nothing_changes_nothing(generator):
     net = surrogate(generator)
     before = snapshot(net)
     data = Pairs(torch.randn(7, 1, 18, generator=generator), torch.randn(7, 1, 18, generator=generator))
-    train(net, Stage(0, data, _none(), data, 3, 0.0), QUICK, seed=0)
+    train(net, Stage(0, data, none(), data, 3, 0.0), QUICK, seed=0)
     assert same(before, snapshot(net))
-
-
-class Affine(nn.Module):
-    """y = w x, a network whose held-out error is known by hand."""
-
-    def __init__(self, w):
-        super().__init__()
-        self.w = nn.Parameter(torch.tensor(w))
-
-    def forward(self, x):
-        return self.w * x
-
-
-def _none():
-    return Pairs(torch.zeros(0, 1, 18), torch.zeros(0, 1, 18))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +184,7 @@ def test_the_guard_keeps_the_blend_that_held_out_samples_prefer(before, after, b
 
 def test_without_held_out_samples_the_guard_keeps_what_was_learned():
     net = Affine(0.0)
-    verdict = guard(net, {"w": torch.tensor(0.0)}, {"w": torch.tensor(2.0)}, _none())
+    verdict = guard(net, {"w": torch.tensor(0.0)}, {"w": torch.tensor(2.0)}, none())
     assert verdict.kept and math.isnan(verdict.error_after) and float(net.w.detach()) == 2.0
 
 
@@ -225,14 +210,10 @@ def test_an_epoch_sees_every_sample_once_and_each_epoch_in_another_order():
 
 def test_replayed_samples_fill_their_share_of_a_batch(generator):
     x = torch.zeros(9, 1, 18)
-    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), _none(), 4, 1e-3, replay=0.25)
+    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), none(), 4, 1e-3, replay=0.25)
     inputs, labels, weights = stage._batch(spec, Training(batch=8), 0, 0)
     assert weights is None
     assert inputs[:, 0, 0].tolist() == [0.0] * 6 + [1.0] * 2 and torch.equal(inputs, labels)
-
-
-def absolute(predictions, labels):
-    return (predictions - labels).flatten(1).norm(dim=1)
 
 
 def log_of(error):
@@ -266,7 +247,7 @@ def test_a_later_stage_is_gentle_and_replays_where_the_levels_agree_and_starts_a
     agreement, rate, replay
 ):
     settings = Training(rate=4e-3, finetune_rate=0.25, replay=0.4)  # the rate moves in logarithms: 4e-3 · 0.25^½ = 2e-3
-    eased = _eased(Stage(1, _none(), _none(), _none(), 7, settings.rate), settings, agreement)
+    eased = _eased(Stage(1, none(), none(), none(), 7, settings.rate), settings, agreement)
     assert (eased.rate, eased.replay) == pytest.approx((rate, replay))
     assert (eased.level, eased.steps) == (1, 7)
 
@@ -340,35 +321,6 @@ def test_one_level_is_fine_tuning_of_a_single_stage(generator):
     nets = [surrogate(torch.Generator().manual_seed(1)) for _ in range(2)]
     alone, tuned = OneLevel().fit(nets[0], [level], Course(QUICK, 3)), finetune(nets[1], [level], QUICK, seed=3)
     assert same(weights_of(alone), weights_of(tuned)) and alone.stages[0].steps == QUICK.steps
-
-
-def test_a_stage_minimises_the_loss_and_the_weights_that_it_is_given():
-    # One affine number a, labels 2x and 5x: the absolute loss weighs pairs by ‖x‖, the weights by themselves. A step of
-    # Adam at rate r moves a by r against the gradient's sign, which both turn round.
-    x = torch.tensor([1.0, 10.0]).reshape(2, 1, 1).expand(2, 1, 18)
-    pairs = Pairs(x, torch.tensor([2.0, -5.0]).reshape(2, 1, 1) * x)  # a should rise to 2, or fall to −5
-
-    def moved(**told):
-        net = Affine(0.1)
-        train(net, Stage(1, pairs, _none(), _none(), 1, 1e-2, **told), Training(batch=2, checks=1), seed=0)
-        return next(iter(net.parameters())).item() - 0.1
-
-    assert moved() > 0  # the relative gradients are ½ down for the first pair and ⅕ up for the second
-    assert moved(loss=absolute) < 0  # in absolute terms the second is ten times as large
-    assert moved(weights=torch.tensor([1.0, 9.0])) < 0
-    assert moved(weights=torch.tensor([9.0, 1.0]), loss=relative_l2) > 0
-    for wrong in (torch.ones(3), torch.tensor([1.0, -1.0])):
-        with pytest.raises(ValueError, match="positive weights"):
-            moved(weights=wrong)
-
-
-def test_equal_weights_are_no_weights_and_replayed_pairs_weigh_one(generator):
-    x = torch.randn(9, 1, 18, generator=generator)
-    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), _none(), 4, 1e-3, 0.25, weights=torch.arange(2.0, 11.0))
-    inputs, _, weights = stage._batch(spec, Training(batch=8), 0, 0)
-    own = [float(weights[i]) for i in range(6)]
-    assert [float(2 + (x == inputs[i]).all(dim=(1, 2)).nonzero()) for i in range(6)] == own
-    assert weights[6:].tolist() == [1.0, 1.0] and len(set(own)) == 6
 
 
 def test_too_few_samples_and_levels_out_of_order_are_refused(generator):

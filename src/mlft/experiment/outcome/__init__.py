@@ -1,0 +1,54 @@
+"""What a run, a comparison and a look at trust leave behind, typed: `record.json` is the dump of an `Outcome`.
+
+A number that was not measured is None, and null in the file. The file's top-level keys are the attributes' names, and
+`schema` says which set of them it is.
+"""
+
+from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
+from mlft.experiment.outcome.plan import BoughtPlan, CurveFacts, Foresight, PlanFacts, Prediction, RateFacts, RatesFacts
+from mlft.experiment.outcome.run import (
+    Baseline,
+    Cost,
+    Failure,
+    LevelFacts,
+    Measure,
+    Outcome,
+    Seconds,
+    Spending,
+    StageFacts,
+    Summary,
+    SurrogateFacts,
+    TestError,
+)
+from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.experiment.outcome.trust import GreenFacts, LawFacts, LikenessFacts, TrustOutcome
+
+__all__ = [
+    "SCHEMA",
+    "Baseline",
+    "BoughtPlan",
+    "Comparison",
+    "ComparisonRow",
+    "Cost",
+    "CurveFacts",
+    "Failure",
+    "Foresight",
+    "GreenFacts",
+    "LawFacts",
+    "LevelFacts",
+    "LikenessFacts",
+    "Measure",
+    "Number",
+    "Outcome",
+    "PlanFacts",
+    "Prediction",
+    "RateFacts",
+    "RatesFacts",
+    "Seconds",
+    "Spending",
+    "StageFacts",
+    "Summary",
+    "SurrogateFacts",
+    "TestError",
+    "TrustOutcome",
+]

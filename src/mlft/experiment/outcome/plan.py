@@ -1,0 +1,127 @@
+"""Plans in a record, and what they were estimated from."""
+
+from dataclasses import dataclass, field
+from typing import Literal, final
+
+from mlft.experiment.outcome.schema import Number
+
+
+@final
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted relative L2 error with its 95% interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+@final
+@dataclass(frozen=True)
+class PlanFacts:
+    """A plan; see `mlft.Plan` for the attributes. NaN there is None here."""
+
+    samples: tuple[int, ...]
+    costs: tuple[float, ...]
+    budget: float
+    rule: str
+    reason: str
+    predicted: Number = None
+    interval: tuple[Number, Number] | None = None
+    corrections: tuple[Number, ...] = ()
+    errors: tuple[Number, ...] = ()
+    bias: tuple[Number, ...] = ()
+    wasted: tuple[int, ...] = ()
+    alternatives: tuple["PlanFacts", ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class BoughtPlan:
+    """The plan that was bought; as `PlanFacts`, and what it cost.
+
+    Attributes:
+        cost: of all its samples, in `unit`.
+        unit: of budget, cost and costs.
+        predicted_error: where it was planned from estimates.
+    """
+
+    samples: tuple[int, ...]
+    costs: tuple[float, ...]
+    budget: float
+    rule: str
+    reason: str
+    cost: float
+    unit: Literal["solves", "seconds"]
+    predicted: Number = None
+    predicted_error: Prediction | None = None
+    interval: tuple[Number, Number] | None = None
+    corrections: tuple[Number, ...] = ()
+    errors: tuple[Number, ...] = ()
+    bias: tuple[Number, ...] = ()
+    wasted: tuple[int, ...] = ()
+    alternatives: tuple[PlanFacts, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class CurveFacts:
+    """The learning curve that a plan was made from; see `mlft.planning.ErrorCurve`."""
+
+    points: tuple[tuple[int, float], ...]
+    scale: float
+    exponent: float
+    cap: float
+    replicates: tuple[tuple[float, float], ...] = field(repr=False)
+
+
+@final
+@dataclass(frozen=True)
+class RateFacts:
+    """A rate in points a side, the residual of its fit in logarithms, and the values that were fitted."""
+
+    value: Number
+    residual: Number
+    values: tuple[Number, ...]
+
+
+@final
+@dataclass(frozen=True)
+class RatesFacts:
+    """The three rates of the hierarchy: of bias, of the corrections' variance, and of the price."""
+
+    bias_rate: RateFacts
+    variance_rate: RateFacts
+    cost_rate: RateFacts
+
+
+@final
+@dataclass(frozen=True)
+class Foresight:
+    """What a plan was estimated from.
+
+    Attributes:
+        estimator: the name of the estimator.
+        pilot: samples a level that were solved first.
+        base: the learning curve of the coarsest usable level.
+        origin: that level.
+        learnability: κ of a correction, and its standard deviation; see `mlft.planning.Outlook`.
+        gaps: (k, l, distance of their solutions, coupled samples) for each pair of usable levels.
+        rates: of the hierarchy.
+        warnings: in words.
+        by_budget: (budget, predicted error, lower, upper) of the best plan of each budget.
+        first: the plan made from the pilot, where the rest was planned again.
+        learnability_after: κ after the coarsest stage.
+    """
+
+    estimator: str
+    pilot: tuple[int, ...]
+    base: CurveFacts
+    origin: int
+    learnability: tuple[float, float]
+    gaps: tuple[tuple[int, int, float, int], ...]
+    rates: RatesFacts
+    warnings: tuple[str, ...]
+    by_budget: tuple[tuple[float, float, float, float], ...]
+    first: PlanFacts | None = None
+    learnability_after: tuple[float, float] | None = None

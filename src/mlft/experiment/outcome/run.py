@@ -1,0 +1,241 @@
+"""What a run leaves: an `Outcome`, and its parts."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+from mlft.experiment.outcome.plan import BoughtPlan, Foresight
+from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.grids import Grid
+
+
+@final
+@dataclass(frozen=True)
+class Cost:
+    """Solver cost, in seconds of wall time of the solves and in solves of the finest grid."""
+
+    seconds: float
+    solves: float
+
+
+@final
+@dataclass(frozen=True)
+class Spending:
+    """What was asked and what went.
+
+    Attributes:
+        asked: the budget as it was written.
+        unit: of the budget, "solves" or "seconds".
+        spent: in all.
+        pilot: of it, by the pilot.
+        failed: of it, by samples that failed.
+    """
+
+    asked: str
+    unit: Literal["solves", "seconds"]
+    spent: Cost
+    pilot: Cost
+    failed: Cost
+
+    def of(self, cost: Cost) -> float:
+        """Return a cost in the unit of the budget."""
+        return cost.solves if self.unit == "solves" else cost.seconds
+
+
+@final
+@dataclass(frozen=True)
+class LevelFacts:
+    """One level of the hierarchy.
+
+    Attributes:
+        level: its number.
+        grid: its cells.
+        cost_seconds: seconds of one solve, the median over training and test draws.
+        cost_solves: its price in solves of the finest grid.
+        samples: training samples solved.
+        failed: training samples that failed.
+        bias: mean relative L2 distance of its solutions from the reference.
+    """
+
+    level: int
+    grid: str
+    cost_seconds: Number
+    cost_solves: float
+    samples: int
+    failed: int
+    bias: Number
+
+
+@final
+@dataclass(frozen=True)
+class Measure:
+    """What the bias of the levels is measured against.
+
+    Attributes:
+        kind: "reference" (the problem's own), "finest" (the finest level, for want of one), or "none".
+        draws: test draws that it was measured on.
+        failed: reference solves that failed.
+        reason: why there is no number, or why some draws are missing; empty if none is.
+    """
+
+    kind: Literal["reference", "finest", "none"]
+    draws: int
+    failed: int = 0
+    reason: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class StageFacts:
+    """One stage of the training.
+
+    Attributes:
+        level: the level whose samples it learned from.
+        samples: how many it trained on.
+        held_out: how many guarded it.
+        steps: optimizer steps.
+        error_before: held-out error before.
+        error_after: held-out error after.
+        kept: whether the guard kept it.
+        blend: how far the weights moved, 0 to 1.
+        checks: (step, held-out error) along the way.
+        movement: relative movement of the tangent kernel.
+        alignment: of the kernel with the solutions.
+    """
+
+    level: int
+    samples: int
+    held_out: int
+    steps: int
+    error_before: Number
+    error_after: Number
+    kept: bool
+    blend: Number
+    checks: tuple[tuple[int, Number], ...]
+    movement: Number = None
+    alignment: Number = None
+
+
+@final
+@dataclass(frozen=True)
+class Summary:
+    """Mean, median and 90% quantile of errors, and the 95% interval of the mean."""
+
+    mean: Number
+    median: Number
+    q90: Number
+    mean_lower: Number
+    mean_upper: Number
+
+
+@final
+@dataclass(frozen=True)
+class TestError:
+    """The relative L2 error on fresh draws of the finest grid, and how many they were."""
+
+    relative_l2: Summary
+    samples: int
+
+
+@final
+@dataclass(frozen=True)
+class Baseline:
+    """A rival.
+
+    Attributes:
+        name: of the strategy or the predictor.
+        kind: "trained" at equal cost, or "free" (no training).
+        error: mean relative L2 error on the same draws.
+        spent_solves: solver cost of its samples.
+        samples: a level, for a trained one.
+    """
+
+    name: str
+    kind: str
+    error: Number
+    spent_solves: float
+    samples: tuple[int, ...] | None
+
+
+@final
+@dataclass(frozen=True)
+class Failure:
+    """Samples of one level that failed by one name, and the note of one of them."""
+
+    level: int
+    status: str
+    samples: int
+    note: str
+
+
+@final
+@dataclass(frozen=True)
+class SurrogateFacts:
+    """The network: its name, the number of its parameters, its options."""
+
+    name: str
+    parameters: int
+    options: dict[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Seconds:
+    """Wall time: of the solves (summed over workers), the training, the planning."""
+
+    solve: float
+    train: float
+    plan: float
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        problem: its name.
+        version: of mlft.
+        seed: root of every random stream.
+        strategy: as it was asked for.
+        budget: what was asked and what went.
+        levels: a row a level, coarsest first.
+        plan: samples a level, prices, why, and the error that was predicted.
+        stages: of the training.
+        error: on fresh draws.
+        seconds: wall time.
+        equation: the problem's, in one line.
+        grid: the finest.
+        foresight: what the plan was estimated from; None where a rule made it.
+        baselines: rivals.
+        failures: by level and name.
+        surrogate: the network.
+        config: the whole configuration, as in config.toml.
+        command: that repeats the run.
+        machine: processor and versions.
+        store: folder of the samples, relative to the run folder.
+        measure: what the bias is measured against.
+        schema: of this record.
+    """
+
+    problem: str
+    version: str
+    seed: int
+    strategy: str
+    budget: Spending
+    levels: tuple[LevelFacts, ...]
+    plan: BoughtPlan
+    stages: tuple[StageFacts, ...]
+    error: TestError
+    seconds: Seconds
+    equation: str
+    grid: Grid
+    foresight: Foresight | None
+    baselines: tuple[Baseline, ...]
+    failures: tuple[Failure, ...]
+    surrogate: SurrogateFacts
+    config: dict[str, Any]
+    command: str
+    machine: dict[str, str]
+    store: str = "."
+    measure: Measure | None = None
+    schema: int = SCHEMA
