@@ -210,3 +210,28 @@ def test_help_needs_neither_networks_nor_solvers():
     code = f"import sys, mlft.cli; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+OWN = """import numpy as np, torch, mlft
+
+def draw(n, generator):
+    return torch.randn(n, 3, generator=generator, dtype=torch.float64).numpy()
+
+def evaluate(draws, grid):
+    return np.stack([np.sin(np.pi * (k + 1) * grid.points[0]) for k in range(3)]).T @ draws.T
+
+def solve(inputs, grid):
+    return inputs**3
+
+grids = mlft.hierarchy(mlft.Grid((32,), centring="nodal", periodic=False), 2)
+problem = mlft.FunctionProblem("own", grids, draw, lambda d, g: evaluate(d, g).T[:, None], solve, cost_exponent=1.0)
+"""
+
+
+def test_a_module_in_the_folder_where_one_stands_runs_with_workers(tmp_path):
+    (tmp_path / "mymodule.py").write_text(OWN)
+    words = ["run", "mymodule:problem", "--budget", "24solves", "--strategy", "finest-only", *OPTIONS[:-4]]
+    command = [sys.executable, "-c", "from mlft.cli import main; main()", *words, "--test", "7", "--out", "a"]
+    done = subprocess.run([*command, "--workers", "2"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "own, finest-only" in done.stdout and (tmp_path / "a" / "report.html").is_file()

@@ -156,13 +156,12 @@ def _strategy(config: Config) -> Strategy:
 
 def _own_problem(name: str, options: dict[str, Any]) -> Problem:
     module, _, attribute = name.partition(":")
-    sys.path.insert(0, os.getcwd())
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # and stays there: workers import the module too, from the path of this process
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"the problem '{name}' is not module:attribute that can be imported: {error}") from None
-    finally:
-        sys.path.pop(0)
     if isinstance(found, type) and issubclass(found, Problem):
         made: Problem = checked(found, options, name)
         return made
