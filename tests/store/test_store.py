@@ -249,6 +249,19 @@ def test_a_stream_may_have_parts_and_its_files_lie_beside_the_others(tmp_path):
     assert len(list((tmp_path / "samples" / "level-1").glob("trust*.safetensors"))) == 2
 
 
+def test_samples_with_and_without_inputs_are_read_together_without(tmp_path):
+    with SampleStore.open(tmp_path, IDENTITY) as store:
+        whole, bare = batch(indices=(0, 1)), batch(indices=(2, 5))
+        store.append(whole)
+        store.append(replace(bare, inputs=bare.inputs[:, :0]))
+        for order in ((0, 5, 1), (5, 0, 1)):
+            found = store.read("train", 1, order)
+            assert found.inputs.shape[:2] == (3, 0) and found.indices == order
+            known = {0: whole.solutions[0], 1: whole.solutions[1], 5: bare.solutions[1]}
+            assert all(np.array_equal(field, known[index]) for field, index in zip(found.solutions, order, strict=True))
+        assert np.array_equal(store.read("train", 1, (1, 0)).inputs, whole.inputs[::-1])
+
+
 def test_a_golden_store_of_schema_1_opens(tmp_path, request):
     if request.config.getoption("--update-golden"):
         write_golden()

@@ -231,18 +231,22 @@ class SampleStore:
 
     def _gather(self, rows: Sequence[LedgerRow]) -> dict[str, Array]:
         """Return the arrays of some samples of one level, checked, in the order of `rows`."""
-        gathered: dict[str, Array] = {}
         places = defaultdict(list)
         for place, row in enumerate(rows):
             places[row.file].append(place)
+        found = []
         for name, group in places.items():
             path = self._shelf.path(rows[0].level, name)
-            for field, values in _checked_arrays(path, [rows[place] for place in group]).items():
+            found.append((path.parent, group, _checked_arrays(path, [rows[place] for place in group])))
+        _for_all_or_none([arrays for _, _, arrays in found])
+        gathered: dict[str, Array] = {}
+        for folder, group, arrays in found:
+            for field, values in arrays.items():
                 if field not in gathered:
                     gathered[field] = np.full((len(rows), *values.shape[1:]), np.nan)
                 if gathered[field].shape[1:] != values.shape[1:]:
                     shapes = sorted({gathered[field].shape[1:], values.shape[1:]})
-                    raise StoreError(f"the samples of {path.parent} have {field} of different shapes: {shapes}")
+                    raise StoreError(f"the samples of {folder} have {field} of different shapes: {shapes}")
                 gathered[field][group] = values
         return gathered
 
@@ -269,6 +273,13 @@ def _checked_arrays(path: Path, rows: Sequence[LedgerRow]) -> dict[str, Array]:
         )
     keep = [row.row for row in rows]
     return {name: values[keep] for name, values in files.read_arrays(content).items()}
+
+
+def _for_all_or_none(parts: Sequence[dict[str, Array]]) -> None:
+    """Leave the inputs out of all parts if one has none: those are kept elsewhere, once a draw."""
+    if any(arrays["inputs"].shape[1] == 0 for arrays in parts):
+        for arrays in parts:
+            arrays["inputs"] = arrays["inputs"][:, :0]
 
 
 def _indices(indices: int | Iterable[int]) -> list[int]:
