@@ -44,7 +44,7 @@ class Answers:
     def refused(self) -> str:
         """Why the equation does not allow such inputs, by the first that was refused; empty if none was."""
         pairs = zip(self.status, self.notes, strict=True)
-        found = next((note for name, note in pairs if name == _REFUSED), "")
+        found = next((note or name for name, note in pairs if name == _REFUSED), "")
         return found.removeprefix("ValueError: ")
 
 
