@@ -279,6 +279,23 @@ def test_a_second_look_solves_nothing_and_a_wider_one_what_is_new(tmp_path):
     assert asked == []
 
 
+def test_a_solver_that_answers_nothing_leaves_a_page_that_says_so(tmp_path, poisson_run):
+    def nothing(inputs, grid):
+        return np.full_like(inputs, np.nan)
+
+    shutil.copytree(poisson_run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "samples")
+    (tmp_path / "run" / "ledger.sqlite").unlink()
+    grids, given = poisson_line.GRIDS, (poisson_line.draw, poisson_line.evaluate)
+    lost = FunctionProblem("poisson-line", grids, *given, nothing, poisson_line.problem.cost_exponent)
+    found = trust(tmp_path / "run", samples=5, problem=lost)
+    assert {law.failures for law in (*found.families, *found.amplitudes)} == {"5 not-finite"}
+    assert found.families[0].mean is None and found.resolved is None and found.green is None
+    page = write_trust_report(tmp_path / "run").read_text()
+    assert "The law itself could not be measured." in page and "5 not-finite" in page
+    assert "The law itself could not be measured." in trust_lines(found)
+
+
 def test_an_option_that_is_none_of_execution_is_refused(tmp_path, poisson_run):
     with pytest.raises(ConfigError, match="unknown option of trust 'worker': did you mean 'workers'"):
         trust(poisson_run, worker=2)

@@ -75,7 +75,7 @@ def green_part(
     f, g = halves(own)
     try:
         sums = _whole(solve("sums", np.concatenate([0 * f[:1], f + g])))
-        alone = _whole(answers)
+        alone = _whole(answers, 2 * len(f))
     except ValueError as error:
         return None, f"the solver does not take sums of its inputs, or 0: {error}"
     defect = sum_defect(sums[:1], alone[: len(f)], alone[len(f) : 2 * len(f)], sums[1:])
@@ -109,9 +109,15 @@ def _beside(
     return GreenPart(defect, own_defect, columns, matrix, operator, alike[0], alike[1], basis, None)
 
 
-def _whole(answers: Answers) -> Array:
-    if answers.refused:
-        raise ValueError(answers.refused)
-    if answers.failures:
-        raise ValueError(f"{answers.failures} of {len(answers.status)} solves")
-    return answers.solutions
+def _whole(answers: Answers, n: int | None = None) -> Array:
+    """Return the first n solutions, all by default.
+
+    Raises:
+        ValueError: if one of them is missing, saying why.
+    """
+    part = Answers(answers.solutions[:n], answers.status[:n], answers.notes[:n])
+    if part.refused:
+        raise ValueError(part.refused)
+    if part.failures:
+        raise ValueError(f"{part.failures} of {len(part.status)} solves")
+    return part.solutions

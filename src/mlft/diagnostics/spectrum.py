@@ -48,13 +48,16 @@ class Spectrum:
 def spectrum_of(predictions: Float[Array, "n c *grid"], solutions: Float[Array, "n c *grid"], grid: Grid) -> Spectrum:
     """Return the spectrum of predictions − solutions beside that of the solutions; rows with NaN are left out.
 
-    Fourier waves on periodic grids, cosines on bounded ones, in two dimensions summed over rings of |k|.
+    Fourier waves on periodic grids, cosines on bounded ones, in two dimensions summed over rings of |k|. NaN where no
+    row is left.
     """
     finite = np.isfinite(solutions.reshape(len(solutions), -1)).all(axis=1)
     errors, solved = (predictions - solutions)[finite], solutions[finite]
     rings = np.rint(wave_numbers(grid)).astype(int).ravel()
-    error, solution = (np.bincount(rings, weights=_power(field, grid)) for field in (errors, solved))
     numbers = np.flatnonzero(np.bincount(rings) > 0)
+    if not finite.any():
+        return Spectrum(numbers.astype(np.float64), *np.full((2, len(numbers)), np.nan))
+    error, solution = (np.bincount(rings, weights=_power(field, grid)) for field in (errors, solved))
     whole = solution.sum()
     return Spectrum(numbers.astype(np.float64), error[numbers] / whole, solution[numbers] / whole)
 

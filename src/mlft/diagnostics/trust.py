@@ -5,6 +5,7 @@ larger, shifted or of another family (`Problem.families`), solved on the finest 
 swept until the error doubles; and if the solver is linear, the surrogate's Green's function is put beside the solver's.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -92,14 +93,14 @@ def measure_trust(
     answers = ask(laws[0].slug, own)
     green, refusal = green_part(predict, ask, own, answers, known, problem.finest)
     if green is not None and green.known.size:
-        tests = {name: make(draws) for name, make in problem.families().items()}
+        tests = _makeable(problem, draws)
         advice = advise(learned, tests, operator=green.operator, tolerance=SPAN)
         green = replace(green, advice=advice)
     return Trust(
         tuple(families),
         swept,
         breaking_amplitudes(list(amplitudes), [swept[a].mean for a in amplitudes]),
-        spectrum_of(predict(own), answers.solutions, problem.finest),
+        _spectrum(predict(own), answers, problem.finest),
         green,
         refusal,
     )
@@ -130,6 +131,20 @@ def _measured(law: _Law, predict: Map, grid: Grid, known: Array, ask: Door) -> F
     except ValueError as error:
         return FamilyError(law.name, refused=str(error))
     return law_error(law.name, inputs, ask(law.slug, inputs), predict, grid, known)
+
+
+def _makeable(problem: Problem, draws: Array) -> dict[str, Array]:
+    """Return the inputs of the families that do not refuse the draws."""
+    found = {}
+    for name, make in problem.families().items():
+        with contextlib.suppress(ValueError):
+            found[name] = make(draws)
+    return found
+
+
+def _spectrum(predicted: Array, answers: Answers, grid: Grid) -> Spectrum:
+    solutions = answers.solutions if answers.good.any() else np.full_like(predicted, np.nan)
+    return spectrum_of(predicted, solutions, grid)
 
 
 def _once(solve: Door) -> Door:

@@ -22,8 +22,8 @@ def trust_report(folder: Path) -> tuple[str, dict[str, str]]:
     own = facts.families[0].mean
     measured = own is not None
     pictures = {"trust-families": family_figure(facts.families)} if measured else {}
-    more = {"trust-spectrum": spectrum_figure(arrays)}
-    if facts.amplitudes and all(row.mean for row in facts.amplitudes if row.amplitude == 1):
+    more = {"trust-spectrum": spectrum_figure(arrays)} if measured else {}
+    if measured and facts.amplitudes and all(row.mean for row in facts.amplitudes if row.amplitude == 1):
         more["trust-amplitudes"] = amplitude_figure(facts.amplitudes, facts.breaking)
     shown = [arrays[name] for name in ("matrix", "operator", "known") if facts.green]
     green = {"trust-green": green_figure(*shown)} if shown else {}
@@ -150,7 +150,7 @@ def _amplitudes(facts: TrustOutcome, pictures: dict[str, str]) -> str:
     )
     alt = "Spectrum of the error, and error along the amplitude"
     words = paragraph(f"{_breaking(facts)} {_resolved(facts)}")
-    return section("Where it breaks", words, figure(pictures, caption, alt=alt))
+    return section("Where it breaks", words, figure(pictures, caption, alt=alt) if pictures else "")
 
 
 def _green(facts: TrustOutcome, pictures: dict[str, str]) -> str:
