@@ -137,3 +137,14 @@ def test_a_pair_is_steadied_by_the_pair_that_most_draws_have_been_solved_on():
     own = np.mean([0.4 / 10, 0.4 / 11])
     here, wide = (np.mean([0.3 / (10.1 + i) for i in range(n)]) for n in (2, 8))
     assert gaps[0, 2].size == pytest.approx(own * wide / here)
+
+
+def test_a_level_next_to_the_coarsest_that_shares_no_solved_draw_with_it_is_left_out_with_a_warning():
+    samples = {0: solved(0.4, *range(4)), 1: solved(0.1, 6, 7), 2: solved(0.0, 0, 1)}
+    pilot = pilot_of((8, 8, 3), samples, ("before",))
+    assert set(pilot.gaps) == {(0, 2)} and math.isnan(pilot.bias[1])
+    words = "level 1 is left out: no draw of the pilot was solved on it and on level 0"
+    assert pilot.warnings == ("before", words)
+    alone = pilot_of((8, 8, 0), {0: samples[0], 1: samples[1]}, ())
+    assert alone.gaps == {} and len(alone.warnings) == 2
+    assert np.nan_to_num(alone.bias, nan=-1).tolist() == [0.0, -1.0, -1.0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from mlft.errors import BudgetError
-from mlft.planning.gaps import Gap, Labelled, gaps_of
+from mlft.planning.gaps import Gap, Labelled, coupled, gaps_of
 
 SHARE = 0.1
 """Share of the budget that the pilot may cost."""
@@ -45,10 +45,25 @@ def pilot_of(counts: tuple[int, ...], samples: Mapping[int, Labelled], warnings:
     """
     lost = {level for level, n in enumerate(counts) if n and level not in samples}
     usable = [level for level in range(len(counts)) if level not in lost and level >= min(samples)]
+    usable, unrelated = _related(samples, usable)
+    warnings = [*warnings, *unrelated]
     gaps = gaps_of(samples, usable)
     top = usable[-1]
     found = {level: gaps[level, top].size if (level, top) in gaps else 0.0 for level in usable}
     return Pilot(counts, samples, gaps, tuple(found.get(i, math.nan) for i in range(len(counts))), tuple(warnings))
+
+
+def _related(samples: Mapping[int, Labelled], usable: list[int]) -> tuple[list[int], list[str]]:
+    """Return the levels from the coarsest on, and warnings, without those next to it that share no solved draw with it.
+
+    Distances further up are extrapolated from that of the two coarsest levels, which must be measured.
+    """
+    first, *rest = usable
+    warnings = []
+    while rest and not (rest[0] in samples and len(coupled(samples[first], samples[rest[0]])[0])):
+        warnings.append(f"level {rest[0]} is left out: no draw of the pilot was solved on it and on level {first}")
+        rest = rest[1:]
+    return [first, *rest], warnings
 
 
 def pilot_counts(costs: Sequence[float], budget: float, *, at_least: Sequence[int]) -> tuple[int, ...]:
