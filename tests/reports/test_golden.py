@@ -11,6 +11,7 @@ import pytest
 
 import mlft
 from finished import read
+from mlft.errors import MlftError
 from mlft.experiment.config import read_config
 from mlft.experiment.outcome import SCHEMA, Outcome
 from mlft.experiment.record import read_evaluation, read_outcome, read_trust, write_outcome, write_trust
@@ -125,3 +126,27 @@ def test_a_golden_look_at_trust_gives_its_lines_and_its_page(tmp_path: Path) -> 
     write_trust(copy, told, arrays)
     assert json.loads((copy / "trust.json").read_text())["schema"] == SCHEMA
     assert read_trust(copy)[0] == told and write_trust_report(copy).read_text() == page
+
+
+def test_arrays_of_trust_that_are_not_there_are_refused_by_name(tmp_path: Path) -> None:
+    copy = shutil.copytree(GOLDEN / "run-v0", tmp_path / "run")
+    told, arrays = read_trust(copy)
+    write_trust(copy, told, {name: array for name, array in arrays.items() if name != "numbers"})
+    with pytest.raises(MlftError, match=r"trust.safetensors has no numbers; delete trust.json there and run `mlft tru"):
+        write_trust_report(copy)
+
+
+def test_a_law_without_an_interval_has_its_error_written_beside_its_dot(tmp_path: Path) -> None:
+    copy = shutil.copytree(GOLDEN / "run-v0", tmp_path / "run")
+    told, arrays = read_trust(copy)
+    alone = dataclasses.replace(told.families[1], mean=0.12345, lower=None, upper=None)
+    write_trust(copy, dataclasses.replace(told, families=(told.families[0], alone, *told.families[2:])), arrays)
+    write_trust_report(copy)
+    assert ">0.123<" in (copy / "figures" / "trust-families.svg").read_text()
+
+
+def test_an_estimator_that_the_page_has_no_words_for_is_named(copy: Path) -> None:
+    told = read_outcome(copy)
+    assert told.foresight is not None
+    write_outcome(copy, dataclasses.replace(told, foresight=dataclasses.replace(told.foresight, estimator="mine")))
+    assert "Estimated by mine." in read(report(copy)).text

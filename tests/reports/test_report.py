@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from finished import DRAWS, INFINITE, NASTY, SEEDS, Page, a_comparison, a_run, fields, read, record, run_folder
 from mlft.errors import MlftError
 from mlft.experiment.outcome import StageFacts, Summary
-from mlft.experiment.record import from_plain
+from mlft.experiment.record import from_plain, write_evaluation
 from mlft.grids import Grid
 from mlft.reports import report
 from mlft.reports.drawing import error_axis
@@ -268,6 +268,9 @@ def test_damaged_folders_are_refused_by_name(tmp_path: Path) -> None:
     (a_comparison(tmp_path / "c", SEEDS) / "compare.json").write_text("{")
     with pytest.raises(MlftError, match=r"compare.json cannot be read"):
         report(tmp_path / "c")
+    write_evaluation(a_run(tmp_path / "e"), {"errors": np.ones(DRAWS), "chosen": np.arange(3)})
+    with pytest.raises(MlftError, match=r"evaluation.safetensors has no inputs, solutions, predictions; delete rec"):
+        report(tmp_path / "e")
     a_comparison(tmp_path / "d", {})
     with pytest.raises(MlftError, match=r"has no rows"):
         report(tmp_path / "d")
@@ -314,8 +317,11 @@ def test_a_record_with_a_wrong_key_is_refused_by_its_name(
 def test_a_record_of_a_newer_schema_is_refused_by_its_number(schema: object, tmp_path: Path) -> None:
     for file in (a_run(tmp_path / "a") / "record.json", a_comparison(tmp_path / "b", SEEDS) / "compare.json"):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"schema": schema}))
-        with pytest.raises(MlftError, match=rf"{file.name} has schema {schema!r}; this version of mlft reads up to 1"):
+        with pytest.raises(
+            MlftError, match=rf"{file.name} has schema {schema!r}; this version of mlft reads up to 1: use"
+        ) as caught:
             report(file.parent)
+        assert str(caught.value).endswith("on a new folder") and "\n" not in str(caught.value)
 
 
 def as_schema_0(folder: Path) -> Path:

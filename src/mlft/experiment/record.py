@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -21,6 +22,9 @@ from mlft.surrogates import Surrogate
 RECORD, EVALUATION = "record.json", "evaluation.safetensors"
 COMPARISON, ROWS = "compare.json", "compare.csv"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
+
+_SHOWN = ("errors", "chosen", "inputs", "solutions", "predictions")
+_SPECTRUM, _GREEN = ("numbers", "error", "solution"), ("matrix", "operator", "known")
 
 Thing = TypeVar("Thing")
 Told = TypeVar("Told", Outcome, Comparison, TrustOutcome)
@@ -107,7 +111,8 @@ def read_trust(folder: Path) -> tuple[TrustOutcome, dict[str, np.ndarray]]:
         MlftError: if they are missing or damaged, or a newer version wrote them.
     """
     told = _read(TrustOutcome, folder / TRUST, "look at its trust", "mlft trust")
-    return told, _unpacked(folder / TRUST_ARRAYS, _anew(TRUST, "mlft trust"))
+    needed = _SPECTRUM if told.green is None else _SPECTRUM + _GREEN
+    return told, _unpacked(folder / TRUST_ARRAYS, needed, _anew(TRUST, "mlft trust"))
 
 
 def write_evaluation(folder: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -121,7 +126,7 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
     Raises:
         MlftError: if they are missing or damaged.
     """
-    return _unpacked(folder / EVALUATION, _anew(RECORD, "mlft run"))
+    return _unpacked(folder / EVALUATION, _SHOWN, _anew(RECORD, "mlft run"))
 
 
 def to_plain(told: Any) -> Any:
@@ -158,7 +163,10 @@ def _read(kind: type[Told], file: Path, what: str, command: str) -> Told:
         raise MlftError(f"the record {file} cannot be read: {error}; {_anew(file.name, command)}") from None
     schema = told.get("schema", 0) if isinstance(told, dict) else None
     if not isinstance(schema, int) or schema > SCHEMA:
-        raise MlftError(f"the record {file} has schema {schema!r}; this version of mlft reads up to {SCHEMA}")
+        raise MlftError(
+            f"the record {file} has schema {schema!r}; this version of mlft reads up to {SCHEMA}: use the one that "
+            f"wrote it, or run `{command}` on a new folder"
+        )
     try:
         return _adapter(kind).validate_python(_upgraded(told, file) if schema < SCHEMA else told)
     except ValidationError as error:
@@ -197,10 +205,14 @@ def _packed(arrays: dict[str, np.ndarray]) -> bytes:
     return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
-def _unpacked(file: Path, remedy: str) -> dict[str, np.ndarray]:
+def _unpacked(file: Path, needed: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
     try:
-        return dict(load(file.read_bytes()))
+        found = dict(load(file.read_bytes()))
     except FileNotFoundError:
         raise MlftError(f"{file} is missing; {remedy}") from None
     except (OSError, SafetensorError) as error:
         raise MlftError(f"{file} cannot be read: {error}; {remedy}") from None
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise MlftError(f"{file} has no {', '.join(missing)}; {remedy}")
+    return found

@@ -27,7 +27,7 @@ def foresight(facts: Outcome) -> Section:
     words = (
         f"A pilot of {counts(told.pilot)} samples (coarsest level first; {number(pilot)} of the budget's "
         f"{number(facts.plan.budget)} {facts.budget.unit}) was solved first, and is the innermost part of "
-        f"the training samples. Estimated by {_NAMES[told.estimator]}."
+        f"the training samples. Estimated by {_NAMES.get(told.estimator, told.estimator)}."
     )
     warned = [paragraph(f"Warning: {text}.", "rejected") for text in told.warnings]
     caption = (

@@ -31,7 +31,8 @@ def family_figure(families: Sequence[LawFacts]) -> str:
         axes.plot(ends, [y, y], color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt")
         axes.plot([known(family.mean)], [y], linestyle="none", marker="o", markersize=7, color=colour)
         place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8.5}
-        axes.annotate(error(family.mean), (ends[1], y), xytext=(6, 0), annotation_clip=False, **place)
+        beside = ends[1] if np.isfinite(ends[1]) else known(family.mean)
+        axes.annotate(error(family.mean), (beside, y), xytext=(6, 0), annotation_clip=False, **place)
     name_rows(axes, [family.name for family in shown])
     values = [end for family in shown for end in (family.mean, family.lower, family.upper)]
     error_axis(axes, "x", [end for end in values if end is not None and end > 0], "mean relative L2 error")
