@@ -174,7 +174,7 @@ _ASKED = ("problem", "options", "budget", "seed")
 
 def plan_facts(plan: Plan) -> PlanFacts:
     """Return a plan as it is recorded."""
-    return from_plain(PlanFacts, _finite(plan.facts))
+    return from_plain(PlanFacts, plan.facts)
 
 
 def _forecast(session: Session, price: Prices) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def _foresight(session: Session, outlook: Outlook, pilot: Pilot, price: Prices) 
         origin=outlook.origin,
         learnability=(outlook.learnability, outlook.scatter),
         gaps=tuple((k, level, gap.size, gap.samples) for (k, level), gap in outlook.gaps.items()),
-        rates=from_plain(RatesFacts, _finite(asdict(found))),
+        rates=from_plain(RatesFacts, asdict(found)),
         warnings=pilot.warnings,
         by_budget=tuple(_by_budget(outlook, price)),
     )
@@ -283,16 +283,7 @@ def _normals(stream: torch.Generator, columns: int) -> np.ndarray:
 
 
 def _frozen(plan: Plan, foresight: Foresight) -> dict[str, Any]:
-    return {"plan": _finite(plan.facts), "facts": to_plain(foresight)}
-
-
-def _finite(value: Any) -> Any:
-    """Return plain values with None for every number that is not finite."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {"plan": to_plain(plan_facts(plan)), "facts": to_plain(foresight)}
 
 
 def _digest(asked: Asked) -> str:

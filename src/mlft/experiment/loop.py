@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mlft.experiment.asking import Asked, claim
-from mlft.experiment.foresight import Forecast, foresee, plan_facts, reconsider
+from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, labelled
-from mlft.experiment.record import RECORD, Record, read_outcome, to_plain, write_evaluation, write_outcome
+from mlft.experiment.record import RECORD, Record, read_outcome, write_evaluation, write_outcome
 from mlft.experiment.recording import (
     bought_plan,
     failures,
@@ -105,7 +105,7 @@ def _run(session: Session) -> Outcome:
         grid=problem.finest,
         levels=levels(session, plan, price, bias),
         measure=measure,
-        plan=bought_plan(to_plain(plan_facts(plan)), plan, price),
+        plan=bought_plan(plan, price),
         foresight=forecast.foresight,
         stages=stages(fitted, regime(session, fitted, test)),
         error=TestError(summary(errors), len(errors)),

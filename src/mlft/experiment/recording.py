@@ -25,7 +25,7 @@ from mlft.experiment.outcome import (
     SurrogateFacts,
 )
 from mlft.experiment.pricing import Prices
-from mlft.experiment.record import from_plain, to_plain
+from mlft.experiment.record import from_plain
 from mlft.experiment.session import REFERENCE, Session
 from mlft.grids import relative_error
 from mlft.planning import Plan
@@ -111,13 +111,13 @@ def stages(fitted: Fitted, regime: Sequence[dict[str, float]]) -> tuple[StageFac
     )
 
 
-def bought_plan(facts: dict[str, Any], plan: Plan, price: Prices) -> BoughtPlan:
+def bought_plan(plan: Plan, price: Prices) -> BoughtPlan:
     """Return the plan: samples a level, prices, the reason in words, what it predicts, and its alternatives."""
     predicted = None
     if plan.predicted is not None and plan.interval is not None:
-        predicted = to_plain(Prediction(plan.predicted, *plan.interval))
+        predicted = Prediction(plan.predicted, *plan.interval)
     more = {"cost": plan.cost, "budget": price.budget, "unit": price.unit, "predicted_error": predicted}
-    return from_plain(BoughtPlan, facts | more)
+    return from_plain(BoughtPlan, plan.facts | more)
 
 
 def surrogate_facts(config: Config, surrogate: Surrogate) -> SurrogateFacts:

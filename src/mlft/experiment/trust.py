@@ -14,7 +14,7 @@ from mlft.experiment.asking import Asked, resolve
 from mlft.experiment.config import EXECUTION, configure, read_config
 from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.progress import Report, quiet
-from mlft.experiment.record import from_plain, read_outcome, to_plain, write_trust
+from mlft.experiment.record import from_plain, read_outcome, read_trust, write_trust
 from mlft.experiment.session import Session
 from mlft.problems import Problem
 from mlft.sources import Drawn
@@ -68,9 +68,8 @@ def trust(
             trained=Drawn(problem, seed, "train").draws(range(trained)),
             solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
         )
-    outcome = _outcome(found, problem, samples, trained)
-    write_trust(folder, outcome, _arrays(found))
-    return outcome
+    write_trust(folder, _outcome(found, problem, samples, trained), _arrays(found))
+    return read_trust(folder)[0]
 
 
 def _asked(
@@ -124,10 +123,7 @@ def _outcome(found: Trust, problem: Problem, samples: int, trained: int) -> Trus
         "green": green,
         "refusal": found.refusal,
     }
-    made: TrustOutcome = from_plain(
-        TrustOutcome, to_plain(from_plain(TrustOutcome, told))
-    )  # what is not finite is None
-    return made
+    return from_plain(TrustOutcome, told)
 
 
 def _arrays(found: Trust) -> dict[str, np.ndarray]:

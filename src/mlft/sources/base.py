@@ -49,10 +49,9 @@ class Source(ABC):
         """
 
 
-@final
 @dataclass(frozen=True)
-class Inputs(Source):
-    """The inputs of another source, kept once a draw: its "solutions" are that source's inputs."""
+class Derived(Source):
+    """A source with the inputs of another, and solutions of its own."""
 
     of: Source
 
@@ -69,6 +68,12 @@ class Inputs(Source):
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
         """Return the other source's inputs."""
         return self.of.inputs(level, indices)
+
+
+@final
+@dataclass(frozen=True)
+class Inputs(Derived):
+    """The inputs of another source, kept once a draw: its "solutions" are that source's inputs."""
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the inputs."""

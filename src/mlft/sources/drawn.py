@@ -10,7 +10,7 @@ from jaxtyping import Float
 from mlft.grids import Hierarchy
 from mlft.problems import Problem, Solved
 from mlft.seeds import generator
-from mlft.sources.base import Source
+from mlft.sources.base import Derived, Source
 from mlft.status import OK
 
 Array = np.ndarray
@@ -56,24 +56,10 @@ class Drawn(Source):
 
 @final
 @dataclass(frozen=True)
-class Reference(Source):
+class Reference(Derived):
     """The reference solutions of another source's draws, on the finest grid; see `Problem.reference`."""
 
     of: Drawn
-
-    @property
-    def hierarchy(self) -> Hierarchy:
-        """The problem's."""
-        return self.of.hierarchy
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The other source's."""
-        return self.of.identity
-
-    def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
-        """Return the inputs of the draws."""
-        return self.of.inputs(level, indices)
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the problem's reference.

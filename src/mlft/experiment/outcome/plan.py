@@ -16,7 +16,6 @@ class Prediction:
     upper: float
 
 
-@final
 @dataclass(frozen=True)
 class PlanFacts:
     """A plan; see `mlft.Plan` for the attributes. NaN there is None here."""
@@ -36,9 +35,9 @@ class PlanFacts:
 
 
 @final
-@dataclass(frozen=True)
-class BoughtPlan:
-    """The plan that was bought; as `PlanFacts`, and what it cost.
+@dataclass(frozen=True, kw_only=True)
+class BoughtPlan(PlanFacts):
+    """The plan that was bought, and what it cost.
 
     Attributes:
         cost: of all its samples, in `unit`.
@@ -46,21 +45,9 @@ class BoughtPlan:
         predicted_error: where it was planned from estimates.
     """
 
-    samples: tuple[int, ...]
-    costs: tuple[float, ...]
-    budget: float
-    rule: str
-    reason: str
     cost: float
     unit: Literal["solves", "seconds"]
-    predicted: Number = None
     predicted_error: Prediction | None = None
-    interval: tuple[Number, Number] | None = None
-    corrections: tuple[Number, ...] = ()
-    errors: tuple[Number, ...] = ()
-    bias: tuple[Number, ...] = ()
-    wasted: tuple[int, ...] = ()
-    alternatives: tuple[PlanFacts, ...] = ()
 
 
 @final
