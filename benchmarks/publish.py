@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from benchmarks.table import Table
 from mlft.files import write_whole
+from mlft.machine import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PICTURES = ROOT / "benchmarks" / "results", ROOT / "docs"
@@ -178,10 +179,5 @@ def commit() -> str:
 
 def machine(packages: Iterable[str]) -> Machine:
     """Return what this process runs on."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    processor = next(names, platform.processor() or platform.machine())
-    return Machine(
-        processor, os.cpu_count() or 1, platform.python_version(), {name: version(name) for name in packages}
-    )
+    versions = {name: version(name) for name in packages}
+    return Machine(processor(), os.cpu_count() or 1, platform.python_version(), versions)

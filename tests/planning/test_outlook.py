@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlft.errors import BudgetError
 from mlft.estimators import fit_curve
-from mlft.planning import ByVariances, ErrorCurve, Gap, Outlook, Terms, learnability, pilot_counts, pilot_of, predict
+from mlft.planning import ByVariances, ErrorCurve, Gap, Outlook, Terms, learnability, pilot_counts, predict
 from mlft.planning.pilot import SHARE
 
 COSTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
@@ -84,6 +84,27 @@ def test_a_measured_error_takes_the_place_of_the_curve():
     assert predict(known.curves(), (50, 0), bias=[0.0, 0.0]) != predict(one.curves(), (50, 0), bias=[0.0, 0.0])
 
 
+def test_a_belief_moves_each_number_by_its_own_scatter():
+    base = ErrorCurve(((16, 0.3),), 1.0, 0.4, 1.0, ((1.0, 0.4), (1.2, 0.3)))
+    pairs = {(0, 1): Gap(0.3, 0.1, 4), (0, 2): Gap(0.5, 0.9, 1), (1, 2): Gap(0.2, 0.4, 0)}
+    of = Outlook(base, 0, 0.4, 0.2, pairs, 100.0, known=(0, 50, 0.07))
+    rows = np.array([[0.5, -2.0, 1.0, 1.0, -1.0], [-9.0, 0.0, 0.0, 0.0, 0.0], [9.0, 3.0, 0.0, 2.0, 0.0]])
+    assert of.beliefs == rows.shape[1]
+    first, second, third = of.replicates(rows)
+    assert [each.learnability for each in (first, second, third)] == pytest.approx([0.5, 0.0, 1.0])
+    assert [(each.base.scale, each.base.exponent) for each in (first, second, third)] == [
+        (1, 0.4),
+        (1.2, 0.3),
+        (1, 0.4),
+    ]
+    moved = {pair: gap.size for pair, gap in first.gaps.items()}
+    sizes = {(0, 1): 0.3 * math.exp(0.1), (0, 2): 0.5 * math.exp(0.5), (1, 2): 0.2 * math.exp(-0.4)}
+    assert moved == pytest.approx(sizes)  # a scatter counts as a half at most
+    assert second.gaps == pairs and second.known == of.known
+    assert first.known == (0, 50, pytest.approx(0.07 * math.exp(-0.2)))
+    assert third.known == (0, 50, pytest.approx(0.07 * math.exp(0.3)))
+
+
 def test_learnability_is_one_for_a_correction_that_is_learned_like_the_map(generator):
     base = fit_curve([16], [np.full(9, 0.1)], cap=1.0, generator=generator)
     like = fit_curve([16], [np.full(9, 0.02)], cap=0.2, generator=generator)
@@ -106,45 +127,3 @@ def test_the_rule_of_multi_level_monte_carlo_keeps_the_pilot_and_the_budget(size
     assert plan.wasted == tuple(counts[level] if level in lost else 0 for level in range(4))
     assert list(plan.levels) == usable
     assert [plan.samples[level] for level in usable] == sorted((n for n in plan.samples if n), reverse=True)
-
-
-@dataclass(frozen=True)
-class Solved:
-    """Samples of one level whose solution is their index plus the level's own error."""
-
-    indices: tuple[int, ...]
-    inputs: np.ndarray
-    solutions: np.ndarray
-
-
-def solved(error, *indices):
-    fields = np.array(indices, dtype=float)[:, None, None] + 10.0 + error * np.ones((1, 1, 5))
-    return Solved(indices, fields, fields)
-
-
-def test_pairs_of_levels_that_share_no_solved_draw_with_a_third_keep_their_own_distance():
-    # Draws 5 and 6 alone are solved on level 2: of those of level 1 none, so that pair (0, 2) cannot be steadied by it.
-    samples = {0: solved(0.4, *range(8)), 1: solved(0.1, 0, 1, 2, 3), 2: solved(0.0, 5, 6)}
-    gaps = pilot_of((8, 5, 3), samples, ()).gaps
-    assert gaps[0, 2].size == pytest.approx(np.mean([0.4 / 15, 0.4 / 16])) and gaps[0, 2].samples == 2
-    assert gaps[0, 1].size == pytest.approx(np.mean([0.3 / (10.1 + i) for i in range(4)]))
-
-
-def test_a_pair_is_steadied_by_the_pair_that_most_draws_have_been_solved_on():
-    # On draws 0 and 1 level 0 is off by more than on the others, relatively: the pair (0, 2) is corrected for that.
-    samples = {0: solved(0.4, *range(8)), 1: solved(0.1, *range(8)), 2: solved(0.0, 0, 1)}
-    gaps = pilot_of((8, 8, 2), samples, ()).gaps
-    own = np.mean([0.4 / 10, 0.4 / 11])
-    here, wide = (np.mean([0.3 / (10.1 + i) for i in range(n)]) for n in (2, 8))
-    assert gaps[0, 2].size == pytest.approx(own * wide / here)
-
-
-def test_a_level_next_to_the_coarsest_that_shares_no_solved_draw_with_it_is_left_out_with_a_warning():
-    samples = {0: solved(0.4, *range(4)), 1: solved(0.1, 6, 7), 2: solved(0.0, 0, 1)}
-    pilot = pilot_of((8, 8, 3), samples, ("before",))
-    assert set(pilot.gaps) == {(0, 2)} and math.isnan(pilot.bias[1])
-    words = "level 1 is left out: no draw of the pilot was solved on it and on level 0"
-    assert pilot.warnings == ("before", words)
-    alone = pilot_of((8, 8, 0), {0: samples[0], 1: samples[1]}, ())
-    assert alone.gaps == {} and len(alone.warnings) == 2
-    assert np.nan_to_num(alone.bias, nan=-1).tolist() == [0.0, -1.0, -1.0]

@@ -28,6 +28,7 @@ from mlft.experiment.pricing import Prices
 from mlft.experiment.record import from_plain
 from mlft.experiment.session import REFERENCE, Session
 from mlft.grids import relative_error
+from mlft.machine import processor
 from mlft.planning import Plan
 from mlft.status import OK
 from mlft.store import LedgerRow
@@ -139,7 +140,7 @@ def header(config: Config, folder: Path, *, verb: str = "run") -> dict[str, Any]
 def machine() -> dict[str, str]:
     """Return what the run ran on."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -185,11 +186,3 @@ def _tried(plan: Plan, price: Prices) -> tuple[int, ...]:
 def _cost(part: dict[int, list[LedgerRow]], price: Prices) -> Cost:
     seconds = math.fsum(row.seconds for found in part.values() for row in found)
     return Cost(seconds, math.fsum(price.relative[level] * len(found) for level, found in part.items()))
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
