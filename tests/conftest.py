@@ -1,10 +1,13 @@
 import hashlib
 import os
+import sys
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import settings
 
+from mlft.cli import main
 from mlft.seeds import generator as stream
 
 pytest_plugins = ("finished", "toy_problem", "toy_store")  # fixtures that several files share
@@ -32,6 +35,26 @@ def generator(request: pytest.FixtureRequest) -> torch.Generator:
     name = f"tests/{request.node.path.name}::{request.node.nodeid.partition('::')[2]}"
     digest = hashlib.sha256(name.encode()).hexdigest()
     return stream(0, "test", digest)
+
+
+Ended = tuple[int, str, str]
+
+
+@pytest.fixture
+def mlft_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The command line: words to exit code, output and errors."""
+
+    def call(*words: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["mlft", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+            raise SystemExit(0)
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return call
 
 
 torch.set_num_threads(1)  # small tensors; two threads wait for each other, and the more so with pytest -n

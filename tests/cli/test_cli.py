@@ -9,7 +9,7 @@ from html import escape
 import pytest
 
 import mlft
-from mlft.cli import app, main
+from mlft.cli import app
 from mlft.experiment.config import EXECUTION, Config
 from mlft.experiment.record import read_outcome
 from mlft.reports import gallery
@@ -20,19 +20,6 @@ OPTIONS = [
     *("--network", "modes=[3]", "--network", "width=5", "--network", "depth=2"),
     *("--workers", "0", "--test", "7"),
 ]
-
-
-@pytest.fixture
-def mlft_command(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["mlft", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
 
 
 def test_problems_lists_every_problem_with_its_equation(mlft_command):

@@ -2,7 +2,6 @@ import json
 import math
 import re
 import shutil
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,6 @@ import small
 from doors import door
 from finished import INFINITE, record
 from mlft import FunctionProblem, run
-from mlft.cli import main
 from mlft.diagnostics.green import superposition_defect
 from mlft.diagnostics.laws import breaking_amplitudes, slugs
 from mlft.diagnostics.span import span
@@ -339,17 +337,8 @@ def test_one_command_answers_for_a_surrogate_of_every_problem(name, tmp_path):
     assert ("There is none" in page) == (name not in ("poisson", "biharmonic"))
 
 
-def command(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["mlft", *map(str, words)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-        raise SystemExit(0)
-    out, err = capsys.readouterr()
-    return int(caught.value.code or 0), out, err
-
-
-def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_run, monkeypatch, capsys):
-    code, out, err = command(monkeypatch, capsys, "trust", poisson_run, "--samples", "12")
+def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_run, mlft_command):
+    code, out, err = mlft_command("trust", poisson_run, "--samples", "12")
     assert code == 0, err
     assert "Green's function: relative error" in out and "the law itself" in out and "The error doubles" in out
     facts = json.loads((poisson_run / "trust.json").read_text())
@@ -371,9 +360,9 @@ def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_
     assert write_trust_report(poisson_run).read_text() == page
 
 
-def test_a_run_of_a_nonlinear_problem_is_refused_that_part_and_given_the_rest(tmp_path, monkeypatch, capsys):
+def test_a_run_of_a_nonlinear_problem_is_refused_that_part_and_given_the_rest(tmp_path, mlft_command):
     run("small:problem", budget="24solves", out=tmp_path / "a", **small.SMALL)
-    code, out, err = command(monkeypatch, capsys, "trust", tmp_path / "a", "--samples", "6")
+    code, out, err = mlft_command("trust", tmp_path / "a", "--samples", "6")
     assert code == 0, err
     assert "Green's function: refused, the solver is not linear: the defect of superposition is" in out
     page = (tmp_path / "a" / "trust.html").read_text()
@@ -381,8 +370,8 @@ def test_a_run_of_a_nonlinear_problem_is_refused_that_part_and_given_the_rest(tm
     assert read_trust(tmp_path / "a")[0].green is None
 
 
-def test_wrong_usage_says_what_to_do(tmp_path, poisson_run, monkeypatch, capsys):
-    code, _, err = command(monkeypatch, capsys, "trust", tmp_path)
+def test_wrong_usage_says_what_to_do(tmp_path, poisson_run, mlft_command):
+    code, _, err = mlft_command("trust", tmp_path)
     assert code == 1 and "run `mlft run`" in err
     with pytest.raises(ConfigError, match="at least 4 samples"):
         trust(poisson_run, samples=3)
