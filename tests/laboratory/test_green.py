@@ -20,7 +20,7 @@ from mlft.laboratory.extraction import (
 )
 from mlft.laboratory.figures import law_figure, matrix_figure
 from mlft.laboratory.linear import fit_linear
-from mlft.laboratory.operators import green_matrix, green_poisson, hat_operator, lumped_operator, stiffness
+from mlft.laboratory.operators import green_matrix, green_poisson, hat_operator, lumped_operator, mass, stiffness
 from mlft.seeds import generator as stream
 
 A = hat_operator(LINE)
@@ -124,6 +124,14 @@ def test_the_map_trained_on_finite_elements_is_the_operator_and_its_inverse_the_
         ).max()
         < 1e-14
     )
+
+
+def test_an_inverse_is_weighted_from_the_left():
+    operator = np.zeros((25, 25))  # one that the mass matrix does not commute with
+    operator[1:-1, 1:-1] = np.eye(23) + np.triu(np.random.default_rng(0).uniform(-0.1, 0.1, (23, 23)))
+    found, inner = invert(operator, LINE), np.s_[1:-1, 1:-1]
+    np.testing.assert_allclose(found.matrix @ operator[inner], np.eye(23), atol=1e-12)
+    np.testing.assert_allclose(found.weighted @ operator[inner], mass(LINE)[inner], atol=1e-14)
 
 
 def test_the_numbers_of_a_likeness_are_what_they_say():

@@ -205,6 +205,15 @@ def test_allowance_is_an_eighth_of_the_second_difference_of_a_cell_or_its_neighb
             np.testing.assert_allclose(agreement(values, means, grid), share)
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_bend_at_one_end_allows_a_difference_at_the_other_end_of_periodic_grids_alone(periodic):
+    means = np.array([0.0, 1.0, 2.0, 3.0, 3.0, 3.0, -1.0])[None, None]  # straight at cell 0, bent before it
+    values = means + np.array([0.01, 0, 0, 0, 0, 0, 0])
+    varies = ((means - means.mean()) ** 2).ravel()
+    share = 1.0 if periodic else 1 - varies[0] / varies.sum()
+    assert agreement(values, means, Grid((7,), periodic=periodic)) == pytest.approx([share])
+
+
 # ---- What it costs, and that it never raises
 
 
