@@ -258,6 +258,7 @@ def cheapest():
 def test_a_user_adds_a_strategy_of_his_own(tmp_path, cheapest):
     record = mlft.run(problem, budget="24solves", out=tmp_path / "run", strategy=cheapest, **SMALL)
     assert record.outcome.strategy == cheapest and record.outcome.plan.samples == (192, 0, 0)
+    assert record.outcome.plan.budget == 24.0  # what was asked, although the rule was given half of it
     assert record.outcome.stages == ()
     fields = record.surrogate.predict(evaluate(np.array([[0.3, 0.1, 0.2], [1.0, 0.0, -1.0]]), GRIDS[-1]))
     np.testing.assert_array_equal(fields[0], fields[1])
