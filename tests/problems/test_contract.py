@@ -75,7 +75,7 @@ def test_an_examination_reads_as_a_table() -> None:
     averaged = Toy(hierarchy=hierarchy(finest, 3), valued=lambda d, g: restrict(evaluate(d, finest), to=g))
     found = examine(averaged)
     lines = str(found).splitlines()
-    assert lines[0] == "toy: 25 passed, 1 passed with a note, 2 left out"
+    assert lines[0] == "toy: 28 passed, 1 passed with a note, 2 left out"
     assert lines[1].split() == ["ok", "grids", "2,", "4,", "8;", "cell,", "periodic"]
     row = next(line for line in lines if "coarsest grid" in line)
     assert row.startswith("note  coarsest grid") and row.endswith("level 0     2 cells a side")

@@ -26,7 +26,7 @@ def test_a_drawn_source_solves_by_its_problem_and_says_whose_it_is():
     source = Drawn(problem, 3, "train")
     inputs = source.inputs(1, [0, 5])
     assert np.array_equal(source.solve(inputs, 1, [0, 5]).solutions, solve(inputs, GRIDS[1]))
-    assert source.identity == {"problem": "small", "options": problem.options, "seed": 3}
+    assert source.identity == {"problem": "small", "options": problem.options, "transfers": {}, "seed": 3}
     assert source.hierarchy is problem.hierarchy
 
 

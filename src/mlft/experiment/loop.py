@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlft.errors import ConfigError
 from mlft.experiment.asking import Asked, claim
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.measure import free_baselines, summary
@@ -27,6 +28,7 @@ from mlft.experiment.regime import regime
 from mlft.experiment.session import Session
 from mlft.grids import relative_error
 from mlft.planning import Plan
+from mlft.problems import Problem
 from mlft.problems.contract import rehearse
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, load
@@ -52,7 +54,9 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, report: Repo
     if not (folder / RECORD).exists():
         rehearse(asked.problem, seed=asked.config.seed, solve=False)
     claim(asked.config, folder)
-    if not (folder / RECORD).exists():
+    if (folder / RECORD).exists():
+        _refuse_other(asked.problem, folder)
+    else:
         with Session(asked, folder, samples=samples, report=report) as session:
             write_outcome(folder, _run(session))
     told = _with_rivals(asked, folder, samples or folder, report)
@@ -105,6 +109,7 @@ def _run(session: Session) -> Outcome:
         grid=problem.finest,
         levels=levels(session, plan, price, bias),
         measure=measure,
+        transfers=problem.transfers,
         plan=bought_plan(plan, price),
         foresight=forecast.foresight,
         stages=stages(fitted, regime(session, fitted, test)),
@@ -116,6 +121,20 @@ def _run(session: Session) -> Outcome:
         store=session.store_from_here,
         **header(config, session.folder),
     )
+
+
+def _refuse_other(problem: Problem, folder: Path) -> None:
+    """Refuse a finished run of other transfers; one that is not finished is refused by its store."""
+    there, here = read_outcome(folder).transfers, problem.transfers
+    if there != here:
+        raise ConfigError(
+            f"the run folder {folder} is of other transfers of {problem.name}: {_words(there)} there, {_words(here)} "
+            "here; give another --out, or the problem with those (mlft.problems.Plain takes a problem's own away)"
+        )
+
+
+def _words(transfers: dict[str, str]) -> str:
+    return ", ".join(f"{name}: {how}" for name, how in transfers.items()) or "plain ones"
 
 
 def fit(session: Session, train: Sequence[Samples], training: Training) -> Fitted:

@@ -19,8 +19,8 @@ from mlft.errors import GenerationError
 from mlft.experiment.asking import Asked
 from mlft.experiment.progress import Progress, Report, quiet
 from mlft.generation import Request, Supervision, generate, open_pool
-from mlft.grids import prolong
 from mlft.planning import Labelled
+from mlft.problems import prolonged
 from mlft.seeds import generator
 from mlft.sources import Drawn, Inputs, Reference, Source, Stored
 from mlft.status import OK
@@ -135,6 +135,7 @@ class Session:
 
         Raises:
             GenerationError: if none of them is solved.
+            ConfigError: as `on_finest`.
         """
         solved = self.store.solved(stream, level, n)
         if solved:
@@ -148,8 +149,13 @@ class Session:
         return Samples(level, tuple(solved), inputs, self.on_finest(stream, level, solved))
 
     def on_finest(self, stream: str, level: int, indices: Sequence[int]) -> Float[np.ndarray, "n c *grid"]:
-        """Return solutions of some solved samples of a level, seen on the finest grid."""
-        return prolong(self.store.read(stream, level, indices).solutions, to=self.asked.problem.finest)
+        """Return solutions of some solved samples of a level, seen on the finest grid by the problem's own `prolong`.
+
+        Raises:
+            ConfigError: if that returns something else than finite fields on the finest grid.
+        """
+        problem = self.asked.problem
+        return prolonged(problem, self.store.read(stream, level, indices).solutions, problem.finest)
 
     def answers(self, stream: str, fields: Float[np.ndarray, "n c *grid"]) -> tuple[str, list[LedgerRow]]:
         """Solve given inputs on the finest grid as the first samples of a stream; return its name and their rows.

@@ -7,6 +7,8 @@ from .contract import Finding as Finding
 from .contract import examine as examine
 from .contract import rehearse as rehearse
 from .darcy import Darcy as Darcy
+from .distances import Distances as Distances
+from .distances import distances as distances
 from .elliptic import Elliptic1d as Elliptic1d
 from .euler import Euler as Euler
 from .function import FunctionProblem as FunctionProblem
@@ -20,4 +22,6 @@ from .shipped import PROBLEMS as PROBLEMS
 from .solved import Solved as Solved
 from .solved import judged as judged
 from .solved import statuses as statuses
+from .transfers import Plain as Plain
+from .transfers import prolonged as prolonged
 from .wkb import Wkb as Wkb

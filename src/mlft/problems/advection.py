@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid
+from mlft.grids import Grid, prolong_jumps
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family, with_other
@@ -82,6 +82,19 @@ class Advection(Problem):
         """
         checks.inputs(self, inputs, grid)
         return judged(advect(blanked(inputs)[:, 0], shift=self.time / grid.spacing[0])[:, None])
+
+    def prolong(self, solutions: Float[Array, "n 1 coarse"], grid: Grid) -> Float[Array, "n 1 cells"]:
+        """Return states on a finer grid, jumps put in their places: smeared over up to 4 cells, rising or falling.
+
+        `mlft.grids.prolong_jumps`: the mean over the cells of a jump is kept, and of any other cell. What the scheme
+        has smeared more is prolonged as it is.
+        """
+        return prolong_jumps(solutions, to=grid, steepness=4.0, widest=4)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """Jumps are placed within their cells."""
+        return {"prolong": "subcell, 4 cells"}
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
         """Return exact cell averages on the finest grid.

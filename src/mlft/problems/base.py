@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, Hierarchy, hierarchy, refine, restrict
+from mlft.grids import Grid, Hierarchy, hierarchy, prolong, refine, restrict
 from mlft.problems.families import Family, of_coefficients, of_fields
 from mlft.problems.solved import Solved
 from mlft.status import OK
@@ -21,6 +21,9 @@ class Problem(ABC):
 
     A subclass sets the attributes below and writes `draw`, `evaluate` and `solve`. All three are deterministic, and a
     sample never depends on its batch, bit for bit: this is what lets a run be resumed and split among workers.
+
+    A problem knows more of its fields than a grid does: where they jump, that they are sums of waves, which mean of a
+    coefficient the solution feels. `prolong` and `coarsen` are where it says so; by default they are the grids' own.
 
     Attributes:
         name: the name in the registry.
@@ -56,6 +59,43 @@ class Problem(ABC):
         Raises:
             ValueError: for inputs that the equation does not allow, before any solve.
         """
+
+    def prolong(self, solutions: Float[Array, "n c *coarse"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return solutions of a level on a finer grid of the hierarchy; their own grid is told by their shape.
+
+        Unless a problem knows better: `mlft.grids.prolong`, which reconstructs by polynomials.
+
+        Raises:
+            ValueError: if `grid` is not theirs refined by a power of two.
+        """
+        return prolong(solutions, to=grid)
+
+    def coarsen(self, inputs: Float[Array, "n c *finest"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return what a coarser level of the hierarchy is given to solve, from inputs on the finest grid.
+
+        Unless a problem knows better: `mlft.grids.restrict`, which averages or takes every other point.
+
+        Raises:
+            ValueError: if the inputs are not those of `grid` refined by a power of two.
+        """
+        return restrict(inputs, to=grid)
+
+    def coarse_inputs(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return what a coarser level is given to solve for draws: `coarsen(evaluate(draws, finest), grid)` to 1e-12.
+
+        By default `evaluate(draws, grid)`: a problem with a `coarsen` of its own writes this too.
+        """
+        return self.evaluate(draws, grid)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """The names of the transfers that are the problem's own, of "prolong" and "coarsen"; none if all are plain.
+
+        They are a part of what a run is: samples, plans and records of other transfers are refused. By default the
+        methods that a subclass has of its own.
+        """
+        own = {name: getattr(type(self), name) for name in ("prolong", "coarsen")}
+        return {name: kept.__qualname__ for name, kept in own.items() if kept is not getattr(Problem, name)}
 
     @property
     def finest(self) -> Grid:

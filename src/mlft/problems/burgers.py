@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid
+from mlft.grids import Grid, prolong_jumps
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family
@@ -19,6 +19,7 @@ from mlft.solvers.advection import cole_hopf, march_viscous
 Array = np.ndarray
 
 STEPS_PER_CELL = 100
+SHARP = 12.0  # a front of 8ν/j is sharp where it is under ⅔ of a cell: j > 12 ν/h
 
 
 @final
@@ -110,6 +111,20 @@ class Burgers(Problem):
         else:
             states, steps, done = burgers.march(rows, width=width, time=self.time, step_limit=limit)
         return judged(states[:, None], done, steps=steps)
+
+    def prolong(self, solutions: Float[Array, "n 1 coarse"], grid: Grid) -> Float[Array, "n 1 cells"]:
+        """Return states on a finer grid, each shock put in its place in its cell.
+
+        `mlft.grids.prolong_jumps` for falling jumps: the mean of every cell is kept. With viscosity it places only
+        fronts that are under ⅔ of a cell of the coarser grid wide; the others that grid resolves.
+        """
+        least = SHARP * self.viscosity * solutions.shape[2]
+        return prolong_jumps(solutions, to=grid, falling=True, least=least)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """Shocks are placed within their cells."""
+        return {"prolong": "subcell"}
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
         """Return the exact cell averages on the finest grid, by the formula of Lax and Oleinik, or of Cole and Hopf.

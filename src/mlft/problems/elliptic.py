@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid
+from mlft.grids import Grid, power_mean
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
 from mlft.problems.solved import Solved, blanked, judged
@@ -94,6 +94,23 @@ class Elliptic1d(Problem):
             slow = mean(k, 0.0) + 0.5 * self.ripple * (mean(fast + k, phase) + mean(fast - k, phase))
             fields += sizes[k - 1] * draws[:, k - 1, None] * slow
         return fields[:, None]
+
+    def coarsen(self, inputs: Float[Array, "n 1 cells"], grid: Grid) -> Float[Array, "n 1 coarse"]:
+        """Return the harmonic means of a: the flux through layers in series is that of their mean resistance.
+
+        Raises:
+            ValueError: for coefficients that are not positive.
+        """
+        return power_mean(inputs, to=grid, power=-1)
+
+    def coarse_inputs(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n 1 coarse"]:
+        """Return harmonic means of the averages of a on the finest grid."""
+        return self.coarsen(self.evaluate(draws, self.finest), grid)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """Coarse grids are given harmonic means."""
+        return {"coarsen": "harmonic mean"}
 
     def amplified(self, draws: Float[Array, "n k"], amplitude: float) -> Float[Array, "n 1 cells"]:
         """Return the coefficients with the slow part's c_k multiplied, at the same phase of the fast one."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid
+from mlft.grids import Grid, prolong_jumps
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family, with_other
@@ -97,6 +97,19 @@ class Euler(Problem):
             inputs, width=grid.spacing[0], time=self.time, gamma=self.gamma, step_limit=limit
         )
         return judged(states, done, steps=steps)
+
+    def prolong(self, solutions: Float[Array, "n 3 coarse"], grid: Grid) -> Float[Array, "n 3 cells"]:
+        """Return states on a finer grid, the jumps of ρ, ρu and E put in their places: over up to 3 cells.
+
+        `mlft.grids.prolong_jumps`, each conserved variable by itself: its mean over the cells of a jump is kept, and of
+        any other cell.
+        """
+        return prolong_jumps(solutions, to=grid, steepness=8.0, widest=3)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """Jumps are placed within their cells."""
+        return {"prolong": "subcell, 3 cells"}
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 3 cells"]:
         """Return exact cell averages on the finest grid.

@@ -31,6 +31,10 @@ class FunctionProblem(Problem):
         order: order of accuracy of the solver.
         equation: one line for the report.
         cost_table: price of one sample on each level, in solves of the finest grid.
+        prolong_function: (solutions, grid) → the solutions of a level on a finer grid; reconstruction by polynomials
+            without.
+        coarsen_function: (inputs, grid) → what a coarser level is given to solve, from inputs on the finest grid; their
+            averages, or every other point, without.
     """
 
     name: str
@@ -42,6 +46,8 @@ class FunctionProblem(Problem):
     order: float = 2.0
     equation: str = "(yours)"
     cost_table: tuple[float, ...] = ()
+    prolong_function: Callable[[Array, Grid], Array] | None = None
+    coarsen_function: Callable[[Array, Grid], Array] | None = None
     has_reference: ClassVar[bool] = False
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
@@ -68,6 +74,38 @@ class FunctionProblem(Problem):
         solutions = _real(solved, "solutions")
         return Solved(solutions, statuses(solutions))
 
+    def prolong(self, solutions: Float[Array, "n c *coarse"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return `prolong_function(solutions, grid)` as float64, where there is one.
+
+        Raises:
+            TypeError: if they are complex.
+        """
+        if self.prolong_function is None:
+            return super().prolong(solutions, grid)
+        return _real(self.prolong_function(solutions, grid), "prolonged solutions")
+
+    def coarsen(self, inputs: Float[Array, "n c *finest"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return `coarsen_function(inputs, grid)` as float64, where there is one.
+
+        Raises:
+            TypeError: if they are complex.
+        """
+        if self.coarsen_function is None:
+            return super().coarsen(inputs, grid)
+        return _real(self.coarsen_function(inputs, grid), "coarse inputs")
+
+    def coarse_inputs(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return the inputs on the finest grid, coarsened, where there is a `coarsen_function`; else `evaluate`."""
+        if self.coarsen_function is None:
+            return self.evaluate(draws, grid)
+        return self.coarsen(self.evaluate(draws, self.finest), grid)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """The names of the functions that are given."""
+        given = {"prolong": self.prolong_function, "coarsen": self.coarsen_function}
+        return {name: _name(function) for name, function in given.items() if function is not None}
+
     @property
     def costs(self) -> tuple[float, ...]:
         """The stated price of one sample on each level, in solves of the finest grid."""
@@ -77,6 +115,10 @@ class FunctionProblem(Problem):
     def options(self) -> dict[str, Any]:
         """The grids and the prices: functions cannot be compared, their effect on the first samples is."""
         return {"grids": [str(grid) for grid in self.hierarchy], "costs": list(self.costs)}
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _real(values: Array, what: str) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid
+from mlft.grids import Grid, prolong_waves
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
 from mlft.problems.families import Family, square_wells, with_other
@@ -105,6 +105,17 @@ class KohnSham(Problem):
                 for s in range(-images, images + 1):
                     fields[i] -= depth * np.exp(-((x - centre - s * length) ** 2) / (2 * self.width**2))
         return fields[:, None]
+
+    def prolong(self, solutions: Float[Array, "n 1 *coarse"], grid: Grid) -> Float[Array, "n 1 *grid"]:
+        """Return the trigonometric polynomials through the points for the spectral scheme, else cubic ones."""
+        if self.scheme == "spectral":
+            return prolong_waves(solutions, to=grid)
+        return super().prolong(solutions, grid)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """Solutions of the spectral scheme are sums of waves."""
+        return {"prolong": "trigonometric"} if self.scheme == "spectral" else {}
 
     def families(self) -> dict[str, Family]:
         """Return the families of any problem, with square wells for the other family."""

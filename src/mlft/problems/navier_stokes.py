@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid
+from mlft.grids import Grid, prolong_waves
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
 from mlft.problems.solved import Solved, judged
@@ -117,3 +117,12 @@ class NavierStokes(Problem):
             step_limit=STEPS_PER_POINT * grid.cells[0],
         )
         return judged(states[:, None], done, steps=steps)
+
+    def prolong(self, solutions: Float[Array, "n 1 *coarse"], grid: Grid) -> Float[Array, "n 1 *grid"]:
+        """Return the trigonometric polynomials through the points: what the solver works with."""
+        return prolong_waves(solutions, to=grid)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """Solutions are sums of waves."""
+        return {"prolong": "trigonometric"}

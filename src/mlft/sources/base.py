@@ -9,14 +9,19 @@ import numpy as np
 from jaxtyping import Float
 
 from mlft.grids import Hierarchy
-from mlft.problems import Solved
+from mlft.problems import Problem, Solved
 from mlft.status import OK
 
 Array = np.ndarray
 
 
+def identity(problem: Problem) -> dict[str, Any]:
+    """Return plain values that tell the samples of one problem from those of another: name, options, own transfers."""
+    return {"problem": problem.name, "options": problem.options, "transfers": problem.transfers}
+
+
 class Source(ABC):
-    """The samples of one stream: sample i has one input, the same function on every level, and a solution a level.
+    """The samples of one stream: sample i has one input function, what each level is given of it, and its solutions.
 
     A source is all that a worker is sent. Both methods are deterministic, and a sample never depends on its batch.
     """

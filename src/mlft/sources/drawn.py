@@ -10,7 +10,7 @@ from jaxtyping import Float
 from mlft.grids import Hierarchy
 from mlft.problems import Problem, Solved
 from mlft.seeds import generator
-from mlft.sources.base import Derived, Source
+from mlft.sources.base import Derived, Source, identity
 from mlft.status import OK
 
 Array = np.ndarray
@@ -38,16 +38,18 @@ class Drawn(Source):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The problem, its options and the seed."""
-        return {"problem": self.problem.name, "options": self.problem.options, "seed": self.seed}
+        """The problem, its options, its own transfers, and the seed."""
+        return {**identity(self.problem), "seed": self.seed}
 
     def draws(self, indices: Sequence[int]) -> Float[Array, "n k"]:
         """Return some draws, as grid-free coefficients."""
         return np.concatenate([self.problem.draw(1, generator(self.seed, self.stream, i)) for i in indices])
 
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
-        """Return the input functions of some draws on a level."""
-        return np.asarray(self.problem.evaluate(self.draws(indices), self.hierarchy[level]), dtype=np.float64)
+        """Return the input functions of some draws on the finest level, and what a coarser level is given for them."""
+        problem, finest = self.problem, level == len(self.hierarchy) - 1
+        made = (problem.evaluate if finest else problem.coarse_inputs)(self.draws(indices), self.hierarchy[level])
+        return np.asarray(made, dtype=np.float64)
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the problem's solutions."""

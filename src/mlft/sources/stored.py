@@ -7,9 +7,9 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Hierarchy, restrict
+from mlft.grids import Hierarchy
 from mlft.problems import Problem, Solved
-from mlft.sources.base import Source
+from mlft.sources.base import Source, identity
 
 Array = np.ndarray
 
@@ -34,12 +34,13 @@ class Stored(Source):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The problem and its options."""
-        return {"problem": self.problem.name, "options": self.problem.options}
+        """The problem, its options and its own transfers."""
+        return identity(self.problem)
 
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
-        """Return some rows, restricted to a level."""
-        return restrict(self.fields[list(indices)], to=self.hierarchy[level])
+        """Return some rows on the finest level, and what a coarser level is given for them."""
+        rows = self.fields[list(indices)]
+        return rows if level == len(self.hierarchy) - 1 else self.problem.coarsen(rows, self.hierarchy[level])
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the problem's solutions."""

@@ -1,6 +1,6 @@
 """What a run leaves: an `Outcome`, and its parts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
@@ -214,6 +214,7 @@ class Outcome:
         machine: processor and versions.
         store: folder of the samples, relative to the run folder.
         measure: what the bias is measured against.
+        transfers: the problem's own, by name; records that do not say have none.
         schema: of this record.
     """
 
@@ -238,4 +239,5 @@ class Outcome:
     machine: dict[str, str]
     store: str = "."
     measure: Measure | None = None
+    transfers: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA

@@ -12,8 +12,9 @@ from mlft.errors import ConfigError
 from mlft.problems.base import Problem
 from mlft.problems.contract.drawing import drawn
 from mlft.problems.contract.findings import Examination, Finding
-from mlft.problems.contract.inputs import evaluated, inputs_in_any_batch, one_function
+from mlft.problems.contract.inputs import evaluated, given, inputs_in_any_batch, one_function
 from mlft.problems.contract.levels import across
+from mlft.problems.contract.prolongation import upwards
 from mlft.problems.contract.setting import setting
 from mlft.problems.contract.solves import returned, solutions_in_any_batch, solved
 from mlft.problems.solved import Solved
@@ -73,8 +74,10 @@ def _examined(problem: Problem, draws: int, seed: int) -> list[Finding]:
         return [*findings, _stopped("draws")]
     fields, found = evaluated(problem, rows)
     findings += [*found, *one_function(problem, fields), *inputs_in_any_batch(problem, rows, fields)]
-    results, found = solved(problem, fields)
-    findings += [*found, *solutions_in_any_batch(problem, fields, results)]
+    inputs, found = given(problem, rows, fields)
+    findings += found
+    results, found = solved(problem, inputs)
+    findings += [*found, *solutions_in_any_batch(problem, inputs, results), *upwards(problem, results)]
     return [*findings, *across(problem, rows, results)]
 
 
@@ -90,8 +93,10 @@ def _rehearsed(problem: Problem, seed: int, solve: bool) -> Iterator[Finding]:
         return
     fields, found = evaluated(problem, rows[:REHEARSED])
     yield from [*found, *one_function(problem, fields)]
-    if solve and 0 in fields:
-        yield from _tried(problem, fields[0][:1])
+    inputs, found = given(problem, rows[:REHEARSED], fields)
+    yield from found
+    if solve and 0 in inputs:
+        yield from _tried(problem, inputs[0][:1])
 
 
 def _tried(problem: Problem, inputs: np.ndarray) -> list[Finding]:
@@ -100,7 +105,7 @@ def _tried(problem: Problem, inputs: np.ndarray) -> list[Finding]:
         verdict = returned(problem, inputs, 0, results)
     except Exception:  # a run gives it a name, "raised-…"
         return []
-    return [Finding("solutions", 0, verdict.passed, verdict.measured, verdict.advice)]
+    return [Finding("solutions", 0, verdict.passed, verdict.measured, verdict.advice), *upwards(problem, results)]
 
 
 def _stopped(what: str) -> Finding:

@@ -1,15 +1,16 @@
-"""Checks of `evaluate`: fields of the right shape on every level, and the same function on all of them."""
+"""Checks of `evaluate` and `coarsen`: fields of the right shape on every level, one function, coarsened in one way."""
 
 from functools import partial
 
 import numpy as np
 
-from mlft.grids import Grid
+from mlft.grids import Grid, restrict
 from mlft.problems.base import Problem
-from mlft.problems.contract.batches import independent
+from mlft.problems.contract.batches import ROUND_OFF, independent
 from mlft.problems.contract.drawing import kind
 from mlft.problems.contract.findings import Finding, Verdict, judge
-from mlft.problems.contract.sameness import same_function
+from mlft.problems.contract.sameness import distance, same_function
+from mlft.problems.transfers import unfit
 
 Array = np.ndarray
 Fields = dict[int, Array]
@@ -33,6 +34,20 @@ def one_function(problem: Problem, fields: Fields) -> list[Finding]:
     ]
 
 
+def given(problem: Problem, rows: Array, fields: Fields) -> tuple[Fields, list[Finding]]:
+    """Return what each level is given to solve, and, for each but the finest, whether it is the finest's, coarsened."""
+    finest = len(problem.hierarchy) - 1
+    if finest not in fields:
+        return {}, []
+    kept = {finest: fields[finest]}
+    findings = [
+        judge("coarse inputs", level, partial(_coarsened, problem, rows, fields, level, kept))
+        for level in fields
+        if level != finest
+    ]
+    return dict(sorted(kept.items())), findings
+
+
 def inputs_in_any_batch(problem: Problem, rows: Array, fields: Fields) -> list[Finding]:
     """Return, for each level, whether an input does not depend on its batch."""
 
@@ -53,6 +68,24 @@ def misshapen(values: object, n: int, grid: Grid, what: str) -> Verdict | None:
     if not np.issubdtype(values.dtype, np.floating):
         return Verdict(False, f"{what} are {kind(values)}", advice + "; a complex field is two channels")
     return None
+
+
+def _coarsened(problem: Problem, rows: Array, fields: Fields, level: int, kept: Fields) -> Verdict:
+    grid, finest = problem.hierarchy[level], fields[max(fields)]
+    made, coarse = problem.coarse_inputs(rows.copy(), grid), problem.coarsen(finest.copy(), grid)
+    for values, what in ((made, "coarse_inputs"), (coarse, "coarsen")):
+        wrong, advice = unfit(values, (*finest.shape[:2], *grid.shape))
+        if wrong:
+            return Verdict(False, f"{what} returned {wrong}", advice)
+    kept[level] = made
+    plain = np.array_equal(made, fields[level]) and np.array_equal(coarse, restrict(finest, to=grid))
+    if plain:
+        return Verdict(True, "those of evaluate")
+    off = distance(made, coarse)
+    if off > ROUND_OFF:
+        told = f"coarse_inputs(draws, grid) is {off:.2g} away from coarsen(evaluate(draws, finest), grid)"
+        return Verdict(False, told, "return the latter: given inputs and drawn ones must be coarsened alike")
+    return Verdict(True, f"the finest's, by the problem's own coarsen: {distance(made, fields[level]):.2g} from plain")
 
 
 def _shape(problem: Problem, rows: Array, level: int, fields: Fields) -> Verdict:

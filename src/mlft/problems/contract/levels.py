@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlft.grids import Grid, prolong
 from mlft.problems.base import Problem
 from mlft.problems.contract.findings import Finding, Verdict, in_a_line, judge
 from mlft.problems.contract.inputs import misshapen
 from mlft.problems.contract.sameness import distance, turned
 from mlft.problems.contract.setting import FEWEST
 from mlft.problems.solved import Solved
+from mlft.problems.transfers import prolonged
 from mlft.status import OK
 
 Array = np.ndarray
@@ -34,20 +34,20 @@ def across(problem: Problem, rows: Array, solved: dict[int, Solved]) -> list[Fin
     if finest not in fields:
         return [Finding("levels together", None, None, f"{problem.finest} cells are too few to bring levels to")]
     findings = [
-        judge("axes of solutions", level, partial(_axes, fields[level], fields[finest], problem.finest))
+        judge("axes of solutions", level, partial(_axes, problem, fields[level], fields[finest]))
         for level in enough
         if level != finest
     ]
-    findings.append(judge("distance to the finest", None, partial(_approach, fields, problem.finest)))
+    findings.append(judge("distance to the finest", None, partial(_approach, problem, fields)))
     reference, finding = _reference(problem, rows[common[:REFERENCES]], fields[finest])
     few = {level: field[:REFERENCES] for level, field in fields.items()}
     return [*findings, finding, judge("order seen", None, partial(_order, problem, few, reference))]
 
 
-def _axes(coarse: Array, fine: Array, finest: Grid) -> Verdict:
-    lifted = prolong(coarse, to=finest)
+def _axes(problem: Problem, coarse: Array, fine: Array) -> Verdict:
+    lifted = prolonged(problem, coarse, problem.finest)
     off = distance(lifted, fine)
-    for words, changed in turned(lifted, finest):
+    for words, changed in turned(lifted, problem.finest):
         nearer = distance(changed, fine)
         if nearer < min(0.5, 0.5 * off):
             told = f"{off:.2g} away from the finest's, and {nearer:.2g} {words}"
@@ -55,11 +55,11 @@ def _axes(coarse: Array, fine: Array, finest: Grid) -> Verdict:
     return Verdict(True, "those of the finest")
 
 
-def _approach(fields: dict[int, Array], finest: Grid) -> Verdict:
+def _approach(problem: Problem, fields: dict[int, Array]) -> Verdict:
     *coarse, last = sorted(fields)
     if not coarse:
         return Verdict(None, "there is one level")
-    away = [distance(prolong(fields[level], to=finest), fields[last]) for level in coarse]
+    away = [distance(prolonged(problem, fields[level], problem.finest), fields[last]) for level in coarse]
     told = f"{', '.join(f'{off:.2g}' for off in away)} (relative L2, coarse to fine)"
     falls = all(fine < before for before, fine in pairwise(away)) and away[0] < 1
     return Verdict(True, told, "" if falls else "a level that is no nearer than a coarser one teaches nothing new")
@@ -91,7 +91,7 @@ def _order(problem: Problem, fields: dict[int, Array], reference: Array | None) 
     if reference is None:
         levels.remove(last)
     against = fields[last] if reference is None else reference
-    away = [distance(prolong(fields[level], to=problem.finest), against) for level in levels]
+    away = [distance(prolonged(problem, fields[level], problem.finest), against) for level in levels]
     if len(away) < 2 or min(away) == 0:
         return Verdict(None, "too few levels to see one")
     cells = [problem.hierarchy[level].cells[0] for level in levels]

@@ -1,0 +1,11 @@
+from .grid import Grid as Grid
+from .grid import Hierarchy as Hierarchy
+from .grid import hierarchy as hierarchy
+from .grid import refine as refine
+from .jumps import prolong_jumps as prolong_jumps
+from .means import power_mean as power_mean
+from .norms import norm as norm
+from .norms import relative_error as relative_error
+from .transfers import prolong as prolong
+from .transfers import restrict as restrict
+from .waves import prolong_waves as prolong_waves
