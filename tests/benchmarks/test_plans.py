@@ -91,3 +91,13 @@ def test_coarse_grids_do_not_see_the_oscillation_and_fine_ones_do(generator):
     assert fine.shape == (3, 1, 128) and coarse.shape == (3, 1, 16)
     assert coarse.mean() == pytest.approx(fine.mean()) == pytest.approx(middle.mean())
     assert roughness[0] > 0.5
+
+
+def test_levels_are_nearer_to_the_finest_with_own_transfers(tmp_path):
+    found = short_form("plans.distances", tmp_path)
+    assert [row[0] for row in found.tables[0].rows] == ["elliptic1d", "burgers", "poisson", "schrodinger, spectral"]
+    for title, row in rows(found).items():
+        plain = [float(off) for off in row[2].split(" / ")]
+        own = plain if title == "poisson" else [float(off) for off in row[3].split(" / ")]
+        assert len(plain) == len(own) == row[0].count("/") + 1 and row[5] == 4
+        assert own[1] < 0.5 * plain[1] or title == "poisson"

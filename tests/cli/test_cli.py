@@ -25,6 +25,10 @@ OPTIONS = [
 def test_problems_lists_every_problem_with_its_equation(mlft_command):
     code, out, _ = mlft_command("problems")
     assert code == 0 and all(name in out for name in mlft.PROBLEMS)
+    assert out.count("distance of levels to the finest, over that of the mean: 0.") >= 10
+    row = re.search(r"the mean: (.*) \(own transfers (.*)\); coarsen: harmonic mean", out)
+    plain, own = ([float(number) for number in part.split(", ")] for part in row.groups())
+    assert len(plain) == len(own) == 4 and all(15 * near < far for near, far in zip(own, plain, strict=True))
 
 
 def test_the_gallery_is_a_page_with_a_picture_and_the_statement_of_each_case(tmp_path, mlft_command, monkeypatch):
@@ -38,6 +42,8 @@ def test_the_gallery_is_a_page_with_a_picture_and_the_statement_of_each_case(tmp
     for title, (name, _) in shown.items():
         assert f"<h2>{title}</h2>" in page
         assert escape(mlft.PROBLEMS[name].equation) in page
+    assert page.count("<caption>Distance of a level to the finest") == 3
+    assert (page.count(">prolong: subcell</td>"), page.count(">plain</td>")) == (1, 3)
     assert "(not-" not in page and "http://" not in page and "https://" not in page
 
 

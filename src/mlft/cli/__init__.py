@@ -34,7 +34,13 @@ def problems(
         Path | None, typer.Option(help="also write gallery.html, a page of pictures, to this folder")
     ] = None,
 ) -> None:
-    """List the problems that are shipped, with their equations, grids and options."""
+    """List the problems that are shipped: equation, grids, how far each level is from the finest, and options.
+
+    The distances are those of 8 draws, solved here and now, and over that of the mean solution: a level at 1 knows
+    nothing of the input.
+    """
+    from mlft.problems import distances
+
     for name, kind in mlft.PROBLEMS.items():
         problem = kind()
         grids = ", ".join(map(str, problem.hierarchy))
@@ -42,6 +48,8 @@ def problems(
         print(f"{name}: {problem.equation}")
         print(f"    levels, coarse to fine: {grids}")
         print(f"    order {problem.order:g} on smooth data; cost ∝ (points a side)^{problem.cost_exponent:.2g}")
+        own = "".join(f"; {way}: {how}" for way, how in problem.transfers.items())
+        print(f"    distance of levels to the finest, over that of the mean: {distances(problem)}{own}", flush=True)
         print(f"    options (--set): {options}\n")
     if gallery is not None:
         from mlft.reports import write_gallery

@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlft.grids import Grid
-from mlft.problems import PROBLEMS, Problem
+from mlft.problems import PROBLEMS, Problem, distances
 from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, PALE, round_ticks, style, svg
-from mlft.reports.page import document, figure, paragraph, section
+from mlft.reports.page import Cell, Column, document, figure, paragraph, section, stacked, table
 from mlft.seeds import generator
 
 Array = np.ndarray
 
-LARGEST = {1: 512, 2: 64}
-"""Cells a side of a picture, at most: a page is made in seconds."""
+LARGEST, DRAWS = {1: 512, 2: 64}, {1: 8, 2: 3}
+"""Cells a side of a picture, at most, and draws that distances are measured on, by dimension: a page takes seconds."""
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in PROBLEMS},
@@ -49,7 +49,7 @@ def gallery_page() -> str:
             {re.sub(r"\W+", "-", title): thumbnail(problem)}, "", alt=f"{title}: an input and its solution"
         )
         parts.append(section(title, paragraph(problem.equation), picture, paragraph(hard), paragraph(facts, "soft"),
-                             paragraph(source, "soft")))  # fmt: skip
+                             worth(problem), paragraph(source, "soft")))  # fmt: skip
     return document("mlft: the gallery", "\n".join(parts), made_by="mlft problems --gallery")
 
 
@@ -60,6 +60,22 @@ def statement(problem: Problem) -> tuple[str, str]:
     source = re.search(r"Source: .*?(?=\n\n|\Z)", text, re.DOTALL)
     first, second = (" ".join(found.group().split()) if found else "" for found in (hard, source))
     return first, second
+
+
+def worth(problem: Problem) -> str:
+    """Return a table of the distance of each level to the finest, with plain transfers and with the problem's own."""
+    found = distances(problem, draws=DRAWS[problem.finest.dimension])
+    own = ", ".join(f"{way}: {how}" for way, how in problem.transfers.items())
+    kinds = {"plain": found.plain} | ({own: found.own} if own else {})
+    columns = [Column("transfers", text=True), *(Column(str(grid), "cells") for grid in problem.hierarchy[:-1])]
+    rows: list[list[Cell]] = []
+    for name, kind in kinds.items():
+        rows.append([name, *(stacked(f"{off:.2g}", f"{off / found.mean:.2g}") for off in kind)])
+    caption = (
+        f"Distance of a level to the finest, mean relative L2 over {found.draws} draws; below it, over that of the "
+        f"mean solution ({found.mean:.2g})."
+    )
+    return table(caption, columns, rows)
 
 
 @style()
