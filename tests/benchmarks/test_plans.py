@@ -97,7 +97,7 @@ def test_levels_are_nearer_to_the_finest_with_own_transfers(tmp_path):
     found = short_form("plans.distances", tmp_path)
     assert [row[0] for row in found.tables[0].rows] == ["elliptic1d", "burgers", "poisson", "schrodinger, spectral"]
     for title, row in rows(found).items():
-        plain = [float(off) for off in row[2].split(" / ")]
-        own = plain if title == "poisson" else [float(off) for off in row[3].split(" / ")]
-        assert len(plain) == len(own) == row[0].count("/") + 1 and row[5] == 4
+        plain = [float(off) for off in row[3].split(" / ")]
+        own = plain if title == "poisson" else [float(off) for off in row[4].split(" / ")]
+        assert len(plain) == len(own) == row[1].count("/") + 1 and row[6] == 4
         assert own[1] < 0.5 * plain[1] or title == "poisson"

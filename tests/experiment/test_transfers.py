@@ -70,8 +70,10 @@ def test_workers_coarsen_by_the_same_methods(tmp_path, workers):
         assert np.array_equal(session.store.read("train", 0, 3).solutions, solve(inputs, GRIDS[0]))
 
 
-@pytest.mark.parametrize(("broken", "said"), [(crooked, "shape"), (holes, "not finite")])
-@pytest.mark.parametrize("strategy", ["finetune:equal-cost", "single-level:0", "finetune"])
+@pytest.mark.parametrize(
+    ("broken", "said", "strategy"),
+    [(crooked, "shape", "finetune:equal-cost"), (holes, "not finite", "single-level:0"), (holes, "not", "finetune")],
+)
 def test_a_broken_prolongation_is_told_before_any_training_and_nothing_is_lost(
     tmp_path, monkeypatch, broken, said, strategy
 ):
