@@ -29,8 +29,9 @@ class Elliptic1d(Problem):
 
     As ε → 0 the solution tends to that of the homogenised coefficient, the harmonic mean a* = ā √(1 − ripple²), with an
     error of O(ε): `homogenised` returns it. Fields are exact cell averages. What makes it hard: a grid that does not
-    resolve ε averages a to ā, not to a*, and its solution is too small by √(1 − ripple²), whatever its order; the
-    rates of levels change where they begin to resolve ε.
+    resolve ε and averages a, to ā instead of a*, has solutions too small by √(1 − ripple²), whatever its order. Coarse
+    levels are given harmonic means instead, and are right to O(h² + ε); with plain transfers (`mlft.problems.Plain`)
+    the rates of levels change where they begin to resolve ε.
 
     The solver, `mlft.solvers.layered.solve_layered`, takes a as constant in each cell: order 2 once ε is resolved. The
     reference is exact, by quadrature. A sample that is not finite ends as "not-finite".
