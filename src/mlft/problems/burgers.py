@@ -37,9 +37,9 @@ class Burgers(Problem):
     The solver is MUSCL–Hancock (`mlft.solvers.burgers.march`): order 2 in L1 on smooth data; with shocks, as here,
     order 1 in L1 and ½ in L2. With viscosity, which rounds shocks of height j to fronts of width 8ν/j, it is
     `mlft.solvers.advection.march_viscous`, of order 2 in L1 where a grid resolves the fronts. The references are exact:
-    Lax–Oleinik, and Cole–Hopf. What makes it hard: where a shock stands depends on all of u₀, and in its cell on the cell's mean alone. A
-    sample that is not finite ends as "not-finite"; one that needs more than 100 steps a cell (waves that cross the
-    domain some 80 times) as "not-converged".
+    Lax–Oleinik, and Cole–Hopf. What makes it hard: where a shock stands depends on all of u₀, and on a coarse grid its
+    place in its cell is known from the cell's mean alone. A sample that is not finite ends as "not-finite"; one that
+    needs more than 100 steps a cell (waves that cross the domain some 80 times) as "not-converged".
 
     Attributes:
         cells: cells of the finest grid.
