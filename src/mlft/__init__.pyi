@@ -18,6 +18,10 @@ from .grids import Grid as Grid
 from .grids import hierarchy as hierarchy
 from .grids import prolong as prolong
 from .grids import restrict as restrict
+from .learners import FineTune as FineTune
+from .learners import Fitted as Fitted
+from .learners import Learner as Learner
+from .learners import OneLevel as OneLevel
 from .planning import ByRule as ByRule
 from .planning import Curve as Curve
 from .planning import Optimal as Optimal
@@ -40,10 +44,6 @@ from .surrogates import SURROGATES as SURROGATES
 from .surrogates import Surrogate as Surrogate
 from .surrogates import load as load
 from .training import Course as Course
-from .training import FineTune as FineTune
-from .training import Fitted as Fitted
-from .training import Learner as Learner
-from .training import OneLevel as OneLevel
 from .training import Training as Training
 
 __version__: str

@@ -3,9 +3,9 @@
 import pytest
 
 from mlft.errors import BudgetError, ConfigError
+from mlft.learners import FineTune, OneLevel
 from mlft.planning import ByRule, ByVariances, Optimal, Terms, equal_cost, single_level
 from mlft.strategies import STRATEGIES, Strategy, strategy
-from mlft.training import FineTune, OneLevel
 
 COSTS = (1 / 16, 1 / 4, 1.0)
 

@@ -9,13 +9,12 @@ from torch import nn
 
 from affine import Affine, absolute, none
 from mlft.grids import Grid
+from mlft.learners import FineTune, OneLevel, StageLog
+from mlft.learners.finetune import _agreement, _eased
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, build
 from mlft.training import (
     Course,
-    FineTune,
-    OneLevel,
-    StageLog,
     Training,
     Verdict,
     checkpoint,
@@ -24,7 +23,6 @@ from mlft.training import (
 )
 from mlft.training.batches import batch_indices
 from mlft.training.guard import between
-from mlft.training.learners.finetune import _agreement, _eased
 from mlft.training.stage import Pairs, Stage, held_out_error, snapshot, train
 
 GRID = Grid((18,))
@@ -90,7 +88,7 @@ def test_held_out_draws_are_never_trained_on(generator, monkeypatch):
         stage.restore(net, after)
         return Verdict(math.nan, math.nan, 1.0)
 
-    monkeypatch.setattr("mlft.training.learners.finetune.guard", keep)
+    monkeypatch.setattr("mlft.learners.finetune.guard", keep)
     levels = two_levels(generator)
     spoiled = []
     for s in levels:
@@ -260,7 +258,7 @@ def test_the_second_stage_goes_by_how_far_its_level_agrees_with_the_first(genera
         stages.append(stage)
         return train(surrogate, stage, *arguments, **options)
 
-    monkeypatch.setattr("mlft.training.learners.finetune.train", keep)
+    monkeypatch.setattr("mlft.learners.finetune.train", keep)
     coarse = samples(0, 31, generator)
     fine = Samples(2, tuple(range(11)), coarse.inputs[:11], coarse.solutions[:11])
     coarse = replace(coarse, solutions=coarse.solutions + offset * coarse.inputs)

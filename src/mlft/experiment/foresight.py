@@ -20,6 +20,7 @@ from mlft.experiment.progress import Progress
 from mlft.experiment.record import from_plain, to_plain
 from mlft.experiment.session import Session
 from mlft.files import write_whole
+from mlft.learners import Fitted, OneLevel, adapt
 from mlft.planning import (
     PASSES,
     ErrorCurve,
@@ -35,7 +36,7 @@ from mlft.planning import (
 from mlft.status import OK
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
-from mlft.training import Course, Fitted, OneLevel, Training, adapt
+from mlft.training import Course, Training
 
 STEPS = 400
 """Optimizer steps of a pilot training, at most."""

@@ -27,12 +27,13 @@ from mlft.experiment.recording import (
 from mlft.experiment.regime import regime
 from mlft.experiment.session import Session
 from mlft.grids import relative_error
+from mlft.learners import Fitted
 from mlft.planning import Plan
 from mlft.problems import Problem
 from mlft.problems.contract import rehearse
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, load
-from mlft.training import Course, Fitted, Training
+from mlft.training import Course, Training
 
 
 def run(asked: Asked, folder: Path, *, samples: Path | None = None, report: Report) -> Record:

@@ -28,12 +28,12 @@ from mlft.experiment.pricing import Prices
 from mlft.experiment.record import from_plain
 from mlft.experiment.session import REFERENCE, Session
 from mlft.grids import relative_error
+from mlft.learners import Fitted
 from mlft.machine import processor
 from mlft.planning import Plan
 from mlft.status import OK
 from mlft.store import LedgerRow
 from mlft.surrogates import Surrogate
-from mlft.training import Fitted
 
 
 def spending(session: Session, plan: Plan, price: Prices) -> Spending:

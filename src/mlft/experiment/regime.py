@@ -8,9 +8,10 @@ import torch
 
 from mlft.experiment.session import Session
 from mlft.kernels import KernelError, Linearised, alignment, block_kernel, movement, point_probes, random_points
+from mlft.learners import Fitted
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
-from mlft.training import Fitted, restore
+from mlft.training import restore
 
 SAMPLES, POINTS = 10, 3
 

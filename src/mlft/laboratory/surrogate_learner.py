@@ -8,10 +8,11 @@ from mlft.diagnostics.maps import Map
 from mlft.grids import Grid
 from mlft.laboratory.equations import Pairs
 from mlft.laboratory.learners import Learner
+from mlft.learners import OneLevel
 from mlft.seeds import generator
 from mlft.store import Samples
 from mlft.surrogates import build
-from mlft.training import Course, OneLevel, Training
+from mlft.training import Course, Training
 
 
 @final

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
+from mlft.learners import Learner
 from mlft.planning import Planner
-from mlft.training import Learner
 
 
 @final

@@ -3,9 +3,9 @@
 from functools import partial
 
 from mlft.errors import ConfigError
+from mlft.learners import FineTune, OneLevel
 from mlft.planning import ByRule, ByVariances, Optimal, equal_cost, finest_only, single_level
 from mlft.strategies.record import Strategy
-from mlft.training import FineTune, OneLevel
 
 FINETUNE = Strategy(Optimal(), FineTune(), "the best plan that estimates find, fine-tuned level by level", rounds=True)
 

@@ -1,4 +1,4 @@
-"""Learners that turn samples of several levels into a fitted surrogate, stage by guarded stage."""
+"""Training, stage by guarded stage: losses, settings, checkpoints."""
 
 import lazy_loader
 

@@ -1,12 +1,6 @@
+from .course import Course as Course
 from .guard import Verdict as Verdict
 from .guard import guard as guard
-from .learners import Course as Course
-from .learners import FineTune as FineTune
-from .learners import Fitted as Fitted
-from .learners import Learner as Learner
-from .learners import OneLevel as OneLevel
-from .learners import StageLog as StageLog
-from .learners import adapt as adapt
 from .losses import Loss as Loss
 from .losses import relative_l2 as relative_l2
 from .settings import Training as Training

@@ -1,37 +1,15 @@
 """What a learner is: it fits a surrogate to samples of several levels, and says what happened stage by stage."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import final
 
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
+from mlft.training.course import Course
 from mlft.training.guard import Verdict
-from mlft.training.settings import Training
 from mlft.training.stage import Weights
-
-Progress = Callable[[int, float], None]
-"""Called with (level, last held-out error) after every step."""
-
-
-@final
-@dataclass(frozen=True)
-class Course:
-    """How a training is run.
-
-    Attributes:
-        training: steps, rates, held-out share.
-        seed: names the streams that shuffle the batches.
-        folder: where checkpoints go; continuing from them gives the same bits as never stopping.
-        progress: called after every step.
-    """
-
-    training: Training
-    seed: int
-    folder: Path | None = None
-    progress: Progress | None = None
 
 
 @final

@@ -7,10 +7,11 @@ from typing import final
 import numpy as np
 import torch
 
+from mlft.learners.base import Fitted, Learner, StageLog
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
+from mlft.training.course import Course
 from mlft.training.guard import guard
-from mlft.training.learners.base import Course, Fitted, Learner, StageLog
 from mlft.training.settings import Training
 from mlft.training.stage import Pairs, Stage, snapshot, train
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from mlft.learners.base import Fitted, Learner
+from mlft.learners.finetune import FineTune
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
-from mlft.training.learners.base import Course, Fitted, Learner
-from mlft.training.learners.finetune import FineTune
+from mlft.training.course import Course
 
 
 @final
