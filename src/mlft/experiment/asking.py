@@ -102,6 +102,8 @@ def resolve(config: Config, own: Problem | None = None, module: nn.Module | None
             planner.levels(problem.costs)
         except ValueError as error:
             raise ConfigError(f"strategy '{name}': {error}") from None
+    if config.plan is not None:
+        asked.strategy.learner.check(config.plan)
     if module is not None and config.surrogate_options:
         given = ", ".join(f"{name}={value}" for name, value in config.surrogate_options.items())
         raise ConfigError(

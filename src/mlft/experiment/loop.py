@@ -19,6 +19,7 @@ from mlft.experiment.recording import (
     failures,
     header,
     levels,
+    lifts,
     measure_bias,
     spending,
     stages,
@@ -32,7 +33,7 @@ from mlft.planning import Plan
 from mlft.problems import Problem
 from mlft.problems.contract import rehearse
 from mlft.store import Samples
-from mlft.surrogates import Surrogate, load
+from mlft.surrogates import load
 from mlft.training import Course, Training
 
 
@@ -96,9 +97,11 @@ def _run(session: Session) -> Outcome:
     bias, measure = measure_bias(session)
     session.solve("test", {session.finest: session.asked.config.test})
     test = session.samples("test", session.finest, session.asked.config.test)
-    errors = _evaluate(session, fitted.surrogate, test)
+    errors = _evaluate(session, fitted, test)
 
     spent = spending(session, plan, price)
+    for log in fitted.lifts:
+        log.choice.lift.save(session.folder / "lifts" / f"level-{log.choice.lift.place.level}")
     fitted.surrogate.save(session.folder / "surrogate", card=_card(session, errors, plan.samples))
     problem, config = session.asked.problem, session.asked.config
     return Outcome(
@@ -120,6 +123,7 @@ def _run(session: Session) -> Outcome:
         surrogate=surrogate_facts(config, fitted.surrogate),
         seconds=Seconds(spent.spent.seconds, session.seconds["train"], session.seconds["plan"]),
         store=session.store_from_here,
+        lifts=lifts(fitted),
         **header(config, session.folder),
     )
 
@@ -145,7 +149,11 @@ def fit(session: Session, train: Sequence[Samples], training: Training) -> Fitte
     def tell(level: int, error: float) -> None:
         session.report(Progress("train", f"level {level}", next(done), total, f"held-out error {error:.4f}"))
 
-    course = Course(training, session.asked.config.seed, session.checkpoints, tell)
+    def lifting(what: str, step: int, steps: int) -> None:
+        session.report(Progress("lift", what, step, steps, ""))
+
+    seed, scheme = session.asked.config.seed, session.scheme
+    course = Course(training, seed, session.checkpoints, tell, lifting, scheme)
     return session.asked.strategy.learner.fit(session.surrogate(train[0]), train, course)
 
 
@@ -158,14 +166,18 @@ def _coarse_stage(session: Session, plan: Plan) -> Fitted:
         return fit(session, [train], replace(training, steps=training.shares(len(plan.levels))[0]))
 
 
-def _evaluate(session: Session, surrogate: Surrogate, test: Samples) -> np.ndarray:
-    """Return the error of each test sample, and keep three of them for the report: a good, a median, a bad one."""
-    predictions = surrogate.predict(test.inputs)
+def _evaluate(session: Session, fitted: Fitted, test: Samples) -> np.ndarray:
+    """Return the error of each test sample, and keep fields for the report.
+
+    Kept are three test samples, a good, a median, a bad one, and one lifted label of each level.
+    """
+    predictions = fitted.surrogate.predict(test.inputs)
     errors = relative_error(predictions, test.solutions, session.asked.problem.finest)
     order = np.argsort(errors, kind="stable")
     chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]
     shown = {"inputs": test.inputs, "solutions": test.solutions, "predictions": predictions}
     kept = {name: field[chosen] for name, field in shown.items()}
+    kept |= {f"lift-{log.choice.lift.place.level}": np.concatenate(log.choice.example) for log in fitted.lifts}
     write_evaluation(session.folder, {"errors": errors, "chosen": chosen, **kept})
     return errors
 

@@ -5,6 +5,7 @@ import platform
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from mlft.experiment.outcome import (
     BoughtPlan,
     Cost,
     Failure,
+    Interval,
     LevelFacts,
+    LiftFacts,
     Measure,
     Prediction,
     Spending,
@@ -109,6 +112,24 @@ def stages(fitted: Fitted, regime: Sequence[dict[str, float]]) -> tuple[StageFac
             **moved,
         )
         for log, moved in zip(fitted.stages, regime, strict=True)
+    )
+
+
+def lifts(fitted: Fitted) -> tuple[LiftFacts, ...]:
+    """Return a row a level that could be lifted: label error before and after, which lift, what else was tried."""
+    return tuple(
+        LiftFacts(
+            level=log.choice.lift.place.level,
+            target=log.choice.lift.place.target,
+            name=log.choice.lift.name,
+            raw=Interval(**asdict(log.choice.lift.error.raw)),
+            lifted=Interval(**asdict(log.choice.lift.error.lifted)),
+            draws=log.choice.lift.error.draws,
+            samples=log.samples,
+            tried=dict(log.choice.tried),
+            cpu_seconds=log.choice.lift.cpu_seconds,
+        )
+        for log in fitted.lifts
     )
 
 

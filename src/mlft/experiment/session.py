@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import time
 from collections import defaultdict
@@ -26,6 +27,7 @@ from mlft.sources import Drawn, Inputs, Reference, Source, Stored
 from mlft.status import OK
 from mlft.store import LedgerRow, Samples, SampleStore
 from mlft.surrogates import Surrogate
+from mlft.training import Scheme
 
 REFERENCE, INPUTS = "reference", "inputs/"
 """The stream of reference solutions of the test draws; what the stream of a stream's inputs begins with."""
@@ -85,6 +87,14 @@ class Session:
     def checkpoints(self) -> Path:
         """Where checkpoints go."""
         return self.folder / "checkpoints"
+
+    @property
+    def scheme(self) -> Scheme:
+        """What is known of the solver behind the labels."""
+        problem, identity = self.asked.problem, self._drawn("train").identity
+        told = {name: value for name, value in identity.items() if name != "seed"}
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return Scheme(f"{problem.name}/{digest}", problem.hierarchy, problem.order)
 
     @property
     def store_from_here(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
+from mlft.lifts import Choice
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
 from mlft.training.course import Course
@@ -38,11 +39,32 @@ class StageLog:
 
 @final
 @dataclass(frozen=True)
+class LiftLog:
+    """One level's lift in the record.
+
+    Attributes:
+        choice: the lift that was chosen, and what the others would have left.
+        samples: draws that got their label by it.
+    """
+
+    choice: Choice
+    samples: int
+
+
+@final
+@dataclass(frozen=True)
 class Fitted:
-    """A fitted surrogate and what happened stage by stage."""
+    """A fitted surrogate and what happened stage by stage.
+
+    Attributes:
+        surrogate: the surrogate.
+        stages: of its training.
+        lifts: of the labels it was trained on, coarsest level first; none where labels are used as they are.
+    """
 
     surrogate: Surrogate
     stages: tuple[StageLog, ...]
+    lifts: tuple[LiftLog, ...] = ()
 
 
 class Learner(ABC):
@@ -59,4 +81,14 @@ class Learner(ABC):
 
         Raises:
             ValueError: for samples that it cannot learn from.
+        """
+
+    def check(self, samples: Sequence[int]) -> None:  # noqa: B027 (most learners take any plan)
+        """Refuse a plan that it cannot learn from, before anything is bought; none unless a learner knows better.
+
+        Args:
+            samples: a level, coarsest first; 0 for one that is not used.
+
+        Raises:
+            ConfigError: saying what is missing.
         """

@@ -3,6 +3,7 @@
 from mlft.planning.allocate import allocate, predict
 from mlft.planning.curve import ErrorCurve, LevelError
 from mlft.planning.gaps import Gap, Labelled, coupled, relative, scale_of
+from mlft.planning.labels import ByLabels
 from mlft.planning.outlook import PASSES, Outlook, learnability
 from mlft.planning.pilot import Pilot, pilot_counts, pilot_of
 from mlft.planning.plan import Curve, Levels, Pair, Plan, from_facts
@@ -12,6 +13,7 @@ from mlft.planning.rules import equal_cost, finest_only, given, mlmc, single_lev
 
 __all__ = [
     "PASSES",
+    "ByLabels",
     "ByRule",
     "ByVariances",
     "Curve",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 STRATEGIES: "Registry[Strategy | Family]" = Registry(
     "strategy",
     {
+        "lift": "mlft.strategies.shipped:LIFT",
         "finetune": "mlft.strategies.shipped:FINETUNE",
         "finetune:mlmc": "mlft.strategies.shipped:FINETUNE_MLMC",
         "finetune:equal-cost": "mlft.strategies.shipped:FINETUNE_EQUAL_COST",

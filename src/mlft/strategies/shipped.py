@@ -3,9 +3,11 @@
 from functools import partial
 
 from mlft.errors import ConfigError
-from mlft.learners import FineTune, OneLevel
-from mlft.planning import ByRule, ByVariances, Optimal, equal_cost, finest_only, single_level
+from mlft.learners import FineTune, Lifted, OneLevel
+from mlft.planning import ByLabels, ByRule, ByVariances, Optimal, equal_cost, finest_only, single_level
 from mlft.strategies.record import Strategy
+
+LIFT = Strategy(ByLabels(), Lifted(), "labels of cheap levels, lifted by what coupled samples teach, then fine-tuned")
 
 FINETUNE = Strategy(Optimal(), FineTune(), "the best plan that estimates find, fine-tuned level by level", rounds=True)
 

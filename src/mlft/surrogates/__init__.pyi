@@ -1,4 +1,6 @@
 from .bundle import BundleError as BundleError
+from .bundle import read_bundle as read_bundle
+from .bundle import write_bundle as write_bundle
 from .export import export_onnx as export_onnx
 from .export import export_torch as export_torch
 from .fno import FNO as FNO

@@ -35,14 +35,24 @@ class BundleError(MlftError):
     """A folder that holds no surrogate, a damaged one, or one that does not fit the network it is loaded into."""
 
 
-def write_bundle(folder: Path, tensors: dict[str, Tensor], config: dict[str, Any], *, card: str) -> None:
-    """Write a surrogate's weights, configuration and card; interrupted, it leaves the old bundle or the new one."""
+def write_bundle(
+    folder: Path, tensors: dict[str, Tensor], config: dict[str, Any], *, card: str, form: str = FORMAT
+) -> None:
+    """Write weights, configuration and card; interrupted, it leaves the old bundle or the new one.
+
+    Args:
+        folder: made if it is not there.
+        tensors: the weights.
+        config: plain values.
+        card: the text of README.md.
+        form: the format that the configuration states; a surrogate's unless given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights = safetensors.torch.save(tensors, metadata={"format": "pt"})
     digest = hashlib.sha256(weights).hexdigest()
     staged = _staged(folder, digest)
     write_whole(staged, weights)
-    described = {"format": FORMAT, **config, "sha256": digest}
+    described = {"format": form, **config, "sha256": digest}
     write_whole(folder / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
     os.replace(staged, folder / _WEIGHTS)
     write_whole(folder / "README.md", card.encode())
@@ -50,13 +60,13 @@ def write_bundle(folder: Path, tensors: dict[str, Tensor], config: dict[str, Any
         leftover.unlink()
 
 
-def read_bundle(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the weights and the configuration of a saved surrogate.
+def read_bundle(folder: Path, *, form: str = FORMAT) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the weights and the configuration of a saved surrogate, or of another bundle of a format.
 
     Raises:
         BundleError: for a missing or damaged file, or a format that this version does not read.
     """
-    config = _read_config(folder)
+    config = _read_config(folder, form)
     digest = str(config.get("sha256"))
     found = [path for path in (folder / _WEIGHTS, _staged(folder, digest)) if path.is_file()]
     if not found:
@@ -75,15 +85,15 @@ def _staged(folder: Path, digest: str) -> Path:
     return folder / f"{digest}.safetensors"
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path, form: str) -> dict[str, Any]:
     path = folder / _CONFIG
     if not path.is_file():
-        raise BundleError(f"{folder} holds no surrogate: there is no {_CONFIG}")
+        raise BundleError(f"{folder} holds no {form.split('-')[1]}: there is no {_CONFIG}")
     try:
         config = json.loads(path.read_text())
     except ValueError as error:
         raise BundleError(f"{path} is damaged: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    if not isinstance(config, dict) or config.get("format") != form:
         got = config.get("format") if isinstance(config, dict) else None
-        raise BundleError(f"{path} is written in the format {got!r}; this version reads {FORMAT!r}")
+        raise BundleError(f"{path} is written in the format {got!r}; this version reads {form!r}")
     return config

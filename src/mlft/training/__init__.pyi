@@ -1,8 +1,13 @@
 from .course import Course as Course
+from .course import Progress as Progress
+from .course import Scheme as Scheme
 from .guard import Verdict as Verdict
 from .guard import guard as guard
 from .losses import Loss as Loss
 from .losses import relative_l2 as relative_l2
 from .settings import Training as Training
+from .stage import Pairs as Pairs
+from .stage import Stage as Stage
 from .stage import restore as restore
 from .stage import snapshot as snapshot
+from .stage import train as train

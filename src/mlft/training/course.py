@@ -5,10 +5,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from mlft.grids import Hierarchy
 from mlft.training.settings import Training
 
 Progress = Callable[[int, float], None]
 """Called with (level, last held-out error) after every step."""
+
+
+@final
+@dataclass(frozen=True)
+class Scheme:
+    """What is known of the solver behind the labels.
+
+    Attributes:
+        source: names the problem, its options and its transfers.
+        hierarchy: the grids of the levels.
+        order: order of accuracy in h.
+    """
+
+    source: str
+    hierarchy: Hierarchy
+    order: float
 
 
 @final
@@ -21,9 +38,13 @@ class Course:
         seed: names the streams that shuffle the batches.
         folder: where checkpoints go; continuing from them gives the same bits as never stopping.
         progress: called after every step.
+        lifting: called after every step of the training of a lift, with (what, steps done, steps in all).
+        scheme: the solver behind the labels, for a learner that lifts them.
     """
 
     training: Training
     seed: int
     folder: Path | None = None
     progress: Progress | None = None
+    lifting: Callable[[str, int, int], None] | None = None
+    scheme: Scheme | None = None

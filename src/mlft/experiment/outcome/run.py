@@ -117,6 +117,44 @@ class StageFacts:
 
 @final
 @dataclass(frozen=True)
+class Interval:
+    """A mean and its 95% interval over draws."""
+
+    value: Number
+    lower: Number
+    upper: Number
+
+
+@final
+@dataclass(frozen=True)
+class LiftFacts:
+    """What became of the labels of one level.
+
+    Attributes:
+        level: the level.
+        target: the level whose solutions they were made fit for.
+        name: of the lift; "none" where labels are used as they are.
+        raw: mean relative L2 distance of the level's solutions from the target's.
+        lifted: the same after the lift, each draw lifted by correctors that did not see it.
+        draws: coupled draws that both were measured on.
+        samples: draws that were trained on with a label of this level.
+        tried: the lifted error of each lift that was tried; or why it was not.
+        cpu_seconds: CPU time of the fit of the chosen one.
+    """
+
+    level: int
+    target: int
+    name: str
+    raw: Interval
+    lifted: Interval
+    draws: int
+    samples: int
+    tried: dict[str, float | str]
+    cpu_seconds: float
+
+
+@final
+@dataclass(frozen=True)
 class Summary:
     """Mean, median and 90% quantile of errors, and the 95% interval of the mean."""
 
@@ -215,6 +253,7 @@ class Outcome:
         store: folder of the samples, relative to the run folder.
         measure: what the bias is measured against.
         transfers: the problem's own, by name; records that do not say have none.
+        lifts: of the labels of coarse levels, for a strategy that lifts them.
         schema: of this record.
     """
 
@@ -240,4 +279,5 @@ class Outcome:
     store: str = "."
     measure: Measure | None = None
     transfers: dict[str, str] = field(default_factory=dict)
+    lifts: tuple[LiftFacts, ...] = ()
     schema: int = SCHEMA

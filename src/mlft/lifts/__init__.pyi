@@ -1,0 +1,15 @@
+from .certificate import LabelError as LabelError
+from .certificate import Middle as Middle
+from .certificate import label_error as label_error
+from .choose import Choice as Choice
+from .choose import choose as choose
+from .choose import fit as fit
+from .coupled import Coarse as Coarse
+from .coupled import Coupled as Coupled
+from .coupled import LiftError as LiftError
+from .coupled import Place as Place
+from .lift import Lift as Lift
+from .lift import load as load
+from .method import Correction as Correction
+from .method import Method as Method
+from .shipped import LIFTS as LIFTS
