@@ -124,6 +124,7 @@ def lifts(fitted: Fitted) -> tuple[LiftFacts, ...]:
             name=log.choice.lift.name,
             raw=Interval(**asdict(log.choice.lift.error.raw)),
             lifted=Interval(**asdict(log.choice.lift.error.lifted)),
+            mean=Interval(**asdict(log.choice.lift.error.mean)),
             draws=log.choice.lift.error.draws,
             samples=log.samples,
             tried=dict(log.choice.tried),

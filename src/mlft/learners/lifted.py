@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from mlft.errors import ConfigError
 from mlft.learners.base import Fitted, Learner, LiftLog
@@ -34,7 +34,7 @@ class Labels:
 
     indices: Array
     solutions: Float[Array, "n k *grid"]
-    true: Float[Array, " n"]
+    true: Bool[Array, " n"]
 
 
 @final
@@ -44,8 +44,9 @@ class Lifted(Learner):
 
     From the second finest level down, a lift is fitted to the draws that have a finer label (true where there is one,
     lifted where not), chosen among `lifts` by its certificate, and gives the level's other draws their labels: a chain
-    coarse → middle → fine. True labels replace lifted ones, without extra weight. One stage trains on all of them, a
-    second one, guarded, on the true ones. Samples of a single level are trained on as they are.
+    coarse → middle → fine. A level whose lifted labels say no more than the mean solution is left out. True labels
+    replace lifted ones, without extra weight. One stage trains on all of them, a second one, guarded, on the true ones.
+    Samples of a single level are trained on as they are.
 
     Source: for labels corrected by a learned function of the coarse solution, Davis, Motamed, Tempone 2023,
     arXiv 2310.03572; for the fine-tuning, Li, Fan, Ying 2021, arXiv 2102.07169.
@@ -121,7 +122,8 @@ def _lifted(
     _, rows, there = np.intersect1d(samples.indices, known.indices, return_indices=True)
     coupled = Coupled(coarse.take(rows), known.solutions[there], known.true[there])
     choice = choose(lifts, coupled, place, course)
-    rest = np.setdiff1d(np.arange(len(samples.indices)), rows)
+    useful = choice.lift.error.useful
+    rest = np.setdiff1d(np.arange(len(samples.indices)), rows) if useful else rows[:0]
     labels = choice.lift.lift(coarse.take(rest)) if len(rest) else known.solutions[:0]
     more = Labels(np.asarray(samples.indices)[rest], labels, np.zeros(len(rest), bool))
     joined = (np.concatenate(pair) for pair in zip(_parts(known), _parts(more), strict=True))

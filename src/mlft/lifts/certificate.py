@@ -12,6 +12,9 @@ from mlft.grids import Grid, relative_error
 
 Array = np.ndarray
 
+USEFUL = 0.9
+"""Share of the mean predictor's error that labels may have."""
+
 
 @final
 @dataclass(frozen=True)
@@ -31,26 +34,37 @@ class LabelError:
     Attributes:
         raw: of the prolonged solutions.
         lifted: of the lifted ones, each by correctors that did not see its draw.
-        draws: how many coupled draws both were measured on.
+        mean: of the mean of the other draws' solutions: what is known without solving on the level.
+        draws: how many coupled draws they were measured on.
     """
 
     raw: Middle
     lifted: Middle
+    mean: Middle
     draws: int
+
+    @property
+    def useful(self) -> bool:
+        """Whether the lifted labels say a tenth more than the mean does; those of an aliased level may not."""
+        return not self.lifted.value > USEFUL * self.mean.value
 
 
 def label_error(
     raw: Float[Array, "n k *grid"], lifted: Float[Array, "n k *grid"], fine: Float[Array, "n k *grid"], grid: Grid
 ) -> LabelError:
-    """Return the certificate of lifted labels."""
-    return LabelError(middle(relative_error(raw, fine, grid)), middle(relative_error(lifted, fine, grid)), len(fine))
+    """Return the certificate of lifted labels, on draws whose fine solutions are known."""
+    n = len(fine)
+    others = (fine.sum(axis=0) - fine) / (n - 1) if n > 1 else np.full_like(fine, np.nan)
+    before, after, mean = (middle(relative_error(field, fine, grid)) for field in (raw, lifted, others))
+    return LabelError(before, after, mean, n)
 
 
 def middle(values: Float[Array, " n"]) -> Middle:
     """Return the mean and its 95% interval, t_{0.975, n−1} standard errors to either side.
 
-    >>> middle(np.array([1.0, 3.0]))
-    Middle(value=2.0, lower=-10.706204736174705, upper=14.706204736174705)
+    >>> found = middle(np.array([1.0, 3.0]))
+    >>> found.value, round(found.upper, 3)
+    (2.0, 14.706)
     """
     n, mean = len(values), float(np.mean(values)) if len(values) else math.nan
     if n < 2:

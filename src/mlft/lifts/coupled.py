@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from mlft.errors import MlftError
 from mlft.grids import Grid
@@ -78,7 +78,7 @@ class Coupled:
 
     coarse: Coarse
     fine: Float[Array, "n k *grid"]
-    true: Float[Array, " n"]
+    true: Bool[Array, " n"]
 
     def __len__(self) -> int:
         return len(self.fine)

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class Effort:
     rate: float = 3e-3
 
 
+@dataclass(frozen=True)
 class Learned(Method):
     """A lift that is learned from coupled draws.
 
@@ -48,12 +49,19 @@ class Learned(Method):
     network that did not see them (cross-fitting), and no draw chooses when a training stops: steps are fixed. Networks
     compute in float32 on fields that are centred and scaled in float64.
 
+    Attributes:
+        line: effort on one axis.
+        plane: effort on two.
+        name: in the registry.
+
     Source: for the correction as a function of the coarse solution, Warming, Hyett 1974 (the modified equation),
     J. Comput. Phys. 14; for cross-fitting, Zrnic, Candès 2024, arXiv 2309.16598.
     """
 
-    name: str
-    least: int = 2 * FOLDS
+    line: Effort = Effort(500)
+    plane: Effort = Effort(300)
+    name: ClassVar[str]
+    least: ClassVar[int] = 2 * FOLDS
 
     @abstractmethod
     def network(self, channels: tuple[int, int], place: Place, random: torch.Generator) -> nn.Module:
@@ -65,9 +73,9 @@ class Learned(Method):
             random: the stream that the initial weights are drawn from.
         """
 
-    @abstractmethod
     def effort(self, grid: Grid) -> Effort:
         """Return how long a corrector is trained on a grid."""
+        return self.line if grid.dimension == 1 else self.plane
 
     def fit(self, coupled: Coupled, place: Place, course: Course) -> tuple[Correction, Float[Array, "n k *grid"]]:
         """Return the mean of the correctors, and the coupled draws corrected by those that did not see them.
@@ -82,7 +90,7 @@ class Learned(Method):
             )
         ensemble = self._untrained((coupled.coarse.inputs.shape[1], coupled.fine.shape[1]), place, course.seed)
         ensemble.inputs.fit(coupled.coarse.inputs)
-        ensemble.solutions.fit(coupled.fine)
+        ensemble.solutions.fit(coupled.coarse.solutions)  # not to the labels: no corrector may know of those it judges
         pairs, weights = _pairs(ensemble, coupled, place.grid)
         judged, folds = np.empty_like(coupled.fine), np.arange(len(coupled)) % FOLDS
         for k, network in enumerate(ensemble.networks):
@@ -190,4 +198,4 @@ def _pairs(ensemble: Ensemble, coupled: Coupled, grid: Grid) -> tuple[Pairs, Flo
     labels = ensemble.solutions.encode(torch.from_numpy(coupled.fine))
     centred, size = labels.flatten(1).norm(dim=1), torch.from_numpy(norm(coupled.fine, grid))
     weights = torch.where((centred > 0) & (size > 0), centred / size, torch.ones_like(size))
-    return Pairs(ensemble.scaled(coupled.coarse), labels.float()), (weights / weights.mean()).float()
+    return Pairs(ensemble.scaled(coupled.coarse), labels.float()), weights.float()

@@ -82,8 +82,8 @@ def load(folder: Path | str, *, place: Place | None = None) -> Lift:
     )
     if place is not None and place != found:
         raise LiftError(f"the lift in {folder} belongs to {found}, not to {place}: fit it anew there")
-    raw, lifted = (Middle(**told["error"][name]) for name in ("raw", "lifted"))
+    raw, lifted, mean = (Middle(**told["error"][name]) for name in ("raw", "lifted", "mean"))
     correction = LIFTS[told["name"]].load(told["options"], tensors, found)
-    error = LabelError(raw, lifted, told["error"]["draws"])
+    error = LabelError(raw, lifted, mean, told["error"]["draws"])
     inputs, outputs = told["channels"]
     return Lift(told["name"], found, (inputs, outputs), correction, error, told["cpu_seconds"])

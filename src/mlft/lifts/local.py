@@ -1,7 +1,7 @@
 """The local lift: dilated convolutions, which see a neighbourhood of each point."""
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from torch.nn.functional import gelu, pad
 
 from mlft.grids import Grid
 from mlft.lifts.coupled import Place
-from mlft.lifts.learned import Effort, Learned
+from mlft.lifts.learned import Learned
 
 
 @final
@@ -132,6 +132,7 @@ def patch_of(grid: Grid) -> int:
 
 
 @final
+@dataclass(frozen=True)
 class Local(Learned):
     """Corrects a point by what the coarse solution and the input are near it, as the modified equation says.
 
@@ -139,7 +140,7 @@ class Local(Learned):
     On 256 points 7 layers reach 44 of them, on 64 by 64 points 5 layers of 2 by 2 patches reach 20.
     """
 
-    name = "local"
+    name: ClassVar[str] = "local"
 
     def network(self, channels: tuple[int, int], place: Place, random: torch.Generator) -> nn.Module:
         """Return dilated convolutions, with as many of their dilations as fit the grid."""
@@ -148,10 +149,6 @@ class Local(Learned):
         fitting = tuple(d for d in layers.dilations if d * (layers.kernel // 2) < room)
         layers = replace(layers, dilations=fitting, patch=patch)
         return DilatedConvolutions(channels, layers, generator=random, dimension=grid.dimension, periodic=grid.periodic)
-
-    def effort(self, grid: Grid) -> Effort:
-        """Return 500 steps on a line, 300 in the plane."""
-        return Effort(steps=500 if grid.dimension == 1 else 300)
 
 
 LOCAL = Local()

@@ -1,7 +1,7 @@
 """What a way of lifting is, and what it makes."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -42,7 +42,7 @@ class Method(ABC):
         least: coupled samples that it needs.
     """
 
-    least: int = 0
+    least: ClassVar[int] = 0
 
     @abstractmethod
     def fit(self, coupled: Coupled, place: Place, course: Course) -> tuple[Correction, Float[Array, "n k *grid"]]:

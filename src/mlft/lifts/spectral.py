@@ -1,21 +1,22 @@
 """The spectral lift: a Fourier neural operator, which sees the whole domain."""
 
-from typing import final
+from dataclasses import dataclass
+from typing import ClassVar, final
 
 import torch
 from torch import nn
 
-from mlft.grids import Grid
 from mlft.lifts.coupled import Place
-from mlft.lifts.learned import Effort, Learned
+from mlft.lifts.learned import Learned
 from mlft.surrogates import FNO
 
 
 @final
+@dataclass(frozen=True)
 class Spectral(Learned):
     """Corrects by a Fourier neural operator of the coarse solution and the input; for elliptic errors e = A⁻¹ τ."""
 
-    name = "spectral"
+    name: ClassVar[str] = "spectral"
 
     def network(self, channels: tuple[int, int], place: Place, random: torch.Generator) -> nn.Module:
         """Return a Fourier neural operator whose last layer starts at zero."""
@@ -24,10 +25,6 @@ class Spectral(Learned):
         with torch.no_grad():
             network.project.last.zero_()
         return network
-
-    def effort(self, grid: Grid) -> Effort:
-        """Return 500 steps on a line, 200 in the plane."""
-        return Effort(steps=500 if grid.dimension == 1 else 200)
 
 
 _SMALLER: dict[int, dict[str, int]] = {1: {}, 2: {"width": 16, "depth": 3}}

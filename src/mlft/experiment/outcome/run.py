@@ -136,7 +136,8 @@ class LiftFacts:
         name: of the lift; "none" where labels are used as they are.
         raw: mean relative L2 distance of the level's solutions from the target's.
         lifted: the same after the lift, each draw lifted by correctors that did not see it.
-        draws: coupled draws that both were measured on.
+        mean: the same for the mean of the other draws' solutions.
+        draws: coupled draws that they were measured on.
         samples: draws that were trained on with a label of this level.
         tried: the lifted error of each lift that was tried; or why it was not.
         cpu_seconds: CPU time of the fit of the chosen one.
@@ -147,6 +148,7 @@ class LiftFacts:
     name: str
     raw: Interval
     lifted: Interval
+    mean: Interval
     draws: int
     samples: int
     tried: dict[str, float | str]
