@@ -36,10 +36,10 @@ from mlft.planning import (
 from mlft.status import OK
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
-from mlft.training import Course, Training
+from mlft.training import Course
 
 STEPS = 400
-"""Optimizer steps of a pilot training, at most."""
+"""Optimizer steps of a pilot training, all of them made; fewer where the run's own are given and fewer."""
 
 BELIEFS = 100
 """Beliefs that an interval is taken over."""
@@ -214,12 +214,12 @@ def _planned(session: Session, outlook: Outlook, price: Prices) -> Plan:
 def study_of(session: Session) -> Study:
     """Return how a pilot trains: from initial weights, and further from trained ones with fewer steps."""
     training, seed = session.asked.config.training, session.asked.config.seed
-    first = replace(training, steps=min(training.steps, STEPS))
-    later = replace(first, steps=max(1, first.steps // 3))
-    done = iter(range(1, 10**9))
+    steps = min(training.steps or STEPS, STEPS)
+    first, later = replace(training, steps=steps), replace(training, steps=max(1, steps // 3))
+    total, done = 4 * steps + 3 * max(1, steps // 3), iter(range(1, 10**9))
 
-    def tell(level: int, error: float) -> None:
-        session.report(Progress("plan", "pilot trainings", next(done), 4 * first.steps + 3 * later.steps, ""))
+    def tell(*_: float) -> None:
+        session.report(Progress("plan", "pilot trainings", next(done), total, ""))
 
     def samples(inputs: np.ndarray, labels: np.ndarray) -> Samples:
         return Samples(0, tuple(range(len(inputs))), inputs, labels)
@@ -230,12 +230,7 @@ def study_of(session: Session) -> Study:
     def further(surrogate: Surrogate, inputs: np.ndarray, labels: np.ndarray) -> None:
         adapt(surrogate, samples(inputs, labels), Course(later, seed, progress=tell))
 
-    return Study(fresh, further, session.random, _reach(training))
-
-
-def _reach(training: Training) -> float:
-    """Return the number of samples that the training can visit `PASSES` times each."""
-    return max(1.0, training.steps * training.batch / PASSES)
+    return Study(fresh, further, session.random, training.reach(PASSES))
 
 
 def _foresight(session: Session, outlook: Outlook, pilot: Pilot, price: Prices) -> Foresight:

@@ -144,10 +144,9 @@ def _words(transfers: dict[str, str]) -> str:
 
 def fit(session: Session, train: Sequence[Samples], training: Training) -> Fitted:
     """Return the surrogate of a run fitted to samples on the finest grid, by the strategy's learner."""
-    total, done = training.steps, iter(range(1, 10**9))
 
-    def tell(level: int, error: float) -> None:
-        session.report(Progress("train", f"level {level}", next(done), total, f"held-out error {error:.4f}"))
+    def tell(level: int, error: float, done: int, steps: int) -> None:
+        session.report(Progress("train", f"level {level}", done, steps, f"held-out error {error:.4f}"))
 
     def lifting(what: str, step: int, steps: int) -> None:
         session.report(Progress("lift", what, step, steps, ""))
@@ -163,7 +162,7 @@ def _coarse_stage(session: Session, plan: Plan) -> Fitted:
     session.solve("train", {level: plan.samples[level]})
     train = session.samples("train", level, plan.samples[level])
     with session.clock("train"):
-        return fit(session, [train], replace(training, steps=training.shares(len(plan.levels))[0]))
+        return fit(session, [train], training.first_of(len(plan.levels)))
 
 
 def _evaluate(session: Session, fitted: Fitted, test: Samples) -> np.ndarray:

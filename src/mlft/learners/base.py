@@ -22,7 +22,7 @@ class StageLog:
         level: the level whose samples it learned from.
         samples: how many it trained on.
         held_out: how many guarded it.
-        steps: optimizer steps.
+        steps: optimizer steps that were made.
         verdict: what the guard decided.
         checks: (step, held-out error) along the way.
         weights: the weights after the stage, as the guard left them.

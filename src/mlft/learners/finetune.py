@@ -45,7 +45,7 @@ class FineTune(Learner):
             file = None if course.folder is None else course.folder / f"stage-{stage.level}.safetensors"
             trace = train(surrogate, stage, settings, seed=course.seed, file=file, progress=course.progress)
             verdict = guard(surrogate, before, trace.weights, stage.held_out)
-            counts = len(stage.train), len(stage.held_out), stage.steps
+            counts = len(stage.train), len(stage.held_out), trace.steps
             logs.append(StageLog(stage.level, *counts, verdict, trace.checks, snapshot(surrogate)))
         return Fitted(surrogate, tuple(logs))
 
@@ -75,14 +75,14 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
             f"level {levels[0]} has {len(samples[0].indices)} samples, and one in {settings.held_out} is held out: "
             "at least one must be left to train on; give a larger budget"
         )
-    steps = settings.shares(len(usable))
+    steps = settings.effort([int(_learned(s, settings).sum()) for s in usable])
     stages = []
     for i, (s, count) in enumerate(zip(usable, steps, strict=True)):
         learned = _learned(s, settings)
         previous = usable[i - 1] if i else s
         replayed = _learned(previous, settings) & ~np.isin(previous.indices, s.indices)
         parts = _pairs(surrogate, s, learned), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~learned)
-        stages.append(Stage(s.level, *parts, count, settings.rate))
+        stages.append(Stage(s.level, *parts, count, settings.rate, early=settings.steps is None))
     return stages
 
 

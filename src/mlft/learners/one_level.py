@@ -1,4 +1,4 @@
-"""Training on one level alone, with all the steps: the rival at equal cost."""
+"""Training on one level alone, the rival at equal cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
 from .course import Course as Course
-from .course import Progress as Progress
 from .course import Scheme as Scheme
 from .guard import Verdict as Verdict
 from .guard import guard as guard
@@ -7,6 +6,7 @@ from .losses import Loss as Loss
 from .losses import relative_l2 as relative_l2
 from .settings import Training as Training
 from .stage import Pairs as Pairs
+from .stage import Progress as Progress
 from .stage import Stage as Stage
 from .stage import restore as restore
 from .stage import snapshot as snapshot

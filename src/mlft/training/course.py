@@ -7,9 +7,7 @@ from typing import final
 
 from mlft.grids import Hierarchy
 from mlft.training.settings import Training
-
-Progress = Callable[[int, float], None]
-"""Called with (level, last held-out error) after every step."""
+from mlft.training.stage import Progress
 
 
 @final

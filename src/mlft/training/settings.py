@@ -1,19 +1,24 @@
 """What a training is told: steps, batch, learning rates, held-out share, replay."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 
 @final
 @dataclass(frozen=True)
 class Training:
-    """Training effort and learning rates, the same for every strategy that is compared.
+    """Training effort and learning rates, the same rule for every strategy that is compared.
 
     Attributes:
-        steps: optimizer steps in all, shared out among the stages.
-        first_share: share of the steps that the first stage gets when there are several; the others get equal parts
-            of the rest.
+        steps: optimizer steps of the whole training, shared out among its stages, all of them made. By default each
+            stage goes by its own samples: `effort` is the most, and it stops when its held-out error stops falling.
+        first_share: share of given `steps` that the first stage gets when there are several; the others get equal
+            parts of the rest.
+        passes: times that a stage visits each of its samples at most, between `least` and `most` steps.
+        least: steps that a stage may take however few its samples.
+        most: steps that no stage exceeds, however many its samples.
         batch: samples in an optimizer step, at most.
         rate: peak learning rate of the first stage.
         finetune_rate: peak learning rate of a later stage whose level agrees with the one before, as a multiple of
@@ -27,19 +32,24 @@ class Training:
         ValueError: for a value out of range.
     """
 
-    steps: int = 1500
+    steps: int | None = None
     first_share: float = 0.5
+    passes: float = 60.0
+    least: int = 1500
+    most: int = 5000
     batch: int = 16
     rate: float = 2e-3
     finetune_rate: float = 0.3
     held_out: int = 5
-    checks: int = 15
+    checks: int = 30
     replay: float = 0.5
 
     def __post_init__(self) -> None:
         checks = {
-            "steps >= 1": self.steps >= 1,
+            "steps >= 1": self.steps is None or self.steps >= 1,
             "0 < first_share <= 1": 0 < self.first_share <= 1,
+            "passes > 0 and finite": 0 < self.passes < math.inf,
+            "1 <= least <= most": 1 <= self.least <= self.most,
             "batch >= 1": self.batch >= 1,
             "rate > 0 and finite": 0 < self.rate < math.inf,
             "0 < finetune_rate <= 1": 0 < self.finetune_rate <= 1,
@@ -51,13 +61,26 @@ class Training:
         if broken:
             raise ValueError(f"training needs {' and '.join(broken)}; got {self}")
 
-    def shares(self, stages: int) -> list[int]:
-        """Return the optimizer steps of each stage; they add up to `steps`, each at least one.
+    def effort(self, samples: Sequence[int]) -> list[int]:
+        """Return the optimizer steps of each stage, at most, from the number of samples that each trains on.
 
-        >>> Training(steps=1000).shares(3)
-        [500, 250, 250]
+        Given `steps` are shared out, each stage getting at least one. Else a stage of n samples has
+        `passes` · n / `batch` steps, at least `least` and at most `most`, whatever the other stages have.
+
+        >>> Training().effort([819, 205, 51]), Training(steps=1000).effort([819, 205, 51])
+        ([3072, 1500, 1500], [500, 250, 250])
         """
-        if stages == 1:
-            return [self.steps]
-        later = max(1, round(self.steps * (1 - self.first_share) / (stages - 1)))
-        return [max(1, self.steps - later * (stages - 1)), *[later] * (stages - 1)]
+        if self.steps is None:
+            return [min(self.most, max(self.least, math.ceil(self.passes * n / self.batch))) for n in samples]
+        later = len(samples) - 1
+        each = max(1, round(self.steps * (1 - self.first_share) / later)) if later else 0
+        return [max(1, self.steps - each * later), *[each] * later]
+
+    def first_of(self, stages: int) -> "Training":
+        """Return the training of the first of so many stages alone: the same stage, bit for bit."""
+        return self if self.steps is None else replace(self, steps=self.effort([1] * stages)[0])
+
+    def reach(self, passes: float) -> float:
+        """Return the number of samples that a training can visit so many times each, at least 1."""
+        steps = self.steps or (self.most if self.passes >= passes else self.least)
+        return max(1.0, steps * self.batch / passes)

@@ -14,9 +14,13 @@ from torch import Tensor, nn
 from mlft.training import checkpoint
 from mlft.training.batches import batch_indices
 from mlft.training.losses import Loss, relative_l2
+from mlft.training.schedule import Leg, cosine, leg, plateau
 from mlft.training.settings import Training
 
 Weights = dict[str, Tensor]
+
+Progress = Callable[[int, float, int, int], None]
+"""Called with (level, last held-out error, steps done, steps of the stage as far as is known) after every step."""
 
 
 @final
@@ -41,11 +45,12 @@ class Stage:
         train: the pairs it learns from.
         replayed: pairs of the previous level that this level did not solve again; may be empty.
         held_out: the pairs that choose the weights.
-        steps: optimizer steps.
+        steps: optimizer steps; the most of them where it may stop early.
         rate: peak learning rate.
         replay: share of each batch that is replayed.
         loss: what is minimised, averaged over a batch; the held-out error is the relative L2 error whatever it is.
         weights: of the pairs in `train`, in a batch's average; all alike unless given. Replayed pairs have weight 1.
+        early: whether it stops when its held-out error stops falling.
     """
 
     level: int
@@ -57,6 +62,7 @@ class Stage:
     replay: float = 0.0
     loss: Loss = relative_l2
     weights: Float[Tensor, " n"] | None = None
+    early: bool = False
 
     def __post_init__(self) -> None:
         if self.weights is not None and (len(self.weights) != len(self.train) or not bool((self.weights > 0).all())):
@@ -70,6 +76,11 @@ class Trace:
 
     weights: Weights
     checks: tuple[tuple[int, float], ...]
+
+    @property
+    def steps(self) -> int:
+        """The optimizer steps that were made."""
+        return self.checks[-1][0]
 
 
 def held_out_error(surrogate: nn.Module, pairs: Pairs, *, batch: int = 256) -> float:
@@ -104,39 +115,58 @@ def train(
     *,
     seed: int,
     file: Path | None = None,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Trace:
     """Train in place and return the best weights seen at a check, the last ones where nothing is held out.
 
-    Adam, with a learning rate that rises over the first twentieth of the steps and then falls as a half cosine to 0.
-    Everything that a step needs follows from its number, the weights and Adam's moments: continuing from the
-    checkpoint `file`, written at each check, gives the same bits as never stopping.
+    Adam. In a stage of given length the learning rate rises over the first twentieth of the steps and then falls as a
+    half cosine to 0. In one that may stop early it stays at its peak until the held-out error has stopped falling;
+    then the weights of the best check, with their moments, are trained on while the rate falls to 0 (`schedule.leg`).
 
-    Source: Kingma, Ba 2015 (Adam); Loshchilov, Hutter 2017 (cosine).
+    Everything that a step needs follows from its number, the weights, Adam's moments and the checks so far: continuing
+    from the checkpoint `file`, written at each check, gives the same bits as never stopping.
+
+    Source: Kingma, Ba 2015 (Adam); Loshchilov, Hutter 2017 (cosine); Hägele et al. 2024 (constant rate and decay),
+    arXiv 2405.18392.
     """
     adam = torch.optim.Adam(surrogate.parameters(), lr=stage.rate)
     told = _told(stage, settings, seed)
     best, checks, done = _resume(surrogate, adam, file, told)
     marks = _marks(stage.steps, settings.checks)
-    for step in range(done, stage.steps):
-        _step(surrogate, adam, stage, settings, step, seed)
-        if step + 1 in marks:
+    while done < (ahead := _ahead(stage, checks)).end:
+        if done == ahead.start:
+            _set(surrogate, adam, best)
+        for group in adam.param_groups:
+            group["lr"] = stage.rate * _pace(stage, done, ahead)
+        _step(surrogate, adam, stage, settings, done, seed)
+        done += 1
+        if done in marks or done in (ahead.start, ahead.end):
             error = held_out_error(surrogate, stage.held_out)
-            if math.isnan(error) or error <= min((e for _, e in checks), default=math.inf):
-                best = snapshot(surrogate)
-            checks.append((step + 1, error))
+            if not len(stage.held_out) or error <= min((e for _, e in checks if not math.isnan(e)), default=math.inf):
+                best = _state(surrogate, adam)
+            checks.append((done, error))
             if file is not None:
                 _save(surrogate, adam, file, best, checks, told)
         if progress is not None:
-            progress(stage.level, checks[-1][1] if checks else math.nan)
-    restore(surrogate, best)
-    return Trace(best, tuple(checks))
+            progress(stage.level, checks[-1][1] if checks else math.nan, done, _ahead(stage, checks).end)
+    weights = _part(best, "weights.")
+    restore(surrogate, weights)
+    return Trace(weights, tuple(checks))
+
+
+def _ahead(stage: Stage, checks: list[tuple[int, float]]) -> Leg:
+    """Return the decay leg that the checks so far leave ahead; none, at the end, for a stage of given length."""
+    return leg(checks, stage.steps) if stage.early else Leg(stage.steps, stage.steps)
+
+
+def _pace(stage: Stage, step: int, ahead: Leg) -> float:
+    return plateau(step, stage.steps, ahead) if stage.early else cosine(step, stage.steps)
 
 
 def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     """Return what tells one stage from another: a checkpoint of another one is not continued."""
     counts = [len(pairs) for pairs in (stage.train, stage.replayed, stage.held_out)]
-    told: list[float | str] = [stage.level, *counts, stage.steps, stage.rate, stage.replay]
+    told: list[float | str] = [stage.level, *counts, stage.steps, stage.early, stage.rate, stage.replay]
     told += [settings.batch, settings.checks, seed]
     if stage.loss is not relative_l2:
         told.append(f"{stage.loss.__module__}.{stage.loss.__qualname__}")
@@ -148,8 +178,6 @@ def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
 def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: Training, step: int, seed: int) -> None:
     surrogate.train()
     x, y, weights = _batch(stage, settings, step, seed)
-    for group in adam.param_groups:
-        group["lr"] = stage.rate * _schedule((step + 0.5) / stage.steps)
     adam.zero_grad(set_to_none=True)
     losses = stage.loss(surrogate(x), y)
     loss = losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
@@ -170,10 +198,6 @@ def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tens
     return torch.cat([x, stage.replayed.inputs[rows]]), torch.cat([y, stage.replayed.labels[rows]]), weights
 
 
-def _schedule(t: float, *, warm: float = 0.05) -> float:
-    return t / warm if t < warm else 0.5 * (1 + math.cos(math.pi * (t - warm) / (1 - warm)))
-
-
 def _marks(steps: int, checks: int) -> set[int]:
     return {max(1, round(steps * (i + 1) / checks)) for i in range(checks)}
 
@@ -181,20 +205,35 @@ def _marks(steps: int, checks: int) -> set[int]:
 def _resume(
     surrogate: nn.Module, adam: torch.optim.Adam, file: Path | None, told: list[float | str]
 ) -> tuple[Weights, list[tuple[int, float]], int]:
-    """Set weights and moments from this stage's checkpoint; return the best weights, the checks and the steps done."""
+    """Set weights and moments from this stage's checkpoint; return those of the best check, the checks, the steps."""
     found = checkpoint.read(file) if file is not None else None
     if found is None or found[1]["stage"] != told:
-        return snapshot(surrogate), [], 0
+        return _state(surrogate, adam), [], 0
     tensors, facts = found
-    restore(surrogate, _part(tensors, "last."))
-    for name, p in surrogate.named_parameters():
-        adam.state[p] = {key: tensors[f"adam.{key}.{name}"].to(_home(key, p)) for key in _MOMENTS}
-    best = {name: tensor.to(surrogate.get_parameter(name).device) for name, tensor in _part(tensors, "best.").items()}
+    _set(surrogate, adam, _part(tensors, "last."))
     checks = [(int(step), math.nan if error is None else float(error)) for step, error in facts["checks"]]
-    return best, checks, int(facts["done"])
+    return _part(tensors, "best."), checks, int(facts["done"])
 
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def _state(surrogate: nn.Module, adam: torch.optim.Adam) -> Weights:
+    """Return a copy of the weights and of Adam's moments."""
+    state = {f"weights.{name}": p for name, p in surrogate.named_parameters()}
+    for name, p in surrogate.named_parameters():
+        state |= {f"adam.{key}.{name}": adam.state[p][key] for key in _MOMENTS if p in adam.state}
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def _set(surrogate: nn.Module, adam: torch.optim.Adam, state: Weights) -> None:
+    """Set the weights and Adam's moments to a copy of such a state."""
+    restore(surrogate, _part(state, "weights."))
+    adam.state.clear()
+    for name, p in surrogate.named_parameters():
+        found = {key: state[f"adam.{key}.{name}"] for key in _MOMENTS if f"adam.{key}.{name}" in state}
+        if found:
+            adam.state[p] = {key: tensor.clone().to(_home(key, p)) for key, tensor in found.items()}
 
 
 def _home(key: str, p: Tensor) -> torch.device:
@@ -209,10 +248,8 @@ def _save(
     checks: list[tuple[int, float]],
     told: list[float | str],
 ) -> None:
-    tensors: Weights = {f"last.{name}": p for name, p in surrogate.named_parameters()}
-    tensors |= {f"best.{name}": p for name, p in best.items()}
-    for name, p in surrogate.named_parameters():
-        tensors |= {f"adam.{key}.{name}": adam.state[p][key] for key in _MOMENTS}
+    states = {"last": _state(surrogate, adam), "best": best}
+    tensors = {f"{which}.{name}": tensor for which, state in states.items() for name, tensor in state.items()}
     plain: list[Any] = [(step, None if math.isnan(error) else error) for step, error in checks]
     checkpoint.write(file, tensors, {"done": checks[-1][0], "checks": plain, "stage": told})
 

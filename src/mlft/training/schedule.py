@@ -1,0 +1,73 @@
+"""The learning rate along a stage, and when a stage that may stop early does so."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+WARM, LEG = 0.05, 0.2
+"""Share of a stage's steps in which the rate rises; share of the steps behind a decayed network in which it falls."""
+
+WINDOW, GAIN = 3, 0.01
+"""Checks that the held-out error is averaged over; the least relative fall from one average to the next."""
+
+Checks = Sequence[tuple[int, float]]
+"""(step, held-out error) at each check."""
+
+
+@final
+@dataclass(frozen=True)
+class Leg:
+    """The last part of a stage, in which the rate falls from its peak to 0.
+
+    Attributes:
+        start: steps done when it starts.
+        end: steps of the stage.
+    """
+
+    start: int
+    end: int
+
+
+def leg(checks: Checks, most: int) -> Leg:
+    """Return the decay leg of a stage of at most so many steps, as its checks tell; the latest until it has stopped.
+
+    The stage stops when the mean of the last `WINDOW` held-out errors is above 1 − `GAIN` times the mean of as many
+    before, or when just enough steps are left. Its leg starts from the weights of the best check, at step b, and has
+    b · LEG / (1 − LEG) steps. Where nothing is held out there is nothing to stop for.
+
+    >>> leg([], 1500)
+    Leg(start=1200, end=1500)
+    >>> leg([(50 * i, error) for i, error in enumerate([0.4, 0.3, 0.3, 0.4, 0.4, 0.4], 1)], 1500)
+    Leg(start=300, end=338)
+    """
+    latest = max(1, most - round(LEG * most))
+    for count, (step, _) in enumerate(checks, 1):
+        if step >= latest or _stopped([error for _, error in checks[:count]]):
+            best = _best(checks[:count])
+            return Leg(step, min(most, step + max(1, round(best * LEG / (1 - LEG)))))
+    return Leg(latest, most)
+
+
+def cosine(step: int, steps: int) -> float:
+    """Return the rate of a stage of given length, as a share of its peak: a warm-up, then a half cosine to 0."""
+    t = (step + 0.5) / steps
+    return t / WARM if t < WARM else 0.5 * (1 + math.cos(math.pi * (t - WARM) / (1 - WARM)))
+
+
+def plateau(step: int, most: int, ahead: Leg) -> float:
+    """Return the rate of a stage that may stop early, as a share of its peak: a warm-up, 1, a straight line to 0."""
+    if step < ahead.start:
+        return min(1.0, (step + 0.5) / (WARM * most))
+    return (ahead.end - step - 0.5) / (ahead.end - ahead.start)
+
+
+def _stopped(errors: Sequence[float]) -> bool:
+    last, before = sum(errors[-WINDOW:]), sum(errors[-2 * WINDOW : -WINDOW])
+    return len(errors) >= 2 * WINDOW and last > (1 - GAIN) * before
+
+
+def _best(checks: Checks) -> int:
+    """Return the step of the best check, the last of equals and where nothing is held out."""
+    known = [(error, -step) for step, error in checks if not math.isnan(error)]
+    return -min(known)[1] if known else checks[-1][0]
