@@ -107,7 +107,7 @@ def test_continuing_a_killed_training_gives_the_same_bits_as_never_stopping(tmp_
     for kill in (13, 30, 44, 59):
         steps = iter(range(10**6))
 
-        def stop(level, error, steps=steps, kill=kill):
+        def stop(*_, steps=steps, kill=kill):
             if next(steps) == kill:
                 raise KeyboardInterrupt
 
@@ -276,6 +276,7 @@ def test_the_second_stage_goes_by_how_far_its_level_agrees_with_the_first(genera
         ({"replayed": 3}, {}),
         ({"held_out": 2}, {}),
         ({"steps": 8}, {}),
+        ({"early": True}, {}),
         ({"rate": 3e-3}, {}),
         ({"replay": 0.25}, {}),
         ({}, {"batch": 4}),
@@ -337,16 +338,23 @@ def test_a_level_whose_only_sample_is_held_out_is_passed_over(generator):
     assert [log.level for log in fitted.stages] == [0]
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"rate": -1.0}, {"held_out": 1}, {"replay": 1.0}, {"rate": math.nan}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *[{"steps": 0}, {"rate": -1.0}, {"held_out": 1}, {"replay": 1.0}, {"rate": math.nan}],
+        *[{"passes": 0.0}, {"passes": math.inf}, {"least": 0}, {"least": 7, "most": 6}],
+    ],
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="training needs"):
         Training(**wrong)
 
 
-def test_the_shares_of_the_stages_add_up():
+def test_the_shares_of_given_steps_add_up():
     for stages in (1, 2, 3, 5):
-        shares = Training(steps=1001).shares(stages)
+        shares = Training(steps=1001).effort([7] * stages)
         assert len(shares) == stages and sum(shares) == 1001 and min(shares) >= 1
+        assert Training(steps=1001).first_of(stages).effort([99]) == shares[:1]
 
 
 def test_a_module_of_the_user_takes_the_place_of_the_network(generator):

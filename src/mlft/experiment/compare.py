@@ -22,7 +22,7 @@ def compare(
     """Return a comparison, and write its rows to `compare.csv`; what is there is not run again.
 
     Runs of one seed share one store, because their samples are nested; each is charged for all that it uses. The
-    training effort (optimizer steps and batch) is the same for all. Seeds count up from that of `asked`.
+    rule for training effort (optimizer steps and batch) is the same for all. Seeds count up from that of `asked`.
 
     Args:
         asked: what the runs share; strategy, plan and baselines are each strategy's own.

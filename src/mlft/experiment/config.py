@@ -90,7 +90,10 @@ class Config(BaseModel):
         dict, "an option of the network, as in width=32; again for more", flag="--network"
     )
     training: Training = _option(
-        Training, "an option of the training, as in steps=3000; again for more", flag="--train"
+        Training,
+        "an option of the training, as in most=8000 (steps of a stage, at most; how many follows from its samples and "
+        "its held-out error) or steps=3000 (of the whole training, all of them made); again for more",
+        flag="--train",
     )
     pilot: int = _option(
         2, "samples a level that measure costs, where costs are measured; charged and trained on", ge=1

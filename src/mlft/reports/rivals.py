@@ -19,8 +19,8 @@ def rivals(facts: Outcome) -> tuple[str, dict[str, str]]:
     dots = _dots(facts)
     caption = (
         "Mean relative L2 error on the same test draws, smaller is better; the dashed line is this run. Squares were "
-        "trained with the same solver cost and the same optimizer steps; open circles use this run's samples without "
-        "training. Diamonds are no surrogates: the solver itself on that grid, against the reference."
+        "trained with the same solver cost and by the same rule for optimizer steps; open circles use this run's "
+        "samples without training. Diamonds are no surrogates: the solver itself on that grid, against the reference."
     )
     alt = "Mean relative L2 errors: " + ", ".join(f"{dot.label} {error(dot.value)}" for dot in dots)
     trained = any(row.kind == "trained" for row in facts.baselines)

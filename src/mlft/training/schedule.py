@@ -8,7 +8,7 @@ from typing import final
 WARM, LEG = 0.05, 0.2
 """Share of a stage's steps in which the rate rises; share of the steps behind a decayed network in which it falls."""
 
-WINDOW, GAIN = 3, 0.01
+WINDOW, GAIN = 5, 0.01
 """Checks that the held-out error is averaged over; the least relative fall from one average to the next."""
 
 Checks = Sequence[tuple[int, float]]
@@ -38,8 +38,8 @@ def leg(checks: Checks, most: int) -> Leg:
 
     >>> leg([], 1500)
     Leg(start=1200, end=1500)
-    >>> leg([(50 * i, error) for i, error in enumerate([0.4, 0.3, 0.3, 0.4, 0.4, 0.4], 1)], 1500)
-    Leg(start=300, end=338)
+    >>> leg([(50 * i, error) for i, error in enumerate([0.5, 0.4, 0.3, 0.3] + [0.4] * 6, 1)], 1500)
+    Leg(start=500, end=550)
     """
     latest = max(1, most - round(LEG * most))
     for count, (step, _) in enumerate(checks, 1):

@@ -92,7 +92,7 @@ class StageFacts:
         level: the level whose samples it learned from.
         samples: how many it trained on.
         held_out: how many guarded it.
-        steps: optimizer steps.
+        steps: optimizer steps that were made.
         error_before: held-out error before.
         error_after: held-out error after.
         kept: whether the guard kept it.
