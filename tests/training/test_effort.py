@@ -87,6 +87,10 @@ def test_a_stage_stops_when_two_windows_differ_by_less_than_the_gain(last, stopp
     assert leg(flat[:-1], 1500).start == 1200
 
 
+def test_what_was_long_ago_does_not_count():
+    assert leg(checks_of(1.0, 0.8, 0.6, 0.5, *[0.3] * 10), 1500).start == 700
+
+
 def test_the_leg_is_a_fifth_of_what_lies_behind_its_end_from_the_best_check():
     rising = checks_of(0.5, 0.4, 0.3, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.5)
     assert leg(rising, 1500) == Leg(500, 550)  # best at 200; 50 = (200 + 50) / 5
@@ -133,12 +137,20 @@ def test_the_decay_starts_from_the_best_check_with_its_moments(generator):
     learned, held_out = Pairs(x, 3 * x), Pairs(x, x)  # the way from 0 to 3 passes the held-out optimum 1
     settings = Training(least=100, most=100, checks=20, batch=9)
     spec = Stage(0, learned, none(), held_out, 100, 0.05, early=True)
-    seen, net = {}, Affine(0.0)
-    trace = train(net, spec, settings, seed=0, progress=lambda *row: seen.update({row[2]: float(net.w.detach())}))
+    rows, seen, net = [], {}, Affine(0.0)
+
+    def tell(*row):
+        rows.append(row)
+        seen[row[2]] = float(net.w.detach())
+
+    trace = train(net, spec, settings, seed=0, progress=tell)
     errors = dict(trace.checks)
     ahead = leg(trace.checks, 100)
     best = min((step for step in errors if step <= ahead.start), key=lambda step: errors[step])
     assert best < ahead.start < ahead.end == trace.steps < 100
+    assert rows[-1][2:] == (trace.steps, trace.steps)
+    assert seen[ahead.start] - seen[ahead.start - 1] == pytest.approx(0.05, abs=1e-3)
+    assert abs(seen[trace.steps] - seen[trace.steps - 1]) < 0.03
     # Adam moves by its rate at most, about: back near the best check, far from where the constant rate had gone.
     assert abs(seen[ahead.start + 1] - seen[best]) < 0.06 < abs(seen[ahead.start] - seen[best]) - 0.06
     assert held_out_error(net, held_out) == pytest.approx(min(errors.values()))

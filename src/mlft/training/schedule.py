@@ -9,7 +9,16 @@ WARM, LEG = 0.05, 0.2
 """Share of a stage's steps in which the rate rises; share of the steps behind a decayed network in which it falls."""
 
 WINDOW, GAIN = 5, 0.01
-"""Checks that the held-out error is averaged over; the least relative fall from one average to the next."""
+"""Checks that the held-out error is averaged over; the least relative fall from one average to the next.
+
+Set on seed 900 of Burgers (256 cells, 4 levels). Mean relative L2 error on 200 fresh draws of the finest grid on other
+seeds, one training each: a cosine over 1,500 steps, beside a stage that may stop early, with its steps.
+
+* 64 samples of the finest grid: 0.307, 0.292 beside 0.296, 0.292 (525, 575 steps; seeds 101, 102); 0.290 beside 0.305
+  (388 steps; seed 100, with a window of 3 checks);
+* 256 samples of level 2: 0.196 beside 0.196 (1,000 steps; seed 101); 0.169 beside 0.167 (850; seed 100, window of 3);
+* 1,024 samples of level 1: 0.119 beside 0.117 (1,997 steps; seed 100).
+"""
 
 Checks = Sequence[tuple[int, float]]
 """(step, held-out error) at each check."""

@@ -149,9 +149,8 @@ def train(
                 _save(surrogate, adam, file, best, checks, told)
         if progress is not None:
             progress(stage.level, checks[-1][1] if checks else math.nan, done, _ahead(stage, checks).end)
-    weights = _part(best, "weights.")
-    restore(surrogate, weights)
-    return Trace(weights, tuple(checks))
+    restore(surrogate, _part(best, "weights."))
+    return Trace(snapshot(surrogate), tuple(checks))
 
 
 def _ahead(stage: Stage, checks: list[tuple[int, float]]) -> Leg:
