@@ -9,9 +9,10 @@ import torch
 
 from affine import Affine, none
 from mlft.grids import Grid
+from mlft.learners import FineTune, OneLevel
 from mlft.store import Samples
 from mlft.surrogates import build
-from mlft.training import Course, FineTune, OneLevel, Training, schedule
+from mlft.training import Course, Training, schedule
 from mlft.training.schedule import Leg, cosine, leg, plateau
 from mlft.training.stage import Pairs, Stage, held_out_error, snapshot, train
 

@@ -166,12 +166,20 @@ def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     """Return what tells one stage from another: a checkpoint of another one is not continued."""
     counts = [len(pairs) for pairs in (stage.train, stage.replayed, stage.held_out)]
     told: list[float | str] = [stage.level, *counts, stage.steps, stage.early, stage.rate, stage.replay]
-    told += [settings.batch, settings.checks, seed]
+    told += [settings.batch, settings.checks, seed, _digest(stage)]
     if stage.loss is not relative_l2:
         told.append(f"{stage.loss.__module__}.{stage.loss.__qualname__}")
-    if stage.weights is not None:
-        told.append(hashlib.sha256(stage.weights.detach().cpu().double().numpy().tobytes()).hexdigest())
     return told
+
+
+def _digest(stage: Stage) -> str:
+    """Return the SHA-256 of all that a stage learns from: fields, labels and weights."""
+    digest = hashlib.sha256()
+    parts = [field for pairs in (stage.train, stage.replayed, stage.held_out) for field in (pairs.inputs, pairs.labels)]
+    for part in parts if stage.weights is None else [*parts, stage.weights]:
+        digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
+        digest.update(part.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: Training, step: int, seed: int) -> None:
