@@ -1,5 +1,6 @@
 """Foresight: when a run plans. From a pilot to a plan with a predicted error, and again after the coarse stage."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -10,7 +11,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from mlft.errors import ConfigError, GenerationError
+from mlft.errors import BudgetError, ConfigError, GenerationError
 from mlft.estimators import Study, estimate, evidence
 from mlft.experiment.asking import Asked
 from mlft.experiment.config import Config
@@ -27,6 +28,8 @@ from mlft.planning import (
     Outlook,
     Pilot,
     Plan,
+    Planner,
+    Terms,
     from_facts,
     learnability,
     pilot_counts,
@@ -251,7 +254,7 @@ def _foresight(session: Session, outlook: Outlook, pilot: Pilot, price: Prices) 
         gaps=tuple((k, level, gap.size, gap.samples) for (k, level), gap in outlook.gaps.items()),
         rates=from_plain(RatesFacts, asdict(found)),
         warnings=pilot.warnings,
-        by_budget=tuple(_by_budget(outlook, price)),
+        by_budget=tuple(_by_budget(session.asked.strategy.planner, outlook, price)),
     )
 
 
@@ -261,14 +264,15 @@ def outlook_of(told: Foresight, pilot: Pilot, reach: float) -> Outlook:
     return Outlook(base, told.origin, *told.learnability, pilot.gaps, reach)
 
 
-def _by_budget(outlook: Outlook, price: Prices) -> list[tuple[float, float, float, float]]:
-    """Return (budget, predicted error, lower, upper) of the best plan from an eighth to eight times the budget."""
-    rows, bought = [], [0] * len(price.costs)
+def _by_budget(planner: Planner, outlook: Outlook, price: Prices) -> list[tuple[float, float, float, float]]:
+    """Return (budget, predicted error, lower, upper) of the planner's plan from an eighth to eight times the budget."""
+    rows, bought = [], (0,) * len(price.costs)
     for budget in (price.budget * 2.0**i for i in range(-3, 4)):
         if budget >= 2 * min(price.costs):
             noise = _normals(torch.Generator().manual_seed(0), outlook.beliefs)
-            plan = outlook.plan(price.costs, budget, bought=bought, noise=noise)
-            rows.append((budget, plan.predicted or 0.0, *(plan.interval or (0.0, 0.0))))
+            with contextlib.suppress(BudgetError):
+                plan = planner.plan(Terms(price.costs, budget, bought, outlook, noise))
+                rows.append((budget, plan.predicted or 0.0, *(plan.interval or (0.0, 0.0))))
     return rows
 
 

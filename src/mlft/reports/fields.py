@@ -77,10 +77,10 @@ def _images(shown: Shown) -> str:
     aspect = shown.grid.lengths[1] / shown.grid.lengths[0]
     figure = Figure(figsize=(7.6, 0.8 + rows * (0.05 + 1.7 * min(max(aspect, 0.4), 1.8))), layout="constrained")
     axes = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False)
-    both = _range(np.concatenate([shown.solutions[:, 0], shown.predictions[:, 0]]))
-    most = max(map(abs, _range(shown.differences[:, 0]))) or 1.0
+    both = reach(np.concatenate([shown.solutions[:, 0], shown.predictions[:, 0]]))
+    most = max(map(abs, reach(shown.differences[:, 0]))) or 1.0
     columns = (
-        ("input", shown.inputs, "cividis", _range(shown.inputs[:, 0])),
+        ("input", shown.inputs, "cividis", reach(shown.inputs[:, 0])),
         ("solution", shown.solutions, "viridis", both),
         ("prediction", shown.predictions, "viridis", both),
         ("prediction − solution", shown.differences, "RdBu_r", (-most, most)),
@@ -88,7 +88,7 @@ def _images(shown: Shown) -> str:
     drawn = []
     for column, (title, fields, colours, limits) in enumerate(columns):
         axes[0, column].set_title(title)
-        drawn.append([_image(axes[i, column], fields[i, 0], shown.grid, colours, limits) for i in range(rows)])
+        drawn.append([image(axes[i, column], fields[i, 0], shown.grid, colours, limits) for i in range(rows)])
     for i in range(rows):
         axes[i, 0].set_ylabel(f"{PLACES[i]}\nerror {error(float(shown.errors[i]))}", fontsize=9)
     for image, over in ((drawn[0][0], [0]), (drawn[1][0], [1, 2]), (drawn[3][0], [3])):
@@ -98,7 +98,8 @@ def _images(shown: Shown) -> str:
     return svg(figure)
 
 
-def _image(axes: Axes, field: Array, grid: Grid, colours: str, limits: tuple[float, float]) -> AxesImage:
+def image(axes: Axes, field: Array, grid: Grid, colours: str, limits: tuple[float, float]) -> AxesImage:
+    """Draw one field of a plane on axes without ticks."""
     extent = (0.0, grid.lengths[0], 0.0, grid.lengths[1])
     axes.grid(False)
     axes.set(xticks=[], yticks=[])
@@ -107,13 +108,13 @@ def _image(axes: Axes, field: Array, grid: Grid, colours: str, limits: tuple[flo
 
 
 def _limits(axes: Axes, values: Array) -> None:
-    low, high = _range(values)
+    low, high = reach(values)
     pad = 0.07 * (high - low)
     axes.set_ylim(low - pad, high + pad)
     axes.yaxis.set_major_locator(round_ticks(4))
 
 
-def _range(values: Array) -> tuple[float, float]:
+def reach(values: Array) -> tuple[float, float]:
     """Return the smallest and largest finite value, a little apart where they are one."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)

@@ -8,6 +8,7 @@ from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import read_evaluation, read_outcome
 from mlft.reports.fields import Shown, sample_figures
 from mlft.reports.foresight import foresight
+from mlft.reports.lifts import lifts
 from mlft.reports.page import document, figure, paragraph, section, title
 from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
@@ -27,6 +28,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
         (_header(facts), {}),
         (_story(shown, samples), samples),
         plan(facts),
+        lifts(facts, evaluation),
         foresight(facts),
         ledger(facts),
         training(facts),
