@@ -110,6 +110,19 @@ def test_what_falls_is_told_from_what_rises_and_small_jumps_from_large(generator
     assert np.array_equal(prolong_jumps(u, to=fine, least=1.51), plain)
 
 
+def test_on_a_bounded_axis_no_line_reaches_round_the_end():
+    ramp, bounded = np.linspace(0.0, 1.0, 12)[None, None], Grid((48,), periodic=False)
+    assert np.array_equal(prolong_jumps(ramp, to=bounded), prolong(ramp, to=bounded))
+    assert not np.array_equal(prolong_jumps(ramp, to=Grid((48,))), prolong(ramp, to=Grid((48,))))
+    for cell, placed in ((1, False), (2, True), (9, True), (10, False)):
+        step = np.where(np.arange(12) < cell, 1.0, 0.0)[None, None]
+        step[..., cell] = 0.5
+        exact = np.where(np.arange(48) < 4 * cell + 2, 1.0, 0.0)
+        off = np.abs(prolong_jumps(step, to=bounded) - exact)[..., 4 * cell - 4 : 4 * cell + 8].max()
+        assert (off < 1e-14) == placed
+        assert placed or np.array_equal(prolong_jumps(step, to=bounded), prolong(step, to=bounded))
+
+
 @pytest.mark.parametrize("widest", [1, 4])
 def test_a_field_shifted_by_coarse_cells_is_shifted_and_one_mirrored_is_mirrored(widest, generator):
     u, fine = rough(generator), Grid((28 * 4,))
