@@ -20,6 +20,7 @@ from benchmarks.crash.processes import has_ended, kill_group, start
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Table, tabulate
 from mlft.problems import PROBLEMS
+from mlft.sources import Drawn
 from mlft.store import SampleStore
 
 BENCHMARK = Benchmark("crash.resume", "Kills of a run, continued", ("torch", "loky"))
@@ -54,7 +55,7 @@ SHORT = Trial(cells=24, steps=60, test=10, kills=2, workers=(0, 0))
 
 def digest(trial: Trial, folder: Path) -> dict[str, str | int | float]:
     """Return the number and a hash of the samples, a hash of the weights, and the error."""
-    identity = {"problem": "burgers", "options": PROBLEMS["burgers"](**trial.options).options, "seed": SEED}
+    identity = Drawn(PROBLEMS["burgers"](**trial.options), SEED, "train").identity
     samples, weights = hashlib.sha256(), hashlib.sha256()
     with SampleStore.open(folder, identity) as store:
         rows = [row for row in store.ledger() if row.stream != "warm-up"]
