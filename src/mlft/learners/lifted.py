@@ -77,6 +77,9 @@ class Lifted(Learner):
             ValueError: no samples to train on, levels that do not increase, or no scheme in the course.
             LiftError: for fields that are not finite.
         """
+        levels = [s.level for s in samples]
+        if levels != sorted(set(levels)):
+            raise ValueError(f"samples of increasing levels are needed, got levels {levels}")
         if len(samples) < 2:
             return FineTune().fit(surrogate, samples, course)
         labelled, logs = lift_labels(samples, course, self.lifts)

@@ -64,8 +64,9 @@ def choose(names: Sequence[str], coupled: Coupled, place: Place, course: Course)
         except LiftError as error:
             tried[name] = str(error)
             continue
-        tried[name] = _left(found[0])
-        if _left(found[0]) < _left(best[0]):
+        left = _left(found[0])
+        tried[name] = left if math.isfinite(left) else "its labels are not finite"
+        if left < _left(best[0]):
             best = found
     return Choice(best[0], tried, _example(coupled, best[1], place))
 

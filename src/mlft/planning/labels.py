@@ -53,7 +53,7 @@ class ByLabels(Planner):
     estimates: bool = True
 
     def plan(self, terms: Terms) -> Plan:
-        """Return the best plan, with the best single level, pair and triple as its alternatives.
+        """Return the best plan, the best single level, pair and triple beside it as its alternatives, the best first.
 
         Raises:
             BudgetError: if the budget does not buy a sample on any usable level.
@@ -62,7 +62,7 @@ class ByLabels(Planner):
         best = {count: _best(outlook, terms, count) for count in (1, 2, 3)}
         found = [plan for plan in best.values() if plan is not None]
         if not found:
-            needed = min(terms.costs) + _bought(terms, ())
+            needed = min(terms.costs[level] for level in outlook.levels) + _bought(terms, ())
             message = (
                 f"the budget {terms.budget:.4g} does not buy a sample beyond the pilot; give at least {needed:.4g}"
             )
@@ -70,7 +70,8 @@ class ByLabels(Planner):
         others = list(outlook.replicates(noise))
         judged = [_judged(plan, outlook, others) for plan in found]
         chosen = _chosen(judged)
-        return replace(chosen, alternatives=tuple(plan for plan in judged if plan is not chosen))
+        rest = (plan for plan in judged if plan is not chosen)
+        return replace(chosen, alternatives=tuple(sorted(rest, key=lambda plan: plan.predicted or 0.0)))
 
     def levels(self, costs: Sequence[float]) -> Levels:
         """Return all levels."""
