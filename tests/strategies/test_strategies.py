@@ -3,8 +3,8 @@
 import pytest
 
 from mlft.errors import BudgetError, ConfigError
-from mlft.learners import FineTune, OneLevel
-from mlft.planning import ByRule, ByVariances, Optimal, Terms, equal_cost, single_level
+from mlft.learners import FineTune, Lifted, OneLevel
+from mlft.planning import ByLabels, ByRule, ByVariances, Optimal, Terms, equal_cost, single_level
 from mlft.strategies import STRATEGIES, Strategy, strategy
 
 COSTS = (1 / 16, 1 / 4, 1.0)
@@ -12,11 +12,12 @@ COSTS = (1 / 16, 1 / 4, 1.0)
 
 def test_the_names_of_the_shipped_strategies_give_their_planner_and_learner():
     found = {name: strategy(name.replace("<l>", "1")) for name in STRATEGIES}
-    assert list(found) == ["finetune", "finetune:mlmc", "finetune:equal-cost", "finest-only", "single-level:<l>"]
+    names = ["lift", "finetune", "finetune:mlmc", "finetune:equal-cost", "finest-only", "single-level:<l>"]
+    assert list(found) == names
     planners = [type(one.planner) for one in found.values()]
-    assert planners == [Optimal, ByVariances, ByRule, ByRule, ByRule]
-    assert [type(one.learner) for one in found.values()] == [FineTune] * 3 + [OneLevel] * 2
-    assert [one.rounds for one in found.values()] == [True, False, False, False, False]
+    assert planners == [ByLabels, Optimal, ByVariances, ByRule, ByRule, ByRule]
+    assert [type(one.learner) for one in found.values()] == [Lifted] + [FineTune] * 3 + [OneLevel] * 2
+    assert [one.rounds for one in found.values()] == [False, True, False, False, False, False]
     assert all(one.label for one in found.values())
 
 
