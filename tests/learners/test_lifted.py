@@ -141,8 +141,8 @@ def test_a_coarse_lift_learns_from_lifted_labels_and_is_certified_by_true_ones(o
 
 def test_a_lift_is_told_where_it_belongs(offset: Offset) -> None:
     lift_labels([level(0, MANY), level(1, MORE), level(2, FEW)], COURSE, ["offset"])
-    assert offset.asked[0][1] == Place("toy/1", 0, 2, GRIDS[-1], 4, 2.0)
-    assert offset.asked[1][1] == Place("toy/1", 1, 2, GRIDS[-1], 2, 2.0)
+    assert offset.asked[0][1] == Place("toy/1", 0, 2, GRIDS[0], GRIDS[-1], 4, 2.0)
+    assert offset.asked[1][1] == Place("toy/1", 1, 2, GRIDS[1], GRIDS[-1], 2, 2.0)
 
 
 @pytest.mark.parametrize("useless", [0, 1])

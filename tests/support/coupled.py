@@ -10,7 +10,8 @@ LINE, PLANE, ENDS = Grid((24,)), Grid((12, 18)), Grid((20,), centring="nodal", p
 
 def place(grid: Grid = LINE, *, level: int = 1, target: int = 3, ratio: int = 4, order: float = 2.0) -> Place:
     """Return where a lift of the tests belongs."""
-    return Place("toy", level, target, grid, ratio, order)
+    own = Grid(tuple(n // 2 for n in grid.cells), grid.lengths, grid.centring, grid.periodic)
+    return Place("toy", level, target, own, grid, ratio, order)
 
 
 def coupled(n: int, grid: Grid = LINE, *, seed: int = 0, channels: tuple[int, int] = (2, 1)) -> Coupled:

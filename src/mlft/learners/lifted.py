@@ -141,7 +141,7 @@ def _place(course: Course, level: int, target: int) -> Place:
     if course.scheme is None:
         raise ValueError("lifting labels needs to know the solver behind them: give the course a scheme")
     scheme, grids = course.scheme, course.scheme.hierarchy
-    return Place(scheme.source, level, target, grids[-1], _ratio(course, level, target), scheme.order)
+    return Place(scheme.source, level, target, grids[level], grids[-1], _ratio(course, level, target), scheme.order)
 
 
 def _ratio(course: Course, level: int, target: int) -> int:

@@ -26,6 +26,7 @@ class Place:
         source: names the problem, its options and its transfers.
         level: the level whose solutions are lifted.
         target: the level whose solutions they are made fit for.
+        own: the level's grid.
         grid: the finest grid, on which all fields are seen.
         ratio: cells of the target's grid for one of the level's, on an axis: h_l / h_t.
         order: the scheme's order of accuracy in h.
@@ -34,6 +35,7 @@ class Place:
     source: str
     level: int
     target: int
+    own: Grid
     grid: Grid
     ratio: int
     order: float

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mlft.grids import Grid, norm
+from mlft.grids import Grid, norm, prolong, restrict
 from mlft.lifts.coupled import Coarse, Coupled, LiftError, Place
 from mlft.lifts.method import Correction, Method
 from mlft.seeds import generator
@@ -44,8 +44,8 @@ class Effort:
 class Learned(Method):
     """A lift that is learned from coupled draws.
 
-    u_l ↦ u_l + S · mean_k N_k(scaled u_l, scaled x), with S the scale of the solutions and N_k, k = 1 … 4, networks
-    whose last layer starts at zero. N_k is fitted to the draws outside the k-th quarter; all draws are judged by the
+    u_l ↦ u_l + S · mean_k N_k(u_l, P u_l, x), all scaled, with S the scale of the solutions, P u_l the coarse values
+    prolonged by the grid's own transfer, and N_k, k = 1 … 4, networks whose last layer starts at zero. N_k is fitted to the draws outside the k-th quarter; all draws are judged by the
     network that did not see them (cross-fitting), and no draw chooses when a training stops: steps are fixed. Networks
     compute in float32 on fields that are centred and scaled in float64.
 
@@ -65,10 +65,10 @@ class Learned(Method):
 
     @abstractmethod
     def network(self, channels: tuple[int, int], place: Place, random: torch.Generator) -> nn.Module:
-        """Return an untrained network from (solutions and inputs) to corrections of the solutions, 0 at first.
+        """Return an untrained network from (solutions twice, inputs) to corrections of the solutions, 0 at first.
 
         Args:
-            channels: of solutions and inputs together, and of the solutions.
+            channels: of the inputs and of the solutions.
             place: where it is used.
             random: the stream that the initial weights are drawn from.
         """
@@ -120,22 +120,21 @@ class Learned(Method):
         return lambda level, error, done, most: tell(what, k * steps + done, FOLDS * steps)
 
     def _untrained(self, channels: tuple[int, int], place: Place, seed: int) -> "Ensemble":
-        inputs, outputs = channels
         streams = (generator(seed, "lift", self.name, place.level, k) for k in range(FOLDS))
-        networks = [self.network((inputs + outputs, outputs), place, random) for random in streams]
-        return Ensemble(channels, [Corrector(network, outputs) for network in networks])
+        networks = [self.network(channels, place, random) for random in streams]
+        return Ensemble(channels, place, [Corrector(network, channels[1]) for network in networks])
 
 
 @final
 class Corrector(nn.Module):
-    """A network that adds a correction to the first of its channels, the solutions."""
+    """A network that adds its output to the first of its channels, the solutions."""
 
     def __init__(self, network: nn.Module, outputs: int) -> None:
         super().__init__()
         self.network, self.outputs = network, outputs
 
     def forward(self, fields: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n k *grid"]:
-        """Return the corrected solutions of (solutions, inputs), all scaled."""
+        """Return the corrected solutions of scaled fields, the solutions first."""
         return fields[:, : self.outputs] + self.network(fields)
 
 
@@ -149,9 +148,9 @@ class Ensemble(nn.Module, Correction):
         solutions: shift and scale of the solutions.
     """
 
-    def __init__(self, channels: tuple[int, int], networks: list[Corrector]) -> None:
+    def __init__(self, channels: tuple[int, int], place: Place, networks: list[Corrector]) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.place = channels, place
         self.networks = nn.ModuleList(networks)
         self.inputs, self.solutions = Normaliser(channels[0]), Normaliser(channels[1])
 
@@ -184,12 +183,17 @@ class Ensemble(nn.Module, Correction):
         return out
 
     def scaled(self, coarse: Coarse) -> Float[Tensor, "n c *grid"]:
-        """Return solutions and inputs, scaled in float64, as the networks see them."""
-        parts = (
-            self.solutions.encode(torch.from_numpy(coarse.solutions)),
-            self.inputs.encode(torch.from_numpy(coarse.inputs)),
-        )
-        return torch.cat(parts, dim=1).float()
+        """Return solutions, plainly prolonged ones and inputs, scaled in float64, as networks see them."""
+        solutions = self.solutions.encode(torch.from_numpy(coarse.solutions))
+        plain = self.solutions.encode(torch.from_numpy(plainly(coarse.solutions, self.place)))
+        inputs = self.inputs.encode(torch.from_numpy(coarse.inputs))
+        return torch.cat([solutions, plain, inputs], dim=1).float()
+
+
+def plainly(solutions: Float[Array, "n k *grid"], place: Place) -> Float[Array, "n k *grid"]:
+    """Return prolonged solutions taken back to their level's grid and prolonged by the grid's own transfer."""
+    order = 1 if place.own.centring == "cell" and min(place.own.cells) < 3 else 2 if min(place.own.cells) < 4 else None
+    return prolong(restrict(solutions, to=place.own), to=place.grid, order=order)
 
 
 def _pairs(ensemble: Ensemble, coupled: Coupled, grid: Grid) -> tuple[Pairs, Float[Tensor, " n"]]:

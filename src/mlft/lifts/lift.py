@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
@@ -76,10 +76,7 @@ def load(folder: Path | str, *, place: Place | None = None) -> Lift:
         BundleError: for a missing or damaged file.
     """
     tensors, told = read_bundle(Path(folder), form=FORMAT)
-    grid = told["place"].pop("grid")
-    found = Place(
-        grid=Grid(tuple(grid["cells"]), tuple(grid["lengths"]), grid["centring"], grid["periodic"]), **told["place"]
-    )
+    found = Place(**(told["place"] | {name: _grid(told["place"][name]) for name in ("own", "grid")}))
     if place is not None and place != found:
         raise LiftError(f"the lift in {folder} belongs to {found}, not to {place}: fit it anew there")
     raw, lifted, mean = (Middle(**told["error"][name]) for name in ("raw", "lifted", "mean"))
@@ -87,3 +84,7 @@ def load(folder: Path | str, *, place: Place | None = None) -> Lift:
     error = LabelError(raw, lifted, mean, told["error"]["draws"])
     inputs, outputs = told["channels"]
     return Lift(told["name"], found, (inputs, outputs), correction, error, told["cpu_seconds"])
+
+
+def _grid(told: dict[str, Any]) -> Grid:
+    return Grid(tuple(told["cells"]), tuple(told["lengths"]), told["centring"], told["periodic"])

@@ -74,6 +74,16 @@ class DilatedConvolutions(nn.Module):
             self.weights.append(nn.Parameter(scale * torch.randn(shape, generator=generator)))
             self.biases.append(nn.Parameter(torch.zeros(after)))
 
+    @torch.no_grad()
+    def silence(self, channels: slice) -> None:
+        """Set the first layer's weights of some channels to zero: they are heard as far as training finds them useful.
+
+        On Burgers with 40 coupled draws of the initial state, which says little of what is near a point at a later
+        time, the error of the labels was 0.053 instead of 0.058 for it.
+        """
+        points = self.layers.patch ** (self.weights[0].ndim - 2)
+        self.weights[0][:, channels.start * points : channels.stop * points] = 0.0
+
     def forward(self, fields: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n k *grid"]:
         """Return the corrections."""
         patch, shape = self.layers.patch, fields.shape[2:]
@@ -147,8 +157,12 @@ class Local(Learned):
         grid, patch = place.grid, patch_of(place.grid)
         layers, room = LINE if grid.dimension == 1 else PLANE, min(grid.cells) // patch
         fitting = tuple(d for d in layers.dilations if d * (layers.kernel // 2) < room)
-        layers = replace(layers, dilations=fitting, patch=patch)
-        return DilatedConvolutions(channels, layers, generator=random, dimension=grid.dimension, periodic=grid.periodic)
+        layers, (inputs, outputs) = replace(layers, dilations=fitting, patch=patch), channels
+        made = DilatedConvolutions(
+            (2 * outputs + inputs, outputs), layers, generator=random, dimension=grid.dimension, periodic=grid.periodic
+        )
+        made.silence(slice(2 * outputs, 2 * outputs + inputs))
+        return made
 
 
 LOCAL = Local()

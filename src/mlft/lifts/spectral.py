@@ -21,7 +21,8 @@ class Spectral(Learned):
     def network(self, channels: tuple[int, int], place: Place, random: torch.Generator) -> nn.Module:
         """Return a Fourier neural operator whose last layer starts at zero."""
         options = FNO.defaults(place.grid) | _SMALLER[place.grid.dimension]
-        network = FNO(channels, generator=random, **options)
+        inputs, outputs = channels
+        network = FNO((2 * outputs + inputs, outputs), generator=random, **options)
         with torch.no_grad():
             network.project.last.zero_()
         return network
