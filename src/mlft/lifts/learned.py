@@ -45,9 +45,10 @@ class Learned(Method):
     """A lift that is learned from coupled draws.
 
     u_l ↦ u_l + S · mean_k N_k(u_l, P u_l, x), all scaled, with S the scale of the solutions, P u_l the coarse values
-    prolonged by the grid's own transfer, and N_k, k = 1 … 4, networks whose last layer starts at zero. N_k is fitted to the draws outside the k-th quarter; all draws are judged by the
-    network that did not see them (cross-fitting), and no draw chooses when a training stops: steps are fixed. Networks
-    compute in float32 on fields that are centred and scaled in float64.
+    prolonged by the grid's own transfer, and N_k, k = 1 … 4, networks whose last layer starts at zero. N_k is fitted to
+    the draws outside the k-th quarter; all draws are judged by the network that did not see them (cross-fitting), and no
+    draw chooses when a training stops: steps are fixed. Networks compute in float32 on fields that are centred and
+    scaled in float64.
 
     Attributes:
         line: effort on one axis.
