@@ -38,7 +38,7 @@ PROBLEM = mlft.FunctionProblem("off", GRIDS, draw, evaluate, solve, cost_exponen
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlft.lifts.local.LINE", Layers((1, 2, 1), width=6, kernel=3))
-    monkeypatch.setitem(LIFTS, "local", Local(line=Effort(STEPS, rate=1e-2)))
+    monkeypatch.setitem(LIFTS, "local", Local(line=Effort(STEPS, passes=0, rate=1e-2)))
     monkeypatch.setitem(LIFTS, "spectral", LIFTS["none"])
 
 

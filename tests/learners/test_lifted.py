@@ -81,7 +81,7 @@ def offset() -> Iterator[Offset]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Lifted:
     monkeypatch.setattr("mlft.lifts.local.LINE", Layers((1, 2, 1), width=6, kernel=3))
-    monkeypatch.setitem(LIFTS, "local", Local(line=Effort(12, rate=1e-2)))
+    monkeypatch.setitem(LIFTS, "local", Local(line=Effort(12, passes=0, rate=1e-2)))
     return Lifted(("richardson", "local"))
 
 

@@ -23,7 +23,7 @@ COURSE = Course(Training(), seed=3)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learned lifts of few steps, under their own names."""
-    few = {"line": Effort(24, rate=1e-2), "plane": Effort(20, rate=1e-2)}
+    few = {"line": Effort(24, passes=0, rate=1e-2), "plane": Effort(20, passes=0, rate=1e-2)}
     monkeypatch.setitem(LIFTS, "local", Local(**few))
     monkeypatch.setitem(LIFTS, "spectral", Spectral(**few))
 

@@ -1,5 +1,6 @@
 """Learned lifts: the mean of cross-fitted networks that add a correction to prolonged coarse solutions."""
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -30,14 +31,24 @@ class Effort:
     """How long a corrector is trained.
 
     Attributes:
-        steps: optimizer steps.
-        batch: samples in a step.
+        steps: optimizer steps, at least.
+        passes: times that every draw is visited, at least.
+        batch: draws in a step.
         rate: peak learning rate.
     """
 
     steps: int
+    passes: float = 20.0
     batch: int = 4
     rate: float = 3e-3
+
+    def of(self, draws: int) -> int:
+        """Return the optimizer steps for a number of draws.
+
+        >>> Effort(500).of(48), Effort(500).of(192)
+        (500, 960)
+        """
+        return max(self.steps, math.ceil(self.passes * draws / self.batch))
 
 
 @dataclass(frozen=True)
@@ -46,9 +57,9 @@ class Learned(Method):
 
     u_l ↦ u_l + S · mean_k N_k(u_l, P u_l, x), all scaled, with S the scale of the solutions, P u_l the coarse values
     prolonged by the grid's own transfer, and N_k, k = 1 … 4, networks whose last layer starts at zero. N_k is fitted to
-    the draws outside the k-th quarter; all draws are judged by the network that did not see them (cross-fitting), and no
-    draw chooses when a training stops: steps are fixed. Networks compute in float32 on fields that are centred and
-    scaled in float64.
+    the draws outside the k-th quarter; all draws are judged by the network that did not see them (cross-fitting), and
+    no draw chooses when a training stops: its steps are fixed. Networks compute in float32 on fields that are centred
+    and scaled in float64.
 
     Attributes:
         line: effort on one axis.
@@ -94,9 +105,10 @@ class Learned(Method):
         ensemble.solutions.fit(coupled.coarse.solutions)  # not to the labels: no corrector may know of those it judges
         pairs, weights = _pairs(ensemble, coupled, place.grid)
         judged, folds = np.empty_like(coupled.fine), np.arange(len(coupled)) % FOLDS
+        steps = self.effort(place.grid).of(len(coupled) - len(coupled) // FOLDS)
         for k, network in enumerate(ensemble.networks):
             seen = torch.as_tensor(folds != k)
-            stage = self._stage(place, Pairs(pairs.inputs[seen], pairs.labels[seen]), weights[seen])
+            stage = self._stage(place, Pairs(pairs.inputs[seen], pairs.labels[seen]), weights[seen], steps)
             file = None if course.folder is None else course.folder / f"lift-{place.level}-{self.name}-{k}.safetensors"
             told = Training(steps=stage.steps, batch=self.effort(place.grid).batch, rate=stage.rate)
             train(network, stage, told, seed=course.seed, file=file, progress=self._tell(course, place, k))
@@ -110,15 +122,15 @@ class Learned(Method):
         ensemble.load_state_dict(tensors)
         return ensemble
 
-    def _stage(self, place: Place, pairs: Pairs, weights: Tensor) -> Stage:
+    def _stage(self, place: Place, pairs: Pairs, weights: Tensor, steps: int) -> Stage:
         nothing, effort = Pairs(pairs.inputs[:0], pairs.labels[:0]), self.effort(place.grid)
-        return Stage(place.level, pairs, nothing, nothing, effort.steps, effort.rate, weights=weights)
+        return Stage(place.level, pairs, nothing, nothing, steps, effort.rate, weights=weights)
 
     def _tell(self, course: Course, place: Place, k: int) -> Progress | None:
         if course.lifting is None:
             return None
-        steps, tell, what = self.effort(place.grid).steps, course.lifting, f"level {place.level}, {self.name}"
-        return lambda level, error, done, most: tell(what, k * steps + done, FOLDS * steps)
+        tell, what = course.lifting, f"level {place.level}, {self.name}"
+        return lambda level, error, done, most: tell(what, k * most + done, FOLDS * most)
 
     def _untrained(self, channels: tuple[int, int], place: Place, seed: int) -> "Ensemble":
         streams = (generator(seed, "lift", self.name, place.level, k) for k in range(FOLDS))
