@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -12,7 +12,7 @@ import mlft
 from mlft.estimators import estimate
 from mlft.experiment.asking import ask
 from mlft.experiment.foresight import outlook_of, solve_pilot, study_of
-from mlft.experiment.outcome import TrustOutcome
+from mlft.experiment.outcome import ComparisonRow, TrustOutcome
 from mlft.experiment.record import read_outcome
 from mlft.experiment.session import Session
 from mlft.planning import predict
@@ -34,6 +34,21 @@ class Stage:
 
 @final
 @dataclass(frozen=True)
+class Lift:
+    """What became of the labels of a level: which lift, and the label error before and after."""
+
+    level: int
+    name: str
+    raw: float
+    lifted: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"level {self.level} {self.name}, {self.raw:.3g} to {self.lifted:.3g}"
+
+
+@final
+@dataclass(frozen=True)
 class Told:
     """What the benchmarks read of a finished run.
 
@@ -45,6 +60,7 @@ class Told:
         spent: solves in all.
         planning: seconds of planning.
         stages: of the training.
+        lifts: of its labels.
     """
 
     error: float
@@ -54,18 +70,24 @@ class Told:
     spent: float
     planning: float
     stages: tuple[Stage, ...]
+    lifts: tuple[Lift, ...]
 
 
 @final
 @dataclass(frozen=True)
 class Compared:
-    """A row of a comparison: a strategy on a seed."""
+    """A row of a comparison: a strategy on a seed; planning and training in seconds."""
 
     strategy: str
     seed: int
     samples: str
     error: float
+    planning: float
     training: float
+
+    def named(self, name: str) -> "Compared":
+        """Return the same under another name."""
+        return replace(self, strategy=name)
 
 
 def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[T]:
@@ -95,17 +117,25 @@ def read(folder: Path) -> Told:
         spent=told.budget.spent.solves,
         planning=told.seconds.plan,
         stages=tuple(Stage(s.level, s.error_before, s.error_after or 0.0, s.kept) for s in told.stages),
+        lifts=tuple(Lift(row.level, row.name, row.raw.value or 0.0, row.lifted.value or 0.0) for row in told.lifts),
     )
 
 
 def compare(
-    problem: str, *, budget: int, out: Path, strategies: Sequence[str], seeds: int, jobs: int, **options: Any
+    problem: str | Problem, *, budget: int, out: Path, strategies: Sequence[str], seeds: int, jobs: int, **options: Any
 ) -> list[Compared]:
     """Return a row a strategy and seed; what is finished is read, not run again."""
     found = mlft.compare(
         problem, budget=f"{budget}solves", out=out, strategies=strategies, seeds=seeds, jobs=jobs, **options
     )
-    return [Compared(r.strategy, r.seed, r.samples, r.relative_l2 or 0.0, r.train_seconds or 0.0) for r in found.rows]
+    return [
+        Compared(r.strategy, r.seed, r.samples, r.relative_l2 or 0.0, _planning(out, r), r.train_seconds or 0.0)
+        for r in found.rows
+    ]
+
+
+def _planning(folder: Path, row: ComparisonRow) -> float:
+    return read(folder / f"seed-{row.seed}" / row.strategy.replace(":", "-")).planning
 
 
 def foreseen(problem: str | Problem, *, budget: int, out: Path, estimator: str, **options: Any) -> tuple[float, float]:

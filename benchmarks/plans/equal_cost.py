@@ -1,25 +1,42 @@
 """Strategies at equal cost, over seeds.
 
-Every strategy spends the same solver cost and makes the same number of optimizer steps. What is finished is read, not
-run again. Error: mean relative L2 on 200 fresh draws of the finest grid. Intervals are 95%, Student's t over seeds;
-ratios are paired by seed (geometric mean).
+Every strategy spends the same solver cost, pilots, coupled and held-out solves included, and goes by the same rule for
+its training effort. What is finished is read, not run again. Error: mean relative L2 on 200 fresh draws of the finest
+grid. Intervals are 95%, Student's t over seeds; ratios are paired by seed (geometric mean). All single grids are there,
+by the problem's own transfers between grids and, where it has some, by plain ones (`mlft.problems.Plain`) too.
 """
 
 import math
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 from benchmarks import runs
+from benchmarks.plans.oscillating import problem as oscillating
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
+from mlft.experiment.asking import named_problem
+from mlft.problems import Plain, Problem
 from mlft.reports.pairing import Middle, arithmetic, geometric
 
 BENCHMARK = Benchmark("plans.equal_cost", "Strategies at equal cost", ("torch",))
-COLUMNS = ("strategy", "samples, coarse to fine", "relative L2 error", "95%", "of finest-only", "95%", "training, s")
-STRATEGIES = ("finetune", "finetune:equal-cost", "finest-only", "single-level:0", "single-level:1", "single-level:2")
+COLUMNS = (
+    "strategy",
+    "samples, coarse to fine",
+    "relative L2 error",
+    "95%",
+    "of finest-only",
+    "95%",
+    "planning, s",
+    "training, s",
+)
+STRATEGIES = ("lift", "finetune", "finest-only")
+PLAIN = ", plain transfers"
+
+Errors = Mapping[str, Mapping[int, float]]
+"""Error by strategy and seed."""
 
 
 @final
@@ -27,63 +44,133 @@ STRATEGIES = ("finetune", "finetune:equal-cost", "finest-only", "single-level:0"
 class Case:
     """A problem, its budget in solves, and the options of its runs."""
 
-    problem: str
+    of: str | Problem
     budget: int
-    options: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> Problem:
+        """The problem itself."""
+        return self.of if isinstance(self.of, Problem) else named_problem(self.of, self.options)
 
 
 LINE, PLANE = {"cells": 256, "levels": 4}, {"cells": 64, "levels": 4}
-SMALL = {"surrogate_options": {"modes": [8, 8], "width": 16}, "training": {"steps": 300}}
 CASES = {
     "burgers-64": Case("burgers", 64, LINE),
     "burgers-256": Case("burgers", 256, LINE),
+    "euler-64": Case("euler", 64, LINE),
+    "advection-64": Case("advection", 64, LINE),
+    "darcy-64": Case("darcy", 64, PLANE),
+    "channels-64": Case("darcy", 64, PLANE | {"law": "channels"}),
+    "elliptic1d-64": Case("elliptic1d", 64, LINE),
+    "kohn-sham-64": Case("kohn-sham", 64, {"cells": 640, "levels": 4}),
+    "helmholtz-2d-64": Case("helmholtz", 64, {"dimension": 2, "cells": 64, "levels": 3}),
+    "oscillating-64": Case(oscillating, 64),
     "schrodinger-64": Case("schrodinger", 64, LINE),
-    "darcy-64": Case("darcy", 64, PLANE, SMALL),
+    "poisson-64": Case("poisson", 64, LINE),
 }
 SHORT = Case("burgers", 48, {"cells": 24, "levels": 3}, {"training": {"steps": 4}, "test": 5})
 
 
 def measure(name: str, case: Case, asked: Namespace) -> Table:
     """Return the table of one case: a row a strategy."""
-    folder = asked.out / name
-    common = {"workers": 0, "bias_draws": 4, "seed": asked.seed, "options": case.options, **case.more}
-    rows = runs.compare(
-        case.problem,
+    problem, folder = case.problem, asked.out / name
+    singles = [f"single-level:{level}" for level in range(len(problem.hierarchy) - 1)]
+    rows = _compared(problem, case, folder, [*asked.strategies.split(","), *singles], asked)
+    if problem.transfers:
+        plain = _compared(Plain(problem), case, folder / "plain", singles, asked)
+        rows += [row.named(row.strategy + PLAIN) for row in plain]
+    caption = f"**{name}**, {asked.seeds} seeds. {standing(errors(rows))} {stages(rows, folder)}"
+    return tabulate(caption, COLUMNS, by_strategy(rows))
+
+
+def _compared(
+    problem: Problem, case: Case, folder: Path, strategies: Sequence[str], asked: Namespace
+) -> list[runs.Compared]:
+    common = {"workers": 0, "bias_draws": 4, "seed": asked.seed, **case.more}
+    return runs.compare(
+        problem,
         budget=case.budget,
         out=folder,
-        strategies=asked.strategies.split(","),
+        strategies=strategies,
         seeds=asked.seeds,
         jobs=asked.jobs,
         **common,
     )
-    caption = f"**{name}**, {asked.seeds} seeds. {stages(rows, folder)}"
-    return tabulate(caption, COLUMNS, by_strategy(rows))
+
+
+def errors(rows: Sequence[runs.Compared]) -> Errors:
+    """Return the errors by strategy and seed, in the order they were run."""
+    found: dict[str, dict[int, float]] = {}
+    for row in rows:
+        found.setdefault(row.strategy, {})[row.seed] = row.error
+    return found
 
 
 def by_strategy(rows: Sequence[runs.Compared]) -> Iterator[Row]:
     """Return a row a strategy, in the order they were run."""
-    errors: dict[str, dict[int, float]] = {}
-    for row in rows:
-        errors.setdefault(row.strategy, {})[row.seed] = row.error
-    rival = errors.get("finest-only")
-    for strategy, found in errors.items():
+    found = errors(rows)
+    rival = found.get("finest-only")
+    for strategy, each in found.items():
         mine = [row for row in rows if row.strategy == strategy]
         plans = list(dict.fromkeys(row.samples for row in mine))
         samples = plans[0] if len(plans) == 1 else f"{len(plans)} plans; seed {mine[0].seed}: {plans[0]}"
-        ratio = geometric([found[seed] / rival[seed] for seed in found]) if rival else Middle(*[math.nan] * 3)
-        seconds = sum(row.training for row in mine) / len(mine)
-        yield strategy, samples, *_cells(arithmetic(list(found.values()))), *_cells(ratio), round(seconds, 1)
+        ratio = paired(each, rival) if rival else Middle(*[math.nan] * 3)
+        seconds = [
+            round(sum(times) / len(mine), 1) for times in ([r.planning for r in mine], [r.training for r in mine])
+        ]
+        yield strategy, samples, *_cells(arithmetic(list(each.values()))), *_cells(ratio), *seconds
+
+
+def standing(found: Errors) -> str:
+    """Return in words how `lift` and `finetune` stand against the best single grid, known only after trying all."""
+    told = []
+    for words, plain in (("the best single grid", False), ("the best single grid with plain transfers", True)):
+        grids = {name: each for name, each in found.items() if _is_grid(name) and (PLAIN in name) == plain}
+        if plain and found.get("finest-only") and grids:
+            grids["finest-only"] = found["finest-only"]
+        if grids:
+            best = min(grids, key=lambda name: arithmetic(list(grids[name].values())).value)
+            ratios = {name: paired(found[name], grids[best]) for name in ("lift", "finetune") if name in found}
+            each = ", ".join(f"{name} {_words(ratio)}" for name, ratio in ratios.items())
+            told.append(f"Over {words} ({best.removesuffix(PLAIN)}): {each}." if each else "")
+    return " ".join(told)
+
+
+def paired(left: Mapping[int, float], right: Mapping[int, float]) -> Middle:
+    """Return the geometric mean over seeds of one strategy's error over another's, with its interval."""
+    return geometric([left[seed] / right[seed] for seed in left])
 
 
 def stages(rows: Sequence[runs.Compared], folder: Path) -> str:
-    """Return in words how many stages were kept, and whether any kept one raised its held-out error."""
-    places = [folder / f"seed-{row.seed}" / "finetune" for row in rows if row.strategy == "finetune"]
-    every = [stage for place in places for stage in runs.read(place).stages]
-    kept = [stage for stage in every if stage.kept]
-    raised = sum(stage.before is not None and stage.after > stage.before for stage in kept)
-    told = f"{len(kept)} kept, {len(every) - len(kept)} rejected; {raised} kept stages raised the held-out error"
-    return f"Stages of finetune: {told}."
+    """Return in words how many stages were kept, whether a kept one raised its held-out error, and what was lifted."""
+    told = []
+    for strategy in ("lift", "finetune"):
+        mine = [row for row in rows if row.strategy == strategy]
+        every = [runs.read(folder / f"seed-{row.seed}" / strategy) for row in mine]
+        found = [stage for run in every for stage in run.stages]
+        kept = [stage for stage in found if stage.kept]
+        raised = sum(stage.before is not None and stage.after > stage.before for stage in kept)
+        if mine:
+            told.append(
+                f"Stages of {strategy}: {len(kept)} kept, {len(found) - len(kept)} rejected; {raised} kept stages "
+                "raised the held-out error."
+            )
+        lifts = [lift for run in every for lift in run.lifts]
+        if lifts:
+            told.append(f"Lifts: {'; '.join(dict.fromkeys(map(str, lifts)))}.")
+    return " ".join(told)
+
+
+def _is_grid(name: str) -> bool:
+    return name.startswith("single-level:") or name == "finest-only"
+
+
+def _words(middle: Middle) -> str:
+    if math.isnan(middle.lower):
+        return f"{middle.value:.3f}"
+    return f"{middle.value:.3f} ({middle.lower:.3f} to {middle.upper:.3f})"
 
 
 def _cells(middle: Middle) -> tuple[float | None, str | None]:
@@ -98,7 +185,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser(BENCHMARK, __doc__, cases=CASES, runs="runs/equal-cost")
     options.add_argument("--seeds", type=int, default=5)
     options.add_argument("--seed", type=int, default=0, help="the first seed")
-    options.add_argument("--strategies", default=",".join(STRATEGIES))
+    options.add_argument("--strategies", default=",".join(STRATEGIES), help="besides all single grids")
     asked = parse(options, words)
     cases = {name: CASES[name] for name in asked.cases or CASES}
     if asked.short:

@@ -9,7 +9,10 @@ from short_form import column, rows, short_form
 
 def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
     found = short_form("plans.equal_cost", tmp_path, "--out", str(tmp_path / "runs"))
-    assert list(rows(found)) == ["finetune", "finest-only"]
+    assert list(rows(found)) == [
+        *("finetune", "finest-only", "single-level:0", "single-level:1"),
+        *("single-level:0, plain transfers", "single-level:1, plain transfers"),
+    ]
     assert rows(found)["finest-only"][1] == "0/0/48"
     assert rows(found)["finest-only"][4:6] == (1.0, "1.000 to 1.000")
     low, high = map(float, rows(found)["finetune"][3].split(" to "))
