@@ -10,7 +10,7 @@ import pytest
 from coupled import ENDS, LINE, PLANE, coupled, place
 from mlft.errors import ConfigError
 from mlft.grids import Grid, relative_error
-from mlft.lifts import LIFTS, Coarse, Coupled, LiftError, choose, fit, load
+from mlft.lifts import LIFTS, Coarse, Coupled, LiftError, choose, fit, label_error, load
 from mlft.lifts.learned import Effort
 from mlft.lifts.local import Local
 from mlft.lifts.spectral import Spectral
@@ -214,3 +214,17 @@ def test_richardson_is_exact_for_a_leading_term() -> None:
     found = fit("richardson", Coupled(coarse, target, np.ones(5, bool)), place(ratio=4, order=3.0), COURSE)
     assert np.allclose(found.lift(coarse), target, rtol=0, atol=1e-12)
     assert found.error.lifted.value < 1e-11 < found.error.raw.value
+
+
+def test_the_unit_of_the_solutions_does_not_matter() -> None:
+    draws = coupled(12)
+    large = Coupled(replace(draws.coarse, solutions=50 * draws.coarse.solutions), 50 * draws.fine, draws.true)
+    error = fit("local", large, place(), COURSE).error
+    assert error.lifted.value < 0.75 * error.raw.value
+
+
+def test_labels_are_compared_with_the_mean_of_the_other_draws() -> None:
+    """Fields 1 and 3: each is told by the other, with errors 2 and 2/3."""
+    fine = np.ones((2, 1, 24)) * np.array([1.0, 3.0])[:, None, None]
+    found = label_error(1.1 * fine, fine, fine, LINE)
+    assert (found.raw.value, found.lifted.value, found.mean.value) == pytest.approx((0.1, 0.0, 4 / 3))

@@ -223,3 +223,10 @@ def test_the_cheapest_level_may_be_unusable() -> None:
     with pytest.raises(BudgetError) as caught:
         ByLabels().plan(asked)
     assert ByLabels().plan(replace(asked, budget=caught.value.needed)).samples == (0, 1, 0)
+
+
+def test_coupled_draws_are_never_more_than_those_of_the_coarse_level() -> None:
+    """Not even where samples teach the network nothing, and only coupled draws lower the error."""
+    plan = ByLabels().plan(terms(outlook({(0, 1): 0.5}, exponent=1e-6), (0.5, 1.0), 30.0))
+    (pair,) = (each for each in every(plan) if len(each.levels) == 2)
+    assert pair.samples == (22, 19)
