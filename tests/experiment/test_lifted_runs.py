@@ -82,6 +82,7 @@ def test_a_run_tells_what_became_of_the_labels_of_each_level(tmp_path: Path) -> 
         assert example.shape == (3, 1, 28)
         (draw,) = (i for i in range(9) if np.array_equal(example[2], fine[i]))
         assert np.array_equal(example[0], coarse[row.level][draw])
+        assert 0 < relative_error(example[[1]], example[[2]], GRIDS[2])[0] < 3 * row.lifted.value
         lifted = found.lift(Coarse(inputs, coarse[row.level], coarse[0] if row.level else None, 4))
         assert 0.5 < relative_error(lifted, fine, GRIDS[2]).mean() / row.lifted.value < 1.5  # by the mean of correctors
         assert not np.array_equal(example[1], lifted[draw]) or row.name in ("richardson", "none")

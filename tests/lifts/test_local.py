@@ -71,3 +71,12 @@ def test_patches_divide_a_periodic_axis() -> None:
     assert patch_of(Grid((1022,))) == 2
     assert patch_of(Grid((1023,), periodic=False, centring="nodal")) == 2
     assert patch_of(Grid((128, 96))) == 4
+
+
+def test_inner_layers_are_residual(generator: torch.Generator) -> None:
+    """Without their weights the first and the last layer are left."""
+    made = _network(generator, dimension=1, periodic=True)
+    with torch.no_grad():
+        for weights in list(made.weights)[1:-1]:
+            weights.zero_()
+    assert made(torch.randn(1, 3, 60, generator=generator, dtype=torch.float64)).abs().max() > 0
