@@ -62,7 +62,7 @@ def test_patches_come_back(generator: torch.Generator) -> None:
     fields = torch.randn(2, 3, 12, 20, generator=generator)
     patches = to_patches(fields, 4)
     assert patches.shape == (2, 48, 3, 5)
-    assert torch.equal(from_patches(patches, 4), fields)
+    assert torch.equal(from_patches(patches, 4, fields), fields)
     assert torch.equal(patches[0, 0], fields[0, 0, ::4, ::4])
 
 

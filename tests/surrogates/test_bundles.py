@@ -155,11 +155,14 @@ def interrupt(patch: pytest.MonkeyPatch, call: str, *, after: int) -> None:
 # Exports
 
 
-def test_a_torch_export_takes_any_batch_and_grid(tmp_path: Path, generator: torch.Generator) -> None:
-    surrogate = small(Grid((12, 12)), generator, depth=1)
+@pytest.mark.parametrize(("patch", "other"), [(1, (9, 14)), (2, (24, 24))])
+def test_a_torch_export_takes_any_batch_and_without_patches_any_grid(
+    patch: int, other: tuple[int, int], tmp_path: Path, generator: torch.Generator
+) -> None:
+    surrogate = small(Grid((12 * patch, 12 * patch)), generator, depth=1, patch=patch)
     export_torch(surrogate, tmp_path / "surrogate.pt2")
     exported = torch.export.load(tmp_path / "surrogate.pt2").module()
-    for shape in ((1, 2, 12, 12), (5, 2, 9, 14)):
+    for shape in ((1, 2, 12 * patch, 12 * patch), (5, 2, *other)):
         inputs = torch.from_numpy(7 + normal(*shape, generator=generator)).float()
         torch.testing.assert_close(exported(inputs), surrogate(inputs), rtol=1e-6, atol=1e-6)
 

@@ -157,6 +157,21 @@ def test_a_network_learns_boundary_values_that_are_not_periodic(generator: torch
 # The FNO
 
 
+@pytest.mark.parametrize(("shift", "exact"), [((3, 6), True), ((3, 5), False)])
+def test_with_patches_an_fno_commutes_with_shifts_by_patches(
+    shift: tuple[int, int], exact: bool, generator: torch.Generator
+) -> None:
+    network = FNO((2, 3), (2, 3), generator=generator, width=6, depth=2, patch=3).double()
+    inputs = torch.from_numpy(normal(2, 2, 12, 18, generator=generator))
+    assert network(inputs).shape == (2, 3, 12, 18)
+    assert torch.allclose(network(inputs.roll(shift, (2, 3))), network(inputs).roll(shift, (2, 3)), atol=1e-12) is exact
+
+
+def test_patches_take_bounded_grids_that_they_do_not_divide(generator: torch.Generator) -> None:
+    network = FNO((1, 2), (2, 2), generator=generator, width=4, depth=1, periodic=False, patch=4)
+    assert network(torch.randn(3, 1, 17, 21, generator=generator)).shape == (3, 2, 17, 21)
+
+
 @pytest.mark.parametrize(("grid", "shift"), [((15,), (4,)), ((9, 14), (2, 5))])
 def test_a_periodic_fno_commutes_with_shifts_and_a_bounded_one_does_not(
     grid: tuple[int, ...], shift: tuple[int, ...], generator: torch.Generator

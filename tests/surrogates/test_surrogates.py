@@ -161,13 +161,22 @@ def test_a_network_that_returns_another_grid_is_refused(generator: torch.Generat
 
 
 def test_build_chooses_options_that_the_grid_can_carry(generator: torch.Generator) -> None:
-    assert FNO.defaults(Grid((256,))) == {"modes": [16], "width": 32, "depth": 4, "periodic": True}
+    assert FNO.defaults(Grid((256,))) == {
+        "modes": [16],
+        "width": 32,
+        "depth": 4,
+        "periodic": True,
+        "patch": 1,
+    }
     assert FNO.defaults(Grid((64, 64), periodic=False)) == {
         "modes": [12, 12],
         "width": 24,
         "depth": 4,
         "periodic": False,
+        "patch": 1,
     }
+    assert [FNO.defaults(Grid((n, n)))["patch"] for n in (95, 96, 190, 192, 256, 512)] == [1, 2, 2, 4, 4, 8]
+    assert FNO.defaults(Grid((99, 198)))["patch"] == 1  # what no patch divides
     assert FNO.defaults(Grid((9, 64)))["modes"] == [4, 12]
     with pytest.raises(ConfigError, match="unknown network 'fn0': did you mean 'fno'"):
         build("fn0", (2, 1), GRIDS[0], generator=generator)

@@ -11,6 +11,7 @@ from torch.nn.functional import gelu, pad
 from mlft.grids import Grid
 from mlft.lifts.coupled import Place
 from mlft.lifts.learned import Learned
+from mlft.surrogates import from_patches, to_patches
 
 
 @final
@@ -86,17 +87,13 @@ class DilatedConvolutions(nn.Module):
 
     def forward(self, fields: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n k *grid"]:
         """Return the corrections."""
-        patch, shape = self.layers.patch, fields.shape[2:]
+        patch = self.layers.patch
         hidden = fields if self.periodic else torch.cat([fields, torch.ones_like(fields[:, :1])], dim=1)
-        missing = [-points % patch for points in reversed(shape)]
-        hidden = to_patches(pad(hidden, [side for end in missing for side in (0, end)]), patch)
+        hidden = to_patches(hidden, patch)
         for i in range(len(self.weights)):
             new = self._convolve(gelu(hidden) if i else hidden, i)
             hidden = hidden + new if 0 < i < len(self.weights) - 1 else new
-        corrections = from_patches(hidden, patch)
-        for axis, points in enumerate(shape, start=2):
-            corrections = corrections.narrow(axis, 0, points)
-        return corrections
+        return from_patches(hidden, patch, fields)
 
     def _convolve(self, hidden: Tensor, i: int) -> Tensor:
         dimension, reach = hidden.ndim - 2, self.layers.dilations[i] * (self.layers.kernel // 2)
@@ -104,24 +101,6 @@ class DilatedConvolutions(nn.Module):
         mode = "circular" if self.periodic else "constant"
         wide = pad(hidden, (reach, reach) * dimension, mode=mode)
         return convolve(wide, self.weights[i], self.biases[i], dilation=self.layers.dilations[i])
-
-
-def to_patches(fields: Float[Tensor, "n c *grid"], patch: int) -> Float[Tensor, "n d *coarse"]:
-    """Return fields with `patch` points of each axis as channels of one.
-
-    >>> to_patches(torch.arange(6.0).view(1, 1, 6), 2)[0].tolist()
-    [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
-    """
-    for axis in range(2, fields.ndim):
-        fields = fields.unflatten(axis, (-1, patch)).movedim(axis + 1, 2).flatten(1, 2)
-    return fields
-
-
-def from_patches(fields: Float[Tensor, "n d *coarse"], patch: int) -> Float[Tensor, "n c *grid"]:
-    """Return what `to_patches` made patches of."""
-    for axis in reversed(range(2, fields.ndim)):
-        fields = fields.unflatten(1, (-1, patch)).movedim(2, axis + 1).flatten(axis, axis + 1)
-    return fields
 
 
 def patch_of(grid: Grid) -> int:

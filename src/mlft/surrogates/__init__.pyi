@@ -6,6 +6,8 @@ from .export import export_torch as export_torch
 from .fno import FNO as FNO
 from .network import Network as Network
 from .normaliser import Normaliser as Normaliser
+from .patches import from_patches as from_patches
+from .patches import to_patches as to_patches
 from .shipped import SURROGATES as SURROGATES
 from .surrogate import Surrogate as Surrogate
 from .surrogate import build as build

@@ -9,6 +9,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from mlft.files import write_whole
+from mlft.surrogates.fno import FNO
 from mlft.surrogates.surrogate import Surrogate
 
 
@@ -16,7 +17,7 @@ def export_torch(surrogate: Surrogate, file: Path | str) -> None:
     """Write the surrogate as a `torch.export` archive; `torch.export.load(file).module()` maps inputs to outputs.
 
     It takes and returns tensors in physical units and in the network's dtype, of any number of samples and, where
-    the network allows it, any grid size.
+    the network allows it, any grid size (a Fourier neural operator of patches takes its own grid alone).
 
     Raises:
         torch's own errors for a network that cannot be traced.
@@ -45,8 +46,12 @@ def export_onnx(surrogate: Surrogate, file: Path | str) -> None:
 
 
 def _program(surrogate: Surrogate) -> ExportedProgram:
-    """Return the traced surrogate, wholly in the network's dtype, dynamic in samples and grid where it can be."""
+    """Return the traced surrogate, wholly in the network's dtype, dynamic in samples and grid where it can be.
+
+    A network of patches belongs to grids of one spacing: only its samples are dynamic.
+    """
     copied = copy.deepcopy(surrogate).to(device="cpu", dtype=surrogate.dtype).eval()
     example = torch.zeros(2, surrogate.channels[0], *surrogate.grid.shape, dtype=surrogate.dtype)
-    sizes = dict.fromkeys([0, *range(2, example.ndim)], Dim.AUTO)
+    patched = isinstance(copied.network, FNO) and copied.network.patch > 1
+    sizes = dict.fromkeys([0] if patched else [0, *range(2, example.ndim)], Dim.AUTO)
     return torch.export.export(copied, (example,), dynamic_shapes={"inputs": sizes})
