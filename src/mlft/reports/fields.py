@@ -91,8 +91,10 @@ def _images(shown: Shown) -> str:
         drawn.append([image(axes[i, column], fields[i, 0], shown.grid, colours, limits) for i in range(rows)])
     for i in range(rows):
         axes[i, 0].set_ylabel(f"{PLACES[i]}\nerror {error(float(shown.errors[i]))}", fontsize=9)
-    for image, over in ((drawn[0][0], [0]), (drawn[1][0], [1, 2]), (drawn[3][0], [3])):
-        bar = figure.colorbar(image, ax=list(axes[:, over].ravel()), location="bottom", aspect=14 * len(over), pad=0.02)
+    for mapped, over in ((drawn[0][0], [0]), (drawn[1][0], [1, 2]), (drawn[3][0], [3])):
+        bar = figure.colorbar(
+            mapped, ax=list(axes[:, over].ravel()), location="bottom", aspect=14 * len(over), pad=0.02
+        )
         bar.outline.set_visible(False)
         bar.locator = round_ticks(3 if len(over) == 1 else 6)
     return svg(figure)
