@@ -8,6 +8,8 @@ from .experiment.commands import compare as compare
 from .experiment.commands import plan as plan
 from .experiment.commands import run as run
 from .experiment.config import Config as Config
+from .experiment.corrected import Corrected as Corrected
+from .experiment.corrected import load as load
 from .experiment.foresight import Forecast as Forecast
 from .experiment.outcome import Comparison as Comparison
 from .experiment.outcome import Outcome as Outcome
@@ -42,7 +44,6 @@ from .strategies import STRATEGIES as STRATEGIES
 from .strategies import Strategy as Strategy
 from .surrogates import SURROGATES as SURROGATES
 from .surrogates import Surrogate as Surrogate
-from .surrogates import load as load
 from .training import Course as Course
 from .training import Training as Training
 

@@ -101,6 +101,35 @@ def test_a_finished_run_is_read_with_its_lifts_and_not_run_again(
     assert again.outcome == first.outcome and len(again.outcome.lifts) == 2
 
 
+def test_a_run_leaves_a_corrected_solver_and_says_what_it_is_worth(tmp_path: Path) -> None:
+    """Its error, as recorded, is that of what it predicts on the test draws; the finest grid errs by nothing."""
+    record = lifted_run(tmp_path)
+    worth, found = record.outcome.worth, record.corrected
+    assert worth is not None and found is not None and found.level == 0 and len(record.corrections) == 2
+    with SampleStore.open(tmp_path, {"problem": "off", "options": PROBLEM.options, "seed": 0}) as store:
+        draws = store.solved("test", 0, 7)
+        inputs = store.read("inputs/test", 2, draws).solutions
+        fine = store.read("test", 2, draws).solutions
+        plain = [PROBLEM.prolong(store.read("test", level, draws).solutions, GRIDS[2]) for level in (0, 1)]
+    mine = relative_error(record.surrogate.predict(inputs), fine, GRIDS[2]).mean()
+    assert len(draws) == 3
+    for way, corrected in zip(worth.of("corrected"), record.corrections, strict=True):
+        told = relative_error(corrected.predict(inputs), fine, GRIDS[2]).mean()
+        assert (way.level, way.draws) == (corrected.level, 3)
+        assert (way.error, way.beside) == (pytest.approx(told, rel=1e-6), pytest.approx(mine, rel=1e-6))
+        solver = worth.of("solver")[corrected.level]
+        assert way.alone is not None and solver.alone is not None and way.alone > solver.alone
+    solvers = worth.of("solver")
+    assert [way.level for way in solvers] == [0, 1, 2]
+    for way, fields in zip(solvers[:2], plain, strict=True):
+        assert way.error == pytest.approx(relative_error(fields, fine, GRIDS[2]).mean())
+        assert (way.draws, way.beside) == (3, pytest.approx(mine, rel=1e-6))
+    assert (solvers[2].error, solvers[2].draws) == (0.0, 0)
+    assert [way.timed for way in solvers] == [60 + 3, 24 + 3, 9 + 7]
+    (surrogate,) = worth.of("surrogate")
+    assert (surrogate.error, surrogate.draws) == (record.error, 7) and worth.batch == 256
+
+
 @pytest.mark.parametrize(("what", "at"), [("lift", 17), ("lift", 60), ("train", 15), ("train", 22)])
 def test_a_stopped_run_goes_on_to_the_same_record(what: str, at: int, tmp_path: Path) -> None:
     """In the lift of either level, and in either stage."""
@@ -130,6 +159,7 @@ def test_a_run_that_plans_by_itself_lifts_the_levels_of_its_plan(tmp_path: Path)
 def test_a_run_of_one_level_lifts_nothing(tmp_path: Path) -> None:
     told = lifted_run(tmp_path, plan=(0, 30, 0)).outcome
     assert told.lifts == () and not (tmp_path / "lifts").exists()
+    assert lifted_run(tmp_path, plan=(0, 30, 0)).corrected is None
     assert [name for name in read_evaluation(tmp_path) if name.startswith("lift")] == []
     assert read_outcome(tmp_path) == told
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlft.errors import ConfigError
 from mlft.experiment.asking import Asked, claim
+from mlft.experiment.corrected import corrections
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, TestError
@@ -27,6 +28,7 @@ from mlft.experiment.recording import (
 )
 from mlft.experiment.regime import regime
 from mlft.experiment.session import Session
+from mlft.experiment.worth import measure_worth
 from mlft.grids import relative_error
 from mlft.learners import Fitted
 from mlft.planning import Plan
@@ -62,7 +64,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, report: Repo
         with Session(asked, folder, samples=samples, report=report) as session:
             write_outcome(folder, _run(session))
     told = _with_rivals(asked, folder, samples or folder, report)
-    return Record(told, load(folder / "surrogate", network=asked.module), folder)
+    return Record(told, load(folder / "surrogate", network=asked.module), folder, corrections(asked.problem, folder))
 
 
 def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
@@ -101,7 +103,8 @@ def _run(session: Session) -> Outcome:
 
     spent = spending(session, plan, price)
     for log in fitted.lifts:
-        log.choice.lift.save(session.folder / "lifts" / f"level-{log.choice.lift.place.level}")
+        named = {"name": session.asked.config.problem, "options": session.asked.config.options}
+        log.choice.lift.save(session.folder / "lifts" / f"level-{log.choice.lift.place.level}", problem=named)
     fitted.surrogate.save(session.folder / "surrogate", card=_card(session, errors, plan.samples))
     problem, config = session.asked.problem, session.asked.config
     return Outcome(
@@ -124,6 +127,7 @@ def _run(session: Session) -> Outcome:
         seconds=Seconds(spent.spent.seconds, session.seconds["train"], session.seconds["plan"]),
         store=session.store_from_here,
         lifts=lifts(fitted),
+        worth=measure_worth(session, fitted.surrogate, test, errors),
         **header(config, session.folder),
     )
 

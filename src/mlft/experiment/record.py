@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mlft.errors import MlftError
+from mlft.experiment.corrected import Corrected
 from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
 from mlft.files import write_whole
 from mlft.surrogates import Surrogate
@@ -40,11 +41,18 @@ class Record:
             seconds, baselines, config.
         surrogate: the fitted surrogate; `surrogate.predict(inputs)` works at once.
         folder: the run folder.
+        corrections: corrected solvers, coarsest first, one for each level whose labels were lifted.
     """
 
     outcome: Outcome
     surrogate: Surrogate
     folder: Path
+    corrections: tuple[Corrected, ...] = ()
+
+    @property
+    def corrected(self) -> Corrected | None:
+        """The corrected solver of the coarsest level, the cheapest; None where the run fitted no lift."""
+        return self.corrections[0] if self.corrections else None
 
     @property
     def error(self) -> float:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import time
 from collections import defaultdict
@@ -18,6 +17,7 @@ from jaxtyping import Float
 from mlft import generation
 from mlft.errors import GenerationError
 from mlft.experiment.asking import Asked
+from mlft.experiment.corrected import scheme_of
 from mlft.experiment.progress import Progress, Report, quiet
 from mlft.generation import Request, Supervision, generate, open_pool
 from mlft.planning import Labelled
@@ -91,10 +91,7 @@ class Session:
     @property
     def scheme(self) -> Scheme:
         """What is known of the solver behind the labels."""
-        problem, identity = self.asked.problem, self._drawn("train").identity
-        told = {name: value for name, value in identity.items() if name != "seed"}
-        digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
-        return Scheme(f"{problem.name}/{digest}", problem.hierarchy, problem.order)
+        return scheme_of(self.asked.problem)
 
     @property
     def store_from_here(self) -> str:

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float
 from mlft.errors import ConfigError
 from mlft.learners.base import Fitted, Learner, LiftLog
 from mlft.learners.finetune import FineTune
-from mlft.lifts import Coarse, Coupled, Place, choose
+from mlft.lifts import Coarse, Coupled, Place, choose, ratio_of
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
-from mlft.training import Course
+from mlft.training import Course, Scheme
 
 Array = np.ndarray
 
@@ -120,7 +120,7 @@ def _lifted(
     samples: Samples, below: Samples | None, known: Labels, target: int, course: Course, lifts: Sequence[str]
 ) -> tuple[Labels, LiftLog]:
     """Return the labels that are known, and those of one more level's draws, lifted."""
-    place = _place(course, samples.level, target)
+    place = Place.of(_scheme(course), samples.level, target)
     coarse = _coarse(samples, below, course, target)
     _, rows, there = np.intersect1d(samples.indices, known.indices, return_indices=True)
     coupled = Coupled(coarse.take(rows), known.solutions[there], known.true[there])
@@ -137,17 +137,10 @@ def _parts(labels: Labels) -> tuple[Array, Array, Array]:
     return labels.indices, labels.solutions, labels.true
 
 
-def _place(course: Course, level: int, target: int) -> Place:
+def _scheme(course: Course) -> Scheme:
     if course.scheme is None:
         raise ValueError("lifting labels needs to know the solver behind them: give the course a scheme")
-    scheme, grids = course.scheme, course.scheme.hierarchy
-    return Place(scheme.source, level, target, grids[level], grids[-1], _ratio(course, level, target), scheme.order)
-
-
-def _ratio(course: Course, level: int, target: int) -> int:
-    assert course.scheme is not None
-    grids = course.scheme.hierarchy
-    return grids[target].cells[0] // grids[level].cells[0]
+    return course.scheme
 
 
 def _coarse(samples: Samples, below: Samples | None, course: Course, target: int) -> Coarse:
@@ -156,4 +149,4 @@ def _coarse(samples: Samples, below: Samples | None, course: Course, target: int
         return Coarse(samples.inputs, samples.solutions)
     row = {index: i for i, index in enumerate(below.indices)}
     coarser = below.solutions[[row[i] for i in samples.indices]]
-    return Coarse(samples.inputs, samples.solutions, coarser, _ratio(course, below.level, target))
+    return Coarse(samples.inputs, samples.solutions, coarser, ratio_of(_scheme(course).hierarchy, below.level, target))

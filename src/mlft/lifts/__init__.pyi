@@ -8,6 +8,8 @@ from .coupled import Coarse as Coarse
 from .coupled import Coupled as Coupled
 from .coupled import LiftError as LiftError
 from .coupled import Place as Place
+from .coupled import ratio_of as ratio_of
+from .lift import FORMAT as FORMAT
 from .lift import Lift as Lift
 from .lift import load as load
 from .method import Correction as Correction

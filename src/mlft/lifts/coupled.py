@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from mlft.errors import MlftError
-from mlft.grids import Grid
+from mlft.grids import Grid, Hierarchy
+from mlft.training import Scheme
 
 Array = np.ndarray
 
@@ -39,6 +40,19 @@ class Place:
     grid: Grid
     ratio: int
     order: float
+
+    @staticmethod
+    def of(scheme: Scheme, level: int, target: int) -> "Place":
+        """Return the place of a lift from one level to another of a solver."""
+        grids = scheme.hierarchy
+        return Place(
+            scheme.source, level, target, grids[level], grids[-1], ratio_of(grids, level, target), scheme.order
+        )
+
+
+def ratio_of(grids: Hierarchy, level: int, target: int) -> int:
+    """Return cells of the target's grid for one of the level's, on an axis."""
+    return grids[target].cells[0] // grids[level].cells[0]
 
 
 @final

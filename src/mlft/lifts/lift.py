@@ -50,11 +50,16 @@ class Lift:
         check(coarse, self.place, self.channels)
         return self.correction.correct(coarse)
 
-    def save(self, folder: Path | str) -> None:
-        """Write the lift into a folder: model.safetensors, config.json and README.md; no pickle."""
+    def save(self, folder: Path | str, *, problem: dict[str, Any] | None = None) -> None:
+        """Write the lift into a folder: model.safetensors, config.json and README.md; no pickle.
+
+        Args:
+            folder: made if it is not there.
+            problem: the name and the options of the problem, for `mlft.load` to find it by.
+        """
         told = {name: getattr(self, name) for name in ("name", "channels", "cpu_seconds")}
         told |= {"place": dataclasses.asdict(self.place), "error": dataclasses.asdict(self.error)}
-        told["options"] = self.correction.options
+        told |= {"options": self.correction.options, "problem": problem or {}}
         raw, lifted = self.error.raw.value, self.error.lifted.value
         card = (
             f"# A lift\n\nCorrects solutions of level {self.place.level} on the grid {self.place.grid}, by the method "

@@ -25,6 +25,11 @@ class Correction(ABC):
         """
 
     @property
+    def coarser_ratio(self) -> int:
+        """Cells of the target's grid for one of the coarser level's that it needs beside its own; 0 for none."""
+        return 0
+
+    @property
     def options(self) -> dict[str, Any]:
         """Plain values to rebuild it from; none unless it has some."""
         return {}

@@ -20,10 +20,21 @@ class Extrapolation(Correction):
     Attributes:
         order: the order p.
         ratio: h_l / h_t.
+        coarser: h_k / h_t of the coarser level that it was certified with.
     """
 
-    def __init__(self, order: float, ratio: int) -> None:
-        self.order, self.ratio = order, ratio
+    def __init__(self, order: float, ratio: int, coarser: int) -> None:
+        self.order, self.ratio, self.coarser = order, ratio, coarser
+
+    @property
+    def coarser_ratio(self) -> int:
+        """The ratio of the coarser level."""
+        return self.coarser
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The ratio of the coarser level."""
+        return {"coarser": self.coarser}
 
     def correct(self, coarse: Coarse) -> Float[Array, "n k *grid"]:
         """Return u_l + w (u_l − u_k).
@@ -54,12 +65,12 @@ class RichardsonExtrapolation(Method):
         Raises:
             LiftError: if the coupled draws were not solved on a coarser level.
         """
-        correction = Extrapolation(place.order, place.ratio)
+        correction = Extrapolation(place.order, place.ratio, coupled.coarse.coarser_ratio)
         return correction, correction.correct(coupled.coarse)
 
     def load(self, options: dict[str, Any], tensors: dict[str, Tensor], place: Place) -> Correction:
         """Return the extrapolation of the place."""
-        return Extrapolation(place.order, place.ratio)
+        return Extrapolation(place.order, place.ratio, options.get("coarser", 0))
 
 
 RICHARDSON = RichardsonExtrapolation()

@@ -1,7 +1,7 @@
 """Sources of samples, below the problem: where inputs come from, and how they are solved. One stream, one source."""
 
-from mlft.sources.base import Inputs, Source
+from mlft.sources.base import Inputs, Source, fingerprint
 from mlft.sources.drawn import Drawn, Reference
 from mlft.sources.stored import Stored
 
-__all__ = ["Drawn", "Inputs", "Reference", "Source", "Stored"]
+__all__ = ["Drawn", "Inputs", "Reference", "Source", "Stored", "fingerprint"]

@@ -1,5 +1,7 @@
 """What a source is: the inputs of a stream on every level, and their solutions."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,12 @@ Array = np.ndarray
 def identity(problem: Problem) -> dict[str, Any]:
     """Return plain values that tell the samples of one problem from those of another: name, options, own transfers."""
     return {"problem": problem.name, "options": problem.options, "transfers": problem.transfers}
+
+
+def fingerprint(problem: Problem) -> str:
+    """Return a short text that tells a problem from others: its name, and a digest of its `identity`."""
+    told = json.dumps(identity(problem), sort_keys=True, default=str)
+    return f"{problem.name}/{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
 class Source(ABC):

@@ -81,6 +81,15 @@ def read_bundle(folder: Path, *, form: str = FORMAT) -> tuple[dict[str, Tensor],
     )
 
 
+def form_of(folder: Path) -> str | None:
+    """Return the format that a bundle states; None where it states none, or there is none."""
+    try:
+        config = json.loads((folder / _CONFIG).read_text())
+    except (OSError, ValueError):
+        return None
+    return config.get("format") if isinstance(config, dict) else None
+
+
 def _staged(folder: Path, digest: str) -> Path:
     return folder / f"{digest}.safetensors"
 

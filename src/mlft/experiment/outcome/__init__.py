@@ -24,6 +24,7 @@ from mlft.experiment.outcome.run import (
 )
 from mlft.experiment.outcome.schema import SCHEMA, Number
 from mlft.experiment.outcome.trust import GreenFacts, LawFacts, LikenessFacts, TrustOutcome
+from mlft.experiment.outcome.worth import Way, Worth
 
 __all__ = [
     "SCHEMA",
@@ -55,4 +56,6 @@ __all__ = [
     "SurrogateFacts",
     "TestError",
     "TrustOutcome",
+    "Way",
+    "Worth",
 ]

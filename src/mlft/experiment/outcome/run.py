@@ -5,6 +5,7 @@ from typing import Any, Literal, final
 
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
 from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.experiment.outcome.worth import Worth
 from mlft.grids import Grid
 
 
@@ -256,6 +257,7 @@ class Outcome:
         measure: what the bias is measured against.
         transfers: the problem's own, by name; records that do not say have none.
         lifts: of the labels of coarse levels, for a strategy that lifts them.
+        worth: seconds and errors of every way to a prediction; None where they were not measured.
         schema: of this record.
     """
 
@@ -282,4 +284,5 @@ class Outcome:
     measure: Measure | None = None
     transfers: dict[str, str] = field(default_factory=dict)
     lifts: tuple[LiftFacts, ...] = ()
+    worth: Worth | None = None
     schema: int = SCHEMA

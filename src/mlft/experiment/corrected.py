@@ -1,0 +1,152 @@
+"""The corrected solver, a run's second product: a coarse solve and the lift that was fitted to such solves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+from torch import nn
+
+from mlft import lifts, surrogates
+from mlft.errors import ConfigError, GenerationError
+from mlft.experiment.asking import named_problem
+from mlft.lifts import Coarse, Lift, LiftError, Place, ratio_of
+from mlft.problems import Problem, prolonged
+from mlft.sources import fingerprint
+from mlft.status import OK
+from mlft.surrogates import Surrogate, form_of, read_bundle
+from mlft.training import Scheme
+
+Array = np.ndarray
+
+
+@final
+@dataclass(frozen=True)
+class Corrected:
+    """A solver on a coarse level, its solutions prolonged to the finest grid and lifted.
+
+    Its error is the lift's certificate, `lift.error.lifted`, against the solutions of `lift.place.target`. Unlike the
+    surrogate's, its answer comes from a solve of the very input: it needs the solver, and may fail as that does.
+
+    Attributes:
+        problem: solves, coarsens and prolongs.
+        lift: corrects.
+    """
+
+    problem: Problem
+    lift: Lift
+
+    @property
+    def level(self) -> int:
+        """The level that is solved on."""
+        return self.lift.place.level
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels that are solved on: its own, and the coarser one that Richardson extrapolation needs."""
+        wanted, grids, target = self.lift.correction.coarser_ratio, self.problem.hierarchy, self.lift.place.target
+        coarser = [k for k in range(self.level) if wanted and ratio_of(grids, k, target) == wanted]
+        return (self.level, *coarser)
+
+    def predict(self, inputs: Float[Array, "_n _c *_grid"]) -> Float[Array, "_n _d *_grid"]:
+        """Return the corrected solutions for inputs on the finest grid: coarsened, solved, prolonged, lifted.
+
+        Solves in this process, all samples at once, without a time-out. Nothing is returned where a solve fails.
+
+        Raises:
+            GenerationError: if some solve fails: which samples, on which level, by which names.
+            ValueError: for inputs of another grid, or that the equation does not allow.
+            LiftError: for inputs of other channels, or that are not finite.
+        """
+        shape = self.problem.finest.shape
+        if inputs.shape[2:] != shape:
+            wanted = ", ".join(map(str, shape))
+            raise ValueError(
+                f"the corrected solver takes inputs of shape (samples, channels, {wanted}), got {inputs.shape}"
+            )
+        return self.correct(inputs, *(self._solve(inputs, level) for level in self.levels))
+
+    def correct(
+        self, inputs: Float[Array, "n c *grid"], *solutions: Float[Array, "n k *_coarse"]
+    ) -> Float[Array, "n k *grid"]:
+        """Return what `predict` makes of solutions that are there already, one batch for each of `levels`.
+
+        Raises:
+            LiftError: for fields of another grid or other channels, or that are not finite.
+        """
+        own, *coarser = (prolonged(self.problem, one, self.problem.finest) for one in solutions)
+        ratio = self.lift.correction.coarser_ratio
+        return self.lift.lift(Coarse(inputs, own, coarser[0] if coarser else None, ratio))
+
+    def _solve(self, inputs: Array, level: int) -> Array:
+        grid = self.problem.hierarchy[level]
+        finest = level == len(self.problem.hierarchy) - 1
+        solved = self.problem.solve(inputs if finest else self.problem.coarsen(inputs, grid), grid)
+        failed = [(i, status) for i, status in enumerate(solved.status) if status != OK]
+        if failed:
+            named = ", ".join(f"{i}: {status}" for i, status in failed[:5]) + (", ..." if len(failed) > 5 else "")
+            raise GenerationError(
+                f"{len(failed)} of {len(inputs)} solves of {self.problem.name} on level {level} failed, by sample "
+                f"{named}; give the others alone",
+                failed=len(failed),
+                attempted=len(inputs),
+            )
+        return solved.solutions
+
+
+def scheme_of(problem: Problem) -> Scheme:
+    """Return what is known of a problem's solver."""
+    return Scheme(fingerprint(problem), problem.hierarchy, problem.order)
+
+
+def load(
+    folder: Path | str, network: nn.Module | None = None, *, problem: Problem | None = None
+) -> Surrogate | Corrected:
+    """Return what a run saved in a folder: its surrogate, or a corrected solver, each with `predict(inputs)`.
+
+    Args:
+        folder: `surrogate` or `lifts/level-<l>` in a run folder, or a copy of it.
+        network: for a surrogate with a network of your own, an instance of the same shapes.
+        problem: for a corrected solver of a problem of your own, that problem; a shipped one is found by its name.
+
+    Raises:
+        BundleError: for a missing or damaged file, or weights that do not fit the network.
+        ConfigError: for a network or a problem that is not known by name, where none is given.
+        LiftError: for a lift of another problem, of other options, grids or transfers.
+    """
+    folder = Path(folder)
+    if form_of(folder) != lifts.FORMAT:
+        return surrogates.load(folder, network)
+    return load_corrected(folder, problem if problem is not None else _named(folder))
+
+
+def load_corrected(folder: Path, problem: Problem) -> Corrected:
+    """Return the corrected solver of a problem, with the lift saved in a folder.
+
+    Raises:
+        BundleError: for a missing or damaged file.
+        LiftError: for a lift of another problem, of other options, grids or transfers.
+    """
+    lift = lifts.load(folder)
+    if lift.place.target >= len(problem.hierarchy):
+        raise LiftError(f"the lift in {folder} is for level {lift.place.target}, which {problem.name} does not have")
+    lift = lifts.load(folder, place=Place.of(scheme_of(problem), lift.place.level, lift.place.target))
+    return Corrected(problem, lift)
+
+
+def corrections(problem: Problem, run: Path) -> tuple[Corrected, ...]:
+    """Return the corrected solvers in a run folder, coarsest level first: a level whose labels were lifted each."""
+    folders = sorted((run / "lifts").glob("level-*"), key=lambda path: int(path.name.removeprefix("level-")))
+    found = [load_corrected(folder, problem) for folder in folders]
+    return tuple(one for one in found if one.lift.name != "none")
+
+
+def _named(folder: Path) -> Problem:
+    told = read_bundle(folder, form=lifts.FORMAT)[1].get("problem") or {}
+    if not told:
+        raise ConfigError(f"the lift in {folder} does not say how its problem is made: give load(folder, problem=...)")
+    try:
+        return named_problem(told["name"], told["options"])
+    except ConfigError as error:
+        raise ConfigError(f"{error}. A corrected solver of your own problem needs load(folder, problem=...)") from None
