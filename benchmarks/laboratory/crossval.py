@@ -19,6 +19,7 @@ from mlft.diagnostics.green import likeness, probe
 from mlft.diagnostics.maps import Map
 from mlft.files import write_whole
 from mlft.grids import Grid
+from mlft.intervals import arithmetic
 from mlft.laboratory import POISSON, paper_spaces
 from mlft.laboratory.crossval import Matrix, Setting, cross_validate, scores
 from mlft.laboratory.equations import Pairs
@@ -27,7 +28,6 @@ from mlft.laboratory.learners import Learner, LinearLearner
 from mlft.laboratory.operators import hat_operator
 from mlft.laboratory.surrogate_learner import SurrogateLearner
 from mlft.laboratory.zoo import zoo
-from mlft.reports.pairing import arithmetic
 from mlft.training import Training
 
 BENCHMARK = Benchmark("laboratory.crossval", "Cross-validation across function spaces", ("numpy", "torch"))

@@ -18,8 +18,8 @@ from benchmarks.plans.oscillating import problem as oscillating
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
 from mlft.experiment.asking import named_problem
+from mlft.intervals import Middle, arithmetic, geometric
 from mlft.problems import Plain, Problem
-from mlft.reports.pairing import Middle, arithmetic, geometric
 
 BENCHMARK = Benchmark("plans.equal_cost", "Strategies at equal cost", ("torch",))
 COLUMNS = (

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from finished import NASTY, SEEDS, a_comparison, read
+from mlft.intervals import arithmetic, geometric
 from mlft.reports import report
-from mlft.reports.pairing import arithmetic, geometric, ratios, standings
+from mlft.reports.pairing import ratios, standings
 
 
 def test_means_over_seeds_have_students_interval() -> None:

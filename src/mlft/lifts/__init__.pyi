@@ -1,5 +1,4 @@
 from .certificate import LabelError as LabelError
-from .certificate import Middle as Middle
 from .certificate import label_error as label_error
 from .choose import Choice as Choice
 from .choose import choose as choose

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from mlft.grids import Grid
-from mlft.lifts.certificate import LabelError, Middle
+from mlft.intervals import Middle
+from mlft.lifts.certificate import LabelError
 from mlft.lifts.coupled import Coarse, LiftError, Place, check
 from mlft.lifts.method import Correction
 from mlft.lifts.shipped import LIFTS

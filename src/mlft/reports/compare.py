@@ -9,6 +9,7 @@ import tomli_w
 from mlft.experiment.config import budget
 from mlft.experiment.outcome import Comparison, ComparisonRow
 from mlft.experiment.record import ROWS, read_comparison
+from mlft.intervals import Middle, arithmetic
 from mlft.reports.comparison_figure import STAR, comparison_figure
 from mlft.reports.page import (
     Cell,
@@ -24,7 +25,7 @@ from mlft.reports.page import (
     terms,
     title,
 )
-from mlft.reports.pairing import FINEST, Middle, Standing, arithmetic, standings
+from mlft.reports.pairing import FINEST, Standing, standings
 from mlft.reports.wording import MISSING, amount, counts, error, interval, known, number, without_null
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlft.intervals import Middle
 from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, error_axis, style, svg
 from mlft.reports.figures import name_rows
-from mlft.reports.pairing import Middle, Standing, single_level
+from mlft.reports.pairing import Standing, single_level
 from mlft.reports.wording import error
 
 STAR = "\u00a0★"
