@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from itertools import groupby
 
 import numpy as np
 from jaxtyping import Float
@@ -53,7 +54,7 @@ def measure_worth(
     batch = _batch(test.inputs)
     batched, _ = seconds_each(lambda: surrogate.predict(batch), BATCH, clock=clock)
     mean = float(errors.mean())
-    ways = [Way("surrogate", None, mean, len(errors), mean, alone, batched, repeats)]
+    ways = [Way("surrogate", None, mean, len(errors), mean, alone, batched, repeats, BATCH)]
     found = dict(zip(test.indices, errors, strict=True))
     ways += [_corrected(session, one, found, clock) for one in corrections(session.asked.problem, session.folder)]
     ways += [_solver(session, level, found) for level in range(session.finest + 1)]
@@ -73,21 +74,21 @@ def seconds_each(call: Callable[[], object], count: int, *, clock: Clock = time.
 
 def _solver(session: Session, level: int, found: dict[int, float]) -> Way:
     """Return the solver on a level: its distance from the finest level, and the ledger's seconds."""
-    seconds, solves = _ledger(session, level)
+    seconds, *timed = _ledger(session, level)
     if level == session.finest:
-        return Way("solver", level, 0.0, 0, None, seconds, seconds, solves)
+        return Way("solver", level, 0.0, 0, None, seconds, seconds, *timed)
     indices = _measured(session, (level,), found)
     fields = session.on_finest("test", level, indices) if indices else None
-    return Way("solver", level, *_errors(session, indices, fields, found), seconds, seconds, solves)
+    return Way("solver", level, *_errors(session, indices, fields, found), seconds, seconds, *timed)
 
 
 def _corrected(session: Session, corrected: Corrected, found: dict[int, float], clock: Clock) -> Way:
     """Return a corrected solver: its error on draws that are solved already; its solves as in the ledger, its lift."""
     indices = _measured(session, corrected.levels, found)
     timings = [_ledger(session, level) for level in corrected.levels]
-    solve, solves = math.fsum(seconds for seconds, _ in timings), min(count for _, count in timings)
+    solve, timed = math.fsum(one[0] for one in timings), min(one[1:] for one in timings)
     if not indices:
-        return Way("corrected", corrected.level, None, 0, None, None, None, solves)
+        return Way("corrected", corrected.level, None, 0, None, None, None, *timed)
     inputs = session.store.read("inputs/test", session.finest, indices).solutions
     solutions = [session.store.read("test", level, indices).solutions for level in corrected.levels]
     fields = corrected.correct(inputs, *solutions)
@@ -95,7 +96,7 @@ def _corrected(session: Session, corrected: Corrected, found: dict[int, float], 
     alone, _ = seconds_each(lambda: corrected.correct(*one), 1, clock=clock)
     batched, _ = seconds_each(lambda: corrected.correct(*many), BATCH, clock=clock)
     told = _errors(session, indices, fields, found)
-    return Way("corrected", corrected.level, *told, solve + alone, solve + batched, solves)
+    return Way("corrected", corrected.level, *told, solve + alone, solve + batched, *timed)
 
 
 def _errors(
@@ -115,10 +116,17 @@ def _measured(session: Session, levels: tuple[int, ...], found: dict[int, float]
     return sorted(set(found).intersection(*solved))
 
 
-def _ledger(session: Session, level: int) -> tuple[float, int]:
-    """Return the median seconds of the solves of a level, of training and test draws, and how many they are."""
-    rows = [row for stream in ("train", "test") for row in session.store.ledger(stream, level) if row.status == OK]
-    return (float(np.median([row.seconds for row in rows])), len(rows)) if rows else (math.nan, 0)
+def _ledger(session: Session, level: int) -> tuple[float, int, int]:
+    """Return the median seconds of a level's solves, of how many, and how many the largest batch had.
+
+    Of training and test draws those in the larger batches, of at least half as many samples as the largest: in a small
+    one most is overhead.
+    """
+    solved = ([row.seconds for row in session.store.ledger(s, level) if row.status == OK] for s in ("train", "test"))
+    batches = [list(batch) for seconds in solved for _, batch in groupby(seconds)]
+    largest = max((len(batch) for batch in batches), default=0)
+    seconds = [each for batch in batches if 2 * len(batch) >= largest for each in batch]
+    return (float(np.median(seconds)), len(seconds), largest) if seconds else (math.nan, 0, 0)
 
 
 def _batch(fields: Array) -> Array:

@@ -12,7 +12,7 @@ def metrics_csv(facts: Outcome) -> str:
     """Return the main numbers of a run as CSV: `metric,level,value`, at full precision, empty where missing.
 
     The level is empty for what belongs to the whole run. A baseline's row is named `baseline_error:<name>`; a kept
-    stage has `stage_kept` 1 and a rejected one 0.
+    stage has `stage_kept` 1 and a rejected one 0. `solver_error` is the distance from the finest grid's solutions.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -37,6 +37,9 @@ def _rows(facts: Outcome) -> list[tuple[str, int | str, Any]]:
         *[(f"baseline_error:{row.name}", "", row.error) for row in facts.baselines],
         ("surrogate_parameters", "", facts.surrogate.parameters),
     ]
+    for way in () if facts.worth is None else facts.worth.ways:
+        told = {"error": way.error, "seconds_alone": way.alone, "seconds_batched": way.batched}
+        rows += [(f"{way.kind}_{name}", "" if way.level is None else way.level, value) for name, value in told.items()]
     for row in facts.levels:
         rows += [(name, row.level, getattr(row, name)) for name in _OF_LEVEL]
     for stage in facts.stages:

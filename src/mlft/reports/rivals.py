@@ -1,11 +1,10 @@
 """This run beside its rivals: strategies trained at equal cost, predictors without training, the solver itself."""
 
-from collections.abc import Sequence
-
-from mlft.experiment.outcome import Baseline, LevelFacts, Outcome
+from mlft.experiment.outcome import Baseline, Outcome
 from mlft.reports.figures import Dot, dot_chart
 from mlft.reports.page import Column, figure, paragraph, section, table
 from mlft.reports.wording import MISSING, counts, error, known, number
+from mlft.reports.worth import worth_lines
 
 _KINDS = {"trained": "trained, equal cost", "free": "no training"}
 _HOW = "No trained rival was run at equal cost; to have one, run again with `--baselines finest-only`."
@@ -32,7 +31,7 @@ def rivals(facts: Outcome) -> tuple[str, dict[str, str]]:
 
 
 def verdict(facts: Outcome) -> str:
-    """Return in a sentence or two how the run stands beside its rivals and the solver's own grids."""
+    """Return in a sentence or two how the run stands beside its rivals, and what is the cheapest way to its error."""
     mean = facts.error.relative_l2.mean
     if mean is None:
         return "The error is not finite: the surrogate is of no use."
@@ -44,7 +43,7 @@ def verdict(facts: Outcome) -> str:
             told.append(_against(mean, best.name, known(best.error), words))
     if not any(row.kind == "trained" for row in _measured(facts)):
         told.append("No trained rival was run.")
-    return " ".join([*told, _among_grids(mean, facts.levels)]).strip()
+    return " ".join([*told, *worth_lines(facts)])
 
 
 def _against(mean: float, name: str, rival: float, words: str) -> str:
@@ -54,22 +53,6 @@ def _against(mean: float, name: str, rival: float, words: str) -> str:
     if rival < mean:
         return f"{stands}, which is better: this run's error is {error(mean / rival)} times that."
     return f"{stands}: {error(rival / mean)} times the error of this run."
-
-
-def _among_grids(mean: float, levels: Sequence[LevelFacts]) -> str:
-    """Return between which grids' own errors the surrogate's stands."""
-    worse = [row for row in levels if known(row.bias) > mean]
-    better = [row for row in levels if known(row.bias) <= mean]
-    if worse and better:
-        one, other = worse[-1], better[0]
-        return (
-            f"The solver itself errs by {error(one.bias)} on grid {one.grid} and by {error(other.bias)} "
-            f"on grid {other.grid}; the surrogate stands between."
-        )
-    if better:
-        one = better[0]
-        return f"The solver itself does better even on its coarsest grid, {one.grid}: it errs by {error(one.bias)}."
-    return ""
 
 
 def _dots(facts: Outcome) -> list[Dot]:

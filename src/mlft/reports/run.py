@@ -13,6 +13,7 @@ from mlft.reports.page import document, figure, paragraph, section, title
 from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
 from mlft.reports.wording import amount, counts, error, interval, number
+from mlft.reports.worth import worth
 
 
 def run_report(folder: Path) -> tuple[str, dict[str, str]]:
@@ -27,6 +28,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
     parts = [
         (_header(facts), {}),
         (_story(shown, samples), samples),
+        worth(facts),
         plan(facts),
         lifts(facts, evaluation),
         foresight(facts),

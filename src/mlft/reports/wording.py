@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 MISSING = "–"
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -63,6 +64,18 @@ def amount(value: float | None, unit: str) -> str:
     """
     word = {"seconds": "s", "solves": "solve" if value == 1 else "solves"}.get(unit, unit)
     return f"{number(value)} {word}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds in the unit that suits them.
+
+    >>> [duration(value) for value in (None, 45.6e-6, 9e-4, 2.0, 3.2e-8)]
+    ['–', '45.6 µs', '900 µs', '2 s', '32 ns']
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    size, unit = next(((s, u) for s, u in _UNITS if seconds >= 0.9995 * s), _UNITS[-1])
+    return f"{number(seconds / size)} {unit}"
 
 
 def counts(samples: Sequence[int] | None) -> str:

@@ -20,6 +20,7 @@ class Way:
         alone: seconds of a prediction made alone; of a solve those in the ledger, the batch's divided by its samples.
         batched: seconds of a prediction in a batch; of a solve the same as alone.
         timed: how often it was timed: repeats alone, or solves in the ledger.
+        batch: predictions in the batch that was timed; of a solve, samples in the largest batch in the ledger.
     """
 
     kind: Literal["surrogate", "corrected", "solver"]
@@ -30,6 +31,7 @@ class Way:
     alone: Number
     batched: Number
     timed: int
+    batch: int
 
 
 @final

@@ -1,0 +1,35 @@
+"""How ways to a prediction are timed; what they are worth in a run is in `test_lifted_runs`."""
+
+from itertools import accumulate
+
+import pytest
+
+from mlft.experiment.worth import REPEATS, SECONDS, seconds_each
+
+
+class Calls:
+    """A call that takes given seconds on a clock of its own, the last of them for ever."""
+
+    def __init__(self, *takes: float) -> None:
+        self.takes, self.now, self.made = list(takes), 5.0, 0
+
+    def __call__(self) -> None:
+        self.now += self.takes[min(self.made, len(self.takes) - 1)]
+        self.made += 1
+
+    def clock(self) -> float:
+        return self.now
+
+
+def test_seconds_are_the_median_after_a_warm_up_divided_by_the_samples() -> None:
+    calls = Calls(9.0, 0.1, 0.06, 0.08, 0.5)
+    found, repeats = seconds_each(calls, 4, clock=calls.clock)
+    assert list(accumulate([0.1, 0.06, 0.08]))[-1] < SECONDS
+    assert (repeats, calls.made) == (4, 5)
+    assert found == pytest.approx(0.09 / 4)
+
+
+def test_no_more_repeats_are_begun_than_are_enough_and_one_at_least() -> None:
+    quick, slow = Calls(0.001), Calls(7.0)
+    assert seconds_each(quick, 1, clock=quick.clock) == (pytest.approx(0.001), REPEATS)
+    assert seconds_each(slow, 2, clock=slow.clock) == (pytest.approx(3.5), 1)
