@@ -4,7 +4,7 @@ from itertools import accumulate
 
 import pytest
 
-from mlft.experiment.worth import REPEATS, SECONDS, seconds_each
+from mlft.experiment.worth import REPEATS, SECONDS, in_larger_batches, seconds_each
 
 
 class Calls:
@@ -33,3 +33,11 @@ def test_no_more_repeats_are_begun_than_are_enough_and_one_at_least() -> None:
     quick, slow = Calls(0.001), Calls(7.0)
     assert seconds_each(quick, 1, clock=quick.clock) == (pytest.approx(0.001), REPEATS)
     assert seconds_each(slow, 2, clock=slow.clock) == (pytest.approx(3.5), 1)
+
+
+def test_seconds_of_solves_are_of_the_larger_batches_of_either_stream() -> None:
+    """Batches of 1, 4 and 1, then of 2 and 1: those of 4 and of 2 count, and not the three that were solved alone."""
+    seconds, solves, largest = in_larger_batches([9.0, 1.0, 1.0, 1.0, 1.0, 8.0], [5.0, 5.0, 7.0])
+    assert (seconds, solves, largest) == (1.0, 6, 4)
+    assert in_larger_batches([9.0, 7.0, 8.0], []) == (8.0, 3, 1)
+    assert in_larger_batches([], [])[1:] == (0, 0)

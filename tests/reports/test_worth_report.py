@@ -85,6 +85,14 @@ def test_where_only_alone_is_cheaper_both_are_told() -> None:
     assert "predictions alone against the 64-cell solver; in batches of 256 they never do." in paid
 
 
+def test_the_cheapest_way_in_batches_may_be_another_than_alone() -> None:
+    first, _ = worth_lines(facts(surrogate=(1e-4, 3.5e-4), corrected_1={"batched": 1.5e-4}))
+    assert "not in batches of 256, 350 µs: there the corrected solver on 64 cells errs less" in first
+    assert first.endswith("takes 150 µs: use the corrected solver.")
+    first, _ = worth_lines(facts(surrogate=(1e-4, 1e-4), corrected_1={"batched": 1.5e-4}))
+    assert "next the 64-cell solver errs no more" in first and first.endswith("takes 308 µs.")
+
+
 def test_a_corrected_solver_may_be_the_cheapest_and_the_run_pays_against_plain_ones() -> None:
     told = facts(surrogate=(9e-4, 6e-4), corrected_1={"alone": 4e-4, "batched": 3.5e-4}, solver_1={"error": 0.2})
     first, paid = worth_lines(told)

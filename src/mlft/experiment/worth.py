@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -116,17 +116,25 @@ def _measured(session: Session, levels: tuple[int, ...], found: dict[int, float]
     return sorted(set(found).intersection(*solved))
 
 
-def _ledger(session: Session, level: int) -> tuple[float, int, int]:
-    """Return the median seconds of a level's solves, of how many, and how many the largest batch had.
+def in_larger_batches(*streams: Sequence[float]) -> tuple[float, int, int]:
+    """Return the median seconds of solves, of how many, and how many the largest batch had.
 
-    Of training and test draws those in the larger batches, of at least half as many samples as the largest: in a small
-    one most is overhead.
+    Of those in the larger batches, of at least half as many samples as the largest: in a small one most is overhead.
+    The samples of a batch follow each other and have the same seconds.
+
+    >>> in_larger_batches([9.0, 1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 7.0])
+    (1.0, 6, 4)
     """
-    solved = ([row.seconds for row in session.store.ledger(s, level) if row.status == OK] for s in ("train", "test"))
-    batches = [list(batch) for seconds in solved for _, batch in groupby(seconds)]
+    batches = [list(batch) for seconds in streams for _, batch in groupby(seconds)]
     largest = max((len(batch) for batch in batches), default=0)
     seconds = [each for batch in batches if 2 * len(batch) >= largest for each in batch]
     return (float(np.median(seconds)), len(seconds), largest) if seconds else (math.nan, 0, 0)
+
+
+def _ledger(session: Session, level: int) -> tuple[float, int, int]:
+    """Return `in_larger_batches` of a level's training and test draws."""
+    ledger = (session.store.ledger(stream, level) for stream in ("train", "test"))
+    return in_larger_batches(*([row.seconds for row in rows if row.status == OK] for rows in ledger))
 
 
 def _batch(fields: Array) -> Array:
