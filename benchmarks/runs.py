@@ -12,11 +12,12 @@ import mlft
 from mlft.estimators import estimate
 from mlft.experiment.asking import ask
 from mlft.experiment.foresight import outlook_of, solve_pilot, study_of
-from mlft.experiment.outcome import ComparisonRow, TrustOutcome
+from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.record import read_outcome
 from mlft.experiment.session import Session
 from mlft.planning import predict
 from mlft.problems import Problem
+from mlft.reports.wording import known
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class Told:
         predicted: error, with its interval; None where the plan was made by a rule.
         pilot: solves that the pilot cost.
         spent: solves in all.
+        measured: the same at the prices that its solves were measured to have.
         planning: seconds of planning.
         stages: of the training.
         lifts: of its labels.
@@ -68,6 +70,7 @@ class Told:
     predicted: tuple[float, float, float] | None
     pilot: float
     spent: float
+    measured: float
     planning: float
     stages: tuple[Stage, ...]
     lifts: tuple[Lift, ...]
@@ -76,12 +79,13 @@ class Told:
 @final
 @dataclass(frozen=True)
 class Compared:
-    """A row of a comparison: a strategy on a seed; planning and training in seconds."""
+    """A row of a comparison: strategy, seed, solves spent at measured prices, seconds of planning and training."""
 
     strategy: str
     seed: int
     samples: str
     error: float
+    measured: float
     planning: float
     training: float
 
@@ -115,6 +119,7 @@ def read(folder: Path) -> Told:
         predicted=None if predicted is None else (predicted.value, predicted.lower, predicted.upper),
         pilot=told.budget.pilot.solves,
         spent=told.budget.spent.solves,
+        measured=known(told.budget.spent.measured),
         planning=told.seconds.plan,
         stages=tuple(Stage(s.level, s.error_before, s.error_after or 0.0, s.kept) for s in told.stages),
         lifts=tuple(Lift(row.level, row.name, row.raw.value or 0.0, row.lifted.value or 0.0) for row in told.lifts),
@@ -129,13 +134,10 @@ def compare(
         problem, budget=f"{budget}solves", out=out, strategies=strategies, seeds=seeds, jobs=jobs, **options
     )
     return [
-        Compared(r.strategy, r.seed, r.samples, r.relative_l2 or 0.0, _planning(out, r), r.train_seconds or 0.0)
+        Compared(r.strategy, r.seed, r.samples, told.error, told.measured, told.planning, r.train_seconds or 0.0)
         for r in found.rows
+        for told in [read(out / f"seed-{r.seed}" / r.strategy.replace(":", "-"))]
     ]
-
-
-def _planning(folder: Path, row: ComparisonRow) -> float:
-    return read(folder / f"seed-{row.seed}" / row.strategy.replace(":", "-")).planning
 
 
 def foreseen(problem: str | Problem, *, budget: int, out: Path, estimator: str, **options: Any) -> tuple[float, float]:

@@ -59,11 +59,12 @@ def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_
     code, out, err = mlft_command(*words, "--out", tmp_path / "a", *OPTIONS)
     assert code == 0, err
     assert "relative L2 error" in out and "128/32/8 samples" in out
-    first, cheapest, paid, last = out.splitlines()
+    first, cheapest, paid, *warned, last = out.splitlines()
     assert (
         "relative L2 error" in first and cheapest.startswith("At the error reached, ") and last.startswith("report: ")
     )
     assert paid.startswith("The ") and "s of solving and training" in paid
+    assert all(line.startswith("Warning: the samples cost ") for line in warned) and len(warned) <= 1
     page = (tmp_path / "a" / "report.html").read_bytes()
     code, out, _ = mlft_command("report", tmp_path / "a")
     assert code == 0 and (tmp_path / "a" / "report.html").read_bytes() == page

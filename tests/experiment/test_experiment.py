@@ -1,18 +1,23 @@
 import csv
 import json
 import sqlite3
+import time
 
 import numpy as np
 import pytest
 import torch
 
 import mlft
+from mlft import FunctionProblem
 from mlft.errors import BudgetError, ConfigError, GenerationError, MlftError
+from mlft.experiment.asking import ask
 from mlft.experiment.config import budget, configure, read_config, write_config
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.record import read_comparison, read_outcome
+from mlft.experiment.session import MOST_SHARED, SHARED, Session
+from mlft.experiment.timing import in_larger_batches
 from mlft.store import Samples, SampleStore
-from small import SMALL, facts, failing, hopeless, problem
+from small import SMALL, draw, evaluate, facts, failing, hopeless, problem, solve
 
 BUDGET = "24solves"
 EQUAL = "finetune:equal-cost"
@@ -39,7 +44,7 @@ def test_a_run_leaves_the_record_that_was_agreed_on(tmp_path):
     assert told["budget"]["asked"] == BUDGET and told["budget"]["unit"] == "solves"
     assert told["plan"]["samples"] == [128, 32, 8] and told["plan"]["predicted_error"] is None
     assert told["budget"]["spent"]["solves"] == pytest.approx(24.0) and told["budget"]["spent"]["seconds"] > 0
-    assert told["budget"]["pilot"] == told["budget"]["failed"] == {"seconds": 0.0, "solves": 0.0}
+    assert told["budget"]["pilot"] == told["budget"]["failed"] == {"seconds": 0.0, "solves": 0.0, "measured": 0.0}
     assert [row["samples"] for row in told["levels"]] == [128, 32, 8]
     assert [row["grid"] for row in told["levels"]] == ["7", "14", "28"]
     bias = [row["bias"] for row in told["levels"]]
@@ -106,6 +111,36 @@ def test_a_budget_in_time_is_priced_by_a_pilot_that_is_charged_and_frozen(tmp_pa
     assert told["plan"]["cost"] <= 0.4
     assert told["budget"]["pilot"]["solves"] == pytest.approx(3 * (1 + told["levels"][0]["cost_solves"]))
     assert told["levels"][2]["samples"] == 3  # the pilot's, which single-level:0 does not train on
+
+
+def test_small_batches_share_their_overhead_before_they_are_priced(tmp_path):
+    """A batch takes 10 ms whatever it holds: two samples would say 5 ms each, a large one says next to nothing."""
+    calls = []
+
+    def slow(inputs, grid):
+        calls.append((grid.cells[0], len(inputs)))
+        time.sleep(0.01)
+        return solve(inputs, grid)
+
+    own = FunctionProblem("slow", problem.hierarchy, draw, evaluate, slow, cost_exponent=2.0)
+    with Session(ask(own, budget="90solves", costs="measured", **SMALL), tmp_path) as session:
+        price = session.timed(1, 2)
+        assert max(n for cells, n in calls if cells == 14) >= 50  # as many as take a second alone
+        assert 0.01 / MOST_SHARED <= price < 0.01 / 30
+        made = len(calls)
+        assert session.timed(1, 2) == price and len(calls) == made
+        assert len(session.rows("train", 1, 100)) == 2
+
+
+def test_a_solve_that_takes_long_is_priced_by_the_pilot_alone(tmp_path):
+    def slow(inputs, grid):
+        time.sleep(SHARED)
+        return solve(inputs, grid)
+
+    own = FunctionProblem("slow", problem.hierarchy, draw, evaluate, slow, cost_exponent=2.0)
+    with Session(ask(own, budget="90solves", costs="measured", **SMALL), tmp_path) as session:
+        assert session.timed(0, 3) >= SHARED / 3
+        assert len(session.rows("warm-up", 0, 1000)) == 1
 
 
 def test_measured_prices_and_a_budget_in_solves_can_be_combined(tmp_path):
@@ -319,13 +354,18 @@ def test_kernel_ridge_interpolates_what_it_has_seen_and_the_others_are_what_they
     assert told["mean solution"] == pytest.approx(errors.mean())
 
 
-def test_the_seconds_of_a_solve_are_the_median_over_training_and_test_draws(tmp_path):
+def test_the_seconds_of_a_solve_are_those_of_the_larger_batches_of_training_and_test_draws(tmp_path):
     told = facts(small_run(tmp_path, training={"steps": 4}, strategy=EQUAL))
     with sqlite3.connect(tmp_path / "ledger.sqlite") as ledger:
         for row, n in zip(told["levels"], told["plan"]["samples"], strict=True):
-            asked = (
-                "SELECT seconds FROM samples WHERE level = ? AND (stream = 'test' OR stream = 'train' AND sample < ?)"
-            )
-            found = [seconds for (seconds,) in ledger.execute(asked, (row["level"], n))]
-            assert len(found) > n
-            assert row["cost_seconds"] == pytest.approx(np.median(found))
+            asked = "SELECT seconds FROM samples WHERE level = ? AND stream = ? AND sample < ? ORDER BY sample"
+            found = [
+                [seconds for (seconds,) in ledger.execute(asked, (row["level"], stream, most))]
+                for stream, most in (("train", n), ("test", 10**9))
+            ]
+            assert len(found[0]) == n and len(found[1]) > 0
+            assert row["cost_seconds"] == pytest.approx(in_larger_batches(*found)[0])
+    each = np.array([row["cost_seconds"] for row in told["levels"]])
+    spent = told["budget"]["spent"]
+    assert spent["measured"] == pytest.approx(each / each[-1] @ told["plan"]["samples"])
+    assert spent["solves"] == pytest.approx(np.dot(told["plan"]["costs"], told["plan"]["samples"]))

@@ -4,7 +4,8 @@ from itertools import accumulate
 
 import pytest
 
-from mlft.experiment.worth import REPEATS, SECONDS, in_larger_batches, seconds_each
+from mlft.experiment.timing import in_larger_batches
+from mlft.experiment.worth import REPEATS, SECONDS, seconds_each
 
 
 class Calls:

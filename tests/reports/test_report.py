@@ -80,7 +80,9 @@ def test_the_page_tells_the_plan_the_ledger_and_how_to_repeat_it(folder: Path) -
     rows = page.text
     assert "Why (equal-cost): the same cost on each of 4 levels; no error estimate was asked." in rows
     assert "predicted, before 0.141 0.118 to 0.169" in rows
-    assert "spent in all 63.9 3.14" in rows and "the pilot 1.5 0.25" in rows and "failed samples 0.25 0.0123" in rows
+    assert (
+        "spent in all 63.9 – 3.14" in rows and "the pilot 1.5 – 0.25" in rows and "failed samples 0.25 – 0.0123" in rows
+    )
     assert "not-converged 1 CFL number above 1 at t = 0.2" in rows
     assert "1,024 0 25% 0.213" in rows and "63 1 25% 0.0857" in rows
     assert "mlft run burgers --budget 64solves --seed 3" in rows and "steps = 3000" in rows

@@ -10,7 +10,7 @@ from torch import nn
 from affine import Affine, absolute, none
 from mlft.grids import Grid
 from mlft.learners import FineTune, OneLevel, StageLog
-from mlft.learners.finetune import _agreement, _eased
+from mlft.learners.finetune import _agreement, _eased, _learned
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, build
 from mlft.training import (
@@ -81,6 +81,18 @@ def test_no_stage_raises_the_held_out_error_and_the_log_says_what_was_kept(gener
     last = fitted.stages[-1].verdict
     expected = last.error_after if last.kept else last.error_before
     assert held_out_error(fitted.surrogate, pairs) == pytest.approx(expected, rel=1e-6)
+
+
+def test_no_more_draws_are_held_out_than_are_needed_as_guards(generator):
+    """Of 31 draws every third is held out, 11; four guards are enough: draws 0, 3, 6, 9, on every level."""
+    coarse, fine = samples(0, 31, generator), samples(1, 8, generator)
+    fitted = finetune(surrogate(generator), [coarse, fine], Training(steps=6, held_out=3, guards=4), seed=0)
+    assert [(log.samples, log.held_out) for log in fitted.stages] == [(27, 4), (5, 3)]
+    assert _learned(coarse, Training(held_out=3, guards=4)).nonzero()[0].tolist() == [
+        *[1, 2, 4, 5, 7, 8],
+        *range(10, 31),
+    ]
+    assert _learned(coarse, Training(held_out=3)).sum() == 20
 
 
 def test_held_out_draws_are_never_trained_on(generator, monkeypatch):
@@ -341,7 +353,7 @@ def test_a_level_whose_only_sample_is_held_out_is_passed_over(generator):
 @pytest.mark.parametrize(
     "wrong",
     [
-        *[{"steps": 0}, {"rate": -1.0}, {"held_out": 1}, {"replay": 1.0}, {"rate": math.nan}],
+        *[{"steps": 0}, {"rate": -1.0}, {"held_out": 1}, {"guards": 0}, {"replay": 1.0}, {"rate": math.nan}],
         *[{"passes": 0.0}, {"passes": math.inf}, {"least": 0}, {"least": 7, "most": 6}],
     ],
 )

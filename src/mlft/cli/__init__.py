@@ -67,12 +67,12 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped."""
-    from mlft.reports import worth_lines
+    from mlft.reports import spending_lines, worth_lines
 
     asked = asked_of(given, config, plan)
     with Screen() as screen:
         record = mlft.run(**asked, out=out, report=screen.tell)
-    print("\n".join([str(record), *worth_lines(record.outcome)]))
+    print("\n".join([str(record), *worth_lines(record.outcome), *spending_lines(record.outcome)]))
     print(f"report: {mlft.report(out)}")
 
 

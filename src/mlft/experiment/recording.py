@@ -30,6 +30,7 @@ from mlft.experiment.outcome import (
 from mlft.experiment.pricing import Prices
 from mlft.experiment.record import from_plain
 from mlft.experiment.session import REFERENCE, Session
+from mlft.experiment.timing import in_larger_batches
 from mlft.grids import relative_error
 from mlft.learners import Fitted
 from mlft.machine import processor
@@ -45,21 +46,21 @@ def spending(session: Session, plan: Plan, price: Prices) -> Spending:
     failed = {level: [row for row in found if row.status != OK] for level, found in rows.items()}
     pilot = {level: [row for row in found if row.index < price.pilot[level]] for level, found in rows.items()}
     asked = session.asked.config.limit
-    return Spending(asked.asked, asked.unit, *(_cost(part, price) for part in (rows, pilot, failed)))
+    measured = [_seconds(session, level, n) for level, n in enumerate(_tried(plan, price))]
+    return Spending(asked.asked, asked.unit, *(_cost(part, price, measured) for part in (rows, pilot, failed)))
 
 
 def levels(session: Session, plan: Plan, price: Prices, bias: Sequence[float]) -> tuple[LevelFacts, ...]:
     """Return a row a level: its grid, its prices, samples solved and failed, its bias.
 
-    The price in seconds is the median over training and test draws: of few samples the first, which compiles, would be
-    the price.
+    The price in seconds is the median over training and test draws in the larger batches: in a small one most is
+    overhead, and of few samples the first, which compiles, would be the price.
     """
     table = []
     for level, (grid, n) in enumerate(zip(session.asked.problem.hierarchy, _tried(plan, price), strict=True)):
         rows = session.rows("train", level, n)
         ok = sum(row.status == OK for row in rows)
-        seconds = [row.seconds for row in (*rows, *session.store.ledger("test", level))]
-        each = float(np.median(seconds)) if seconds else math.nan
+        each = _seconds(session, level, n)
         table.append(LevelFacts(level, str(grid), each, price.relative[level], ok, len(rows) - ok, bias[level]))
     return tuple(table)
 
@@ -205,6 +206,17 @@ def _tried(plan: Plan, price: Prices) -> tuple[int, ...]:
     return tuple(max(pair) for pair in zip(plan.samples, price.pilot, strict=True))
 
 
-def _cost(part: dict[int, list[LedgerRow]], price: Prices) -> Cost:
+def _seconds(session: Session, level: int, n: int) -> float:
+    """Return seconds of a solve, by the first n training draws and all test draws of a level, failed ones too."""
+    streams = session.rows("train", level, n), session.store.ledger("test", level)
+    return in_larger_batches(*([row.seconds for row in rows] for rows in streams))[0]
+
+
+def _cost(part: dict[int, list[LedgerRow]], price: Prices, measured: Sequence[float]) -> Cost:
+    """Return what samples cost: in seconds, and in solves at the prices of the run and at measured ones."""
     seconds = math.fsum(row.seconds for found in part.values() for row in found)
-    return Cost(seconds, math.fsum(price.relative[level] * len(found) for level, found in part.items()))
+    solves, other = (
+        math.fsum(each[level] * len(found) for level, found in part.items())
+        for each in (price.relative, np.asarray(measured) / measured[-1])
+    )
+    return Cost(seconds, solves, other)

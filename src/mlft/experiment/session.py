@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import time
 from collections import defaultdict
@@ -19,6 +20,7 @@ from mlft.errors import GenerationError
 from mlft.experiment.asking import Asked
 from mlft.experiment.corrected import scheme_of
 from mlft.experiment.progress import Progress, Report, quiet
+from mlft.experiment.timing import in_larger_batches
 from mlft.generation import Request, Supervision, generate, open_pool
 from mlft.planning import Labelled
 from mlft.problems import prolonged
@@ -31,6 +33,9 @@ from mlft.training import Scheme
 
 REFERENCE, INPUTS = "reference", "inputs/"
 """The stream of reference solutions of the test draws; what the stream of a stream's inputs begins with."""
+
+SHARED, MOST_SHARED = 0.05, 256
+"""Seconds of a batch in which the overhead of starting it is small; draws for it at most."""
 
 
 @final
@@ -190,7 +195,10 @@ class Session:
     def timed(self, level: int, n: int) -> float:
         """Return seconds per sample on a level, measured once on the first n training samples, then frozen.
 
-        One draw of its own stream is solved first, so that compilation is not counted.
+        One draw of a stream of its own is solved first, so that compilation is not counted. Where the n samples take
+        less than `SHARED` seconds, most of that is overhead: then more draws of that stream are solved, in batches four
+        times as large each, until one takes as long or they are `MOST_SHARED`, and the price is theirs. They are
+        neither charged nor trained on.
 
         Raises:
             GenerationError: if all n fail.
@@ -200,13 +208,22 @@ class Session:
             return float(known)
         self.solve("warm-up", {level: 1})
         self.solve("train", {level: n})
-        rows = [row for row in self.rows("train", level, n) if row.status == OK]
-        if not rows:
+        seconds, _, solved = in_larger_batches(self.seconds_of("train", level, n))
+        if not solved:
             message = f"all {n} pilot samples on level {level} failed; see the ledger for the reasons"
             raise GenerationError(message, failed=n, attempted=n)
-        return float(self.store.freeze(f"seconds/level-{level}", float(np.median([row.seconds for row in rows]))))
+        draws, batch = 1, n
+        while seconds * batch < SHARED and draws < MOST_SHARED:
+            draws *= 4
+            self.solve("warm-up", {level: draws}, max_failure_rate=1.0)
+            seconds, _, batch = in_larger_batches(self.seconds_of("warm-up", level)[1:] or [seconds])
+        return float(self.store.freeze(f"seconds/level-{level}", seconds))
 
-    def rows(self, stream: str, level: int, n: int) -> list[LedgerRow]:
+    def seconds_of(self, stream: str, level: int, n: float = math.inf) -> list[float]:
+        """Return the seconds of the solved ones among a stream's first n samples on a level, in their order."""
+        return [row.seconds for row in self.rows(stream, level, n) if row.status == OK]
+
+    def rows(self, stream: str, level: int, n: float) -> list[LedgerRow]:
         """Return the ledger's rows of the first n samples of a stream on a level."""
         return [row for row in self.store.ledger(stream, level) if row.index < n]
 

@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -11,8 +10,8 @@ from jaxtyping import Float
 from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.outcome import Way, Worth
 from mlft.experiment.session import Session
+from mlft.experiment.timing import in_larger_batches
 from mlft.grids import relative_error
-from mlft.status import OK
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
 
@@ -116,25 +115,9 @@ def _measured(session: Session, levels: tuple[int, ...], found: dict[int, float]
     return sorted(set(found).intersection(*solved))
 
 
-def in_larger_batches(*streams: Sequence[float]) -> tuple[float, int, int]:
-    """Return the median seconds of solves, of how many, and how many the largest batch had.
-
-    Of those in the larger batches, of at least half as many samples as the largest: in a small one most is overhead.
-    The samples of a batch follow each other and have the same seconds.
-
-    >>> in_larger_batches([9.0, 1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 7.0])
-    (1.0, 6, 4)
-    """
-    batches = [list(batch) for seconds in streams for _, batch in groupby(seconds)]
-    largest = max((len(batch) for batch in batches), default=0)
-    seconds = [each for batch in batches if 2 * len(batch) >= largest for each in batch]
-    return (float(np.median(seconds)), len(seconds), largest) if seconds else (math.nan, 0, 0)
-
-
 def _ledger(session: Session, level: int) -> tuple[float, int, int]:
     """Return `in_larger_batches` of a level's training and test draws."""
-    ledger = (session.store.ledger(stream, level) for stream in ("train", "test"))
-    return in_larger_batches(*([row.seconds for row in rows if row.status == OK] for rows in ledger))
+    return in_larger_batches(*(session.seconds_of(stream, level) for stream in ("train", "test")))
 
 
 def _batch(fields: Array) -> Array:

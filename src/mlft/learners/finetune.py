@@ -109,7 +109,8 @@ def _eased(stage: Stage, settings: Training, agreement: float) -> Stage:
 
 def _learned(samples: Samples, settings: Training) -> np.ndarray:
     """Return which rows are trained on; the others are held out, the same draws on every level."""
-    return np.asarray(samples.indices) % settings.held_out != 0
+    draws = np.asarray(samples.indices)
+    return (draws % settings.held_out != 0) | (draws >= settings.held_out * settings.guards)
 
 
 def _trained_on(samples: Samples, settings: Training) -> tuple[np.ndarray, np.ndarray]:

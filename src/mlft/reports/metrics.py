@@ -31,7 +31,7 @@ def _rows(facts: Outcome) -> list[tuple[str, int | str, Any]]:
         *[
             (f"{part}_{unit}", "", getattr(cost, unit))
             for part, cost in costs.items()
-            for unit in ("solves", "seconds")
+            for unit in ("solves", "measured", "seconds")
         ],
         *[(f"{name}_wall_seconds", "", value) for name, value in asdict(facts.seconds).items()],
         *[(f"baseline_error:{row.name}", "", row.error) for row in facts.baselines],

@@ -12,7 +12,8 @@ from mlft.reports.lifts import lifts
 from mlft.reports.page import document, figure, paragraph, section, title
 from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
-from mlft.reports.wording import amount, counts, error, interval, number
+from mlft.reports.spending import spent
+from mlft.reports.wording import counts, error, interval, number
 from mlft.reports.worth import worth
 
 
@@ -51,7 +52,7 @@ def outcome(facts: Outcome) -> str:
     of = number(facts.plan.budget) + (" s" if budget.unit == "seconds" else "")
     return (
         f"Relative L2 error {error(found.mean)} (mean of {number(facts.error.samples)} fresh draws, "
-        f"95% interval {between}), {amount(budget.of(budget.spent), budget.unit)} spent of {of}"
+        f"95% interval {between}), {spent(facts)} of {of}"
     )
 
 

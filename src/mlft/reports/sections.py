@@ -7,6 +7,7 @@ from jaxtyping import Float
 from mlft.experiment.outcome import BoughtPlan, LevelFacts, Outcome, StageFacts
 from mlft.reports.figures import histogram, stage_figure
 from mlft.reports.page import Cell, Column, Markup, code, figure, paragraph, part_of, section, table, terms
+from mlft.reports.spending import spending_lines
 from mlft.reports.wording import MISSING, error, interval, number, share, without_null
 
 Section = tuple[str, dict[str, str]]
@@ -40,10 +41,16 @@ def plan(facts: Outcome) -> Section:
 def ledger(facts: Outcome) -> Section:
     """Return what was spent, and the failures by name."""
     budget, seconds = facts.budget, facts.seconds
-    columns = (Column("", text=True), Column("Cost", "solves"), Column("Cost", "solver seconds"))
+    columns = (
+        Column("", text=True),
+        Column("Cost", "solves, at the run's prices"),
+        Column("Cost", "solves, at measured prices"),
+        Column("Cost", "solver seconds"),
+    )
     parts = {"spent in all": budget.spent, "of it, the pilot": budget.pilot, "of it, failed samples": budget.failed}
-    rows = [[words, number(cost.solves), number(cost.seconds)] for words, cost in parts.items()]
-    spent = table("What was charged to the budget", columns, rows)
+    rows = [[words, *map(number, (cost.solves, cost.measured, cost.seconds))] for words, cost in parts.items()]
+    charged = table("What was charged to the budget", columns, rows)
+    spent = "\n".join([charged, *map(paragraph, spending_lines(facts))])
     times = f"Training took {number(seconds.train)} s, planning {number(seconds.plan)} s; neither is charged."
     if not facts.failures:
         return section("The ledger", spent, paragraph(f"No sample failed. {times}")), {}

@@ -23,7 +23,8 @@ class Training:
         rate: peak learning rate of the first stage.
         finetune_rate: peak learning rate of a later stage whose level agrees with the one before, as a multiple of
             `rate`; where the two levels' labels differ by more than the network's error, it rises up to `rate`.
-        held_out: one sample in `held_out` is kept out of every stage, to guard it; the same draws on every level.
+        held_out: one draw in `held_out` is kept out of every stage, to guard it; the same draws on every level.
+        guards: draws that are held out at most, the first ones: more would judge no better, and teach nothing.
         checks: how often a stage looks at the held-out error; the best weights seen are the stage's result.
         replay: share of each batch of a later stage taken from the previous level's samples that were not solved again;
             where the two levels disagree, it falls to 0.
@@ -41,6 +42,7 @@ class Training:
     rate: float = 2e-3
     finetune_rate: float = 0.3
     held_out: int = 5
+    guards: int = 128
     checks: int = 30
     replay: float = 0.5
 
@@ -54,6 +56,7 @@ class Training:
             "rate > 0 and finite": 0 < self.rate < math.inf,
             "0 < finetune_rate <= 1": 0 < self.finetune_rate <= 1,
             "held_out >= 2": self.held_out >= 2,
+            "guards >= 1": self.guards >= 1,
             "checks >= 1": self.checks >= 1,
             "0 <= replay < 1": 0 <= self.replay < 1,
         }

@@ -12,10 +12,17 @@ from mlft.grids import Grid
 @final
 @dataclass(frozen=True)
 class Cost:
-    """Solver cost, in seconds of wall time of the solves and in solves of the finest grid."""
+    """Solver cost.
+
+    Attributes:
+        seconds: wall time of the solves.
+        solves: in solves of the finest grid, at the prices of the run, stated ones where the problem states some.
+        measured: the same at the prices that this run's own solves had in larger batches.
+    """
 
     seconds: float
     solves: float
+    measured: Number = None
 
 
 @final
@@ -50,7 +57,7 @@ class LevelFacts:
     Attributes:
         level: its number.
         grid: its cells.
-        cost_seconds: seconds of one solve, the median over training and test draws.
+        cost_seconds: seconds of one solve, the median over the larger batches of training and test draws.
         cost_solves: its price in solves of the finest grid.
         samples: training samples solved.
         failed: training samples that failed.
