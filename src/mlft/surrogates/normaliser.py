@@ -76,9 +76,9 @@ class Normaliser(nn.Module):
 
 
 def _column(values: Tensor, field: Tensor) -> Tensor:
-    """Return the values of the channels, shaped to meet a field."""
+    """Return the values of the channels, in the dtype of a field and shaped to meet it."""
     _check_channels(field, len(values))
-    return values.view(-1, *[1] * (field.ndim - 2))
+    return values.to(field.dtype).view(-1, *[1] * (field.ndim - 2))
 
 
 def _check_channels(field: Tensor | Array, channels: int) -> None:

@@ -58,7 +58,7 @@ class Surrogate(nn.Module):
     def forward(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
         """Return the outputs in the dtype of the inputs; differentiable.
 
-        Inputs are scaled in the precision of the normalisers, and only then brought to the network's dtype.
+        Inputs are scaled in their own precision, and only then brought to the network's; outputs the other way round.
 
         Raises:
             ValueError: for a wrong number of channels, or a network that returns another grid.
@@ -66,7 +66,7 @@ class Surrogate(nn.Module):
         scaled = self.network(self.input_normaliser.encode(inputs).to(self.dtype))
         if scaled.shape[2:] != inputs.shape[2:]:
             raise ValueError(f"the network made shape {tuple(scaled.shape)} of inputs {tuple(inputs.shape)}")
-        return self.output_normaliser.decode(scaled).to(inputs.dtype)
+        return self.output_normaliser.decode(scaled.to(inputs.dtype))
 
     def predict(self, inputs: Float[Array, "_n _c *_grid"]) -> Float[Array, "_n _d *_grid"]:
         """Return the outputs for inputs on the surrogate's grid, in float64, some samples at a time.
