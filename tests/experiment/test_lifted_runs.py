@@ -20,7 +20,7 @@ from mlft.lifts.local import Layers, Local
 from mlft.lifts.none import Nothing
 from mlft.store import SampleStore
 from mlft.training import Course
-from small import GRIDS, SMALL, draw, evaluate
+from small import GRIDS, SMALL, draw, evaluate, failing
 
 PLAN = (60, 24, 9)
 STEPS = 10
@@ -182,3 +182,23 @@ def test_a_lift_that_diverges_is_told_in_words_and_the_record_can_be_read(
     told = lifted_run(tmp_path, plan=(0, 24, 9), training={"steps": 4}).outcome
     assert told.lifts[0].tried["local"] == "its labels are not finite" and told.lifts[0].name == "none"
     assert read_outcome(tmp_path) == told
+
+
+def test_samples_that_fail_are_left_out_of_labels_and_of_coupled_draws(tmp_path: Path) -> None:
+    """With two workers: about one in ten fails, on each level others."""
+    told: dict[str, Any] = {"budget": "40solves", "strategy": "lift", "plan": (60, 24, 16), **SMALL, "workers": 2}
+    outcome = mlft.run(failing, out=tmp_path, max_failure_rate=0.5, **told).outcome
+    with SampleStore.open(tmp_path, {"problem": "failing", "options": failing.options, "seed": 0}) as store:
+        low, middle, top = (set(store.solved("train", level, n)) for level, n in enumerate((60, 24, 16)))
+    assert [row.failed for row in outcome.levels] == [60 - len(low), 24 - len(middle), 16 - len(top)]
+    assert 8 <= len(top) < 16
+    assert [row.draws for row in outcome.lifts] == [len(low & top), len(middle & top)]
+    assert [row.samples for row in outcome.lifts] == [len(low - middle - top), len(middle - top)]
+
+
+def test_rivals_of_a_lift_share_its_samples_and_spend_as_much(tmp_path: Path) -> None:
+    told = lifted_run(tmp_path, baselines=("finest-only", "single-level:1")).outcome
+    rows = {row.name: row for row in told.baselines if row.kind == "trained"}
+    assert rows["finest-only"].samples == (0, 0, 40) and rows["single-level:1"].samples == (0, 160, 0)
+    assert all(row.spent_solves == pytest.approx(40.0) for row in rows.values())
+    assert len(read_outcome(tmp_path).lifts) == 2 and not (tmp_path / "baselines" / "finest-only" / "lifts").exists()
