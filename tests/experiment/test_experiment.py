@@ -296,7 +296,9 @@ def test_a_comparison_is_tidy_pays_equally_and_is_not_run_twice(tmp_path, monkey
     found = mlft.compare("small:problem", budget=BUDGET, out=tmp_path, strategies=strategies, seeds=2, **SMALL)
     with (tmp_path / "compare.csv").open() as stream:
         table = list(csv.DictReader(stream))
-    assert ",".join(table[0]) == ("problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds")
+    assert ",".join(table[0]) == (
+        "problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds,spent_measured"
+    )
     assert [(row["strategy"], row["seed"]) for row in table[:4]] == [
         (EQUAL, "0"),
         ("finest-only", "0"),

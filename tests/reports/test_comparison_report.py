@@ -51,7 +51,7 @@ def test_a_comparison_is_reported_with_ratios_intervals_and_every_seed(tmp_path:
     assert "is single-level:1 with 0.250: finetune has 0.928 times its error" in page.text
     assert "these seeds do not show a difference" in page.text
     assert "single-level:1\N{NO-BREAK SPACE}★" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "finetune 1,024 / 256 / 64 / 16 64 103 3 0.233" in page.text
+    assert "finetune 1,024 / 256 / 64 / 16 64 97.5 103 3 0.233" in page.text
     assert "finest-only 0.400 0.800 0.600" in page.text
     assert [link for link in page.values("href") if not link.startswith("#")] == ["seed-1/single-level-1/report.html"]
     assert "compare.csv" in page.text and "mlft compare burgers --budget 64solves" in page.text
@@ -81,3 +81,10 @@ def test_one_seed_gives_no_interval_and_failed_seeds_are_counted(tmp_path: Path)
 def test_a_comparison_without_single_levels_says_what_is_missing(tmp_path: Path) -> None:
     page = read(report(a_comparison(tmp_path, {"finetune": {0: 0.2, 1: 0.3}})))
     assert "No single level was among the strategies" in page.text and "times that of" not in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("first", ["lift", "finetune"])
+def test_the_outcome_is_that_of_the_first_strategy_of_several_levels(tmp_path: Path, first: str) -> None:
+    errors = {"finest-only": {0: 0.4, 1: 0.5}, first: {0: 0.2, 1: 0.3}, "finetune:equal-cost": {0: 0.1, 1: 0.1}}
+    assert f"{first}: relative L2 error 0.250" in read(report(a_comparison(tmp_path, errors))).text

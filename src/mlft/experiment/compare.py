@@ -97,4 +97,5 @@ def row(told: Outcome) -> ComparisonRow:
         spent_solves=told.budget.spent.solves,
         relative_l2=told.error.relative_l2.mean,
         train_seconds=round(told.seconds.train, 3),
+        spent_measured=told.budget.spent.measured,
     )

@@ -25,7 +25,7 @@ from mlft.reports.page import (
     terms,
     title,
 )
-from mlft.reports.pairing import FINEST, Standing, standings
+from mlft.reports.pairing import FINEST, Standing, single_level, standings
 from mlft.reports.wording import MISSING, amount, counts, error, interval, known, number, without_null
 
 
@@ -84,7 +84,8 @@ def _beside_single(found: list[Standing]) -> str:
 
 
 def _hero(found: list[Standing]) -> Standing:
-    return next((one for one in found if one.strategy == "finetune"), found[0])
+    """Return the first strategy of several levels in the order asked, whose comparison this is."""
+    return next((one for one in found if not single_level(one.strategy)), found[0])
 
 
 def _errors(found: list[Standing], rows: Sequence[ComparisonRow], drawings: dict[str, str]) -> str:
@@ -98,6 +99,7 @@ def _errors(found: list[Standing], rows: Sequence[ComparisonRow], drawings: dict
         Column("Strategy", text=True),
         Column("Samples", "coarse to fine"),
         Column("Spent", "solves, mean"),
+        Column("Spent", "at measured prices"),
         Column("Training", "seconds, mean"),
         Column("Seeds"),
         Column("Error", "relative L2, mean"),
@@ -122,10 +124,14 @@ def _cells(one: Standing, rows: Sequence[ComparisonRow]) -> list[Cell]:
     samples = {row.samples for row in rows}
     told = counts([int(n) for n in samples.pop().split("/")]) if len(samples) == 1 else "varies by seed"
     lost = one.seeds - len(one.errors)
-    spent, seconds = _mean([row.spent_solves for row in rows]), _mean([row.train_seconds for row in rows])
+    columns = (
+        [row.spent_solves for row in rows],
+        [row.spent_measured for row in rows],
+        [r.train_seconds for r in rows],
+    )
     return [
         one.strategy + STAR * one.best_single,
-        *[told, number(spent), number(seconds)],
+        *[told, *(number(_mean(column)) for column in columns)],
         number(one.seeds) + (f", {number(lost)} without an error" if lost else ""),
         _middle(one.mean),
         "1" if one.strategy == FINEST else _middle(one.to_finest),

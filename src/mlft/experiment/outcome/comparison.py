@@ -20,6 +20,7 @@ class ComparisonRow:
         spent_solves: what its samples cost.
         relative_l2: mean relative L2 error on fresh draws.
         train_seconds: wall time of the training.
+        spent_measured: what its samples cost at measured prices.
     """
 
     problem: str
@@ -30,6 +31,7 @@ class ComparisonRow:
     spent_solves: float
     relative_l2: Number
     train_seconds: Number
+    spent_measured: Number = None
 
 
 @final
