@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+import mlft
 from mlft.estimators import ESTIMATORS, Estimator, Study, estimate, evidence, study
 from mlft.grids import Grid
-from mlft.planning import ErrorCurve, pilot_of
+from mlft.planning import LEARNABILITY, SPREAD, ErrorCurve, pilot_of
 from mlft.store import Samples
 from mlft.surrogates import build
 
@@ -24,7 +25,7 @@ class Asked:
     evidence: list = field(default_factory=list)
     fresh: list = field(default_factory=list)
 
-    def estimator(self, *, trained):
+    def estimator(self, *, trained, base_trained=False):
         def first(task, surrogate, study, stream):
             self.base.append((task, surrogate))
             return CURVE
@@ -33,7 +34,7 @@ class Asked:
             self.evidence.append(task)
             return CURVE
 
-        return Estimator(trained, first, then)
+        return Estimator(trained, base_trained, first, then)
 
     def study(self, generator):
         def train(surrogate, inputs, labels):
@@ -80,6 +81,20 @@ def test_the_first_half_of_the_coarsest_samples_stays_unseen_until_the_correctio
     assert np.array_equal(correction.targets, fine.solutions[:5] - coarse.solutions[draws])
     np.testing.assert_allclose(correction.scale, np.sqrt((fine.solutions[:5] ** 2).mean(axis=(1, 2))))
     assert found.base == CURVE and found.origin == 0 and found.reach == 100.0 and found.gaps == pilot.gaps
+
+
+@pytest.mark.parametrize(("base_trained", "times"), [(False, 0), (True, 1)])
+def test_where_no_correction_is_wanted_none_is_looked_for_nor_trained_for(pilot, start, generator, base_trained, times):
+    asked = Asked()
+    given = asked.estimator(trained=True, base_trained=base_trained)
+    found = estimate(given, pilot, start, asked.study(generator), corrections=False)
+    assert asked.evidence == [] and len(asked.fresh) == times and (asked.base[0][1] is start) == (not base_trained)
+    assert (found.learnability, found.scatter) == (LEARNABILITY, SPREAD)
+    assert found.base == CURVE and found.gaps == pilot.gaps and found.reach == 100.0
+
+
+def test_a_plan_of_lifted_labels_wants_no_correction_and_others_do():
+    assert not mlft.STRATEGIES["lift"].planner.corrections and mlft.STRATEGIES["finetune"].planner.corrections
 
 
 def test_an_estimator_at_initial_weights_trains_nothing(pilot, start, generator):

@@ -11,7 +11,7 @@ import torch
 from mlft.estimators.kernel import kernel_curve
 from mlft.estimators.network import network_curve
 from mlft.estimators.task import Task, Train
-from mlft.planning import ErrorCurve, Outlook, Pilot, coupled, learnability, scale_of
+from mlft.planning import LEARNABILITY, SPREAD, ErrorCurve, Outlook, Pilot, coupled, learnability, scale_of
 from mlft.registry import Registry
 from mlft.surrogates import Surrogate
 
@@ -44,16 +44,20 @@ class Estimator:
 
     Attributes:
         trained: whether the evidence for the next correction is taken at coarse-trained weights.
+        base_trained: whether the base curve is, too.
         base: (task of the untrained surrogate, coarse-trained surrogate, study, stream) → the coarsest level's curve.
         evidence: (task of a correction, study, stream) → its curve.
     """
 
     trained: bool
+    base_trained: bool
     base: Callable[[Task, Surrogate, Study, torch.Generator], ErrorCurve]
     evidence: Callable[[Task, Study, torch.Generator], ErrorCurve]
 
 
-def estimate(estimator: Estimator, pilot: Pilot, start: Surrogate, study: Study) -> Outlook:
+def estimate(
+    estimator: Estimator, pilot: Pilot, start: Surrogate, study: Study, *, corrections: bool = True
+) -> Outlook:
     """Return the outlook of a pilot.
 
     Args:
@@ -61,6 +65,8 @@ def estimate(estimator: Estimator, pilot: Pilot, start: Surrogate, study: Study)
         pilot: the coupled samples.
         start: the untrained surrogate; its normalisers are fitted to the coarsest level.
         study: how the pilot trains.
+        corrections: whether to look for how well a correction is learned; else that is as believed, and what would
+            have to be trained for it is not.
 
     Raises:
         PilotError: for too few pilot samples.
@@ -70,12 +76,14 @@ def estimate(estimator: Estimator, pilot: Pilot, start: Surrogate, study: Study)
     half = len(coarse.indices) // 2
     start.fit_normalisers(coarse.inputs, coarse.solutions)
     trained = start
-    if estimator.trained:
+    if estimator.base_trained or (corrections and estimator.trained):
         trained = copy.deepcopy(start)
         study.fresh(trained, coarse.inputs[half:], coarse.solutions[half:])
     untaught = coarse.solutions - start.predict(coarse.inputs)
     task = Task(start, coarse.inputs, untaught, scale_of(coarse.solutions))
     base = estimator.base(task, trained, study, study.streams("estimate", "base"))
+    if not corrections:
+        return Outlook(base, origin, LEARNABILITY, SPREAD, pilot.gaps, study.reach)
     found = evidence(estimator, pilot, origin, trained, study, upto=half)
     kappa = learnability(base, found) if found is not None else learnability(base, base)
     return Outlook(base, origin, *kappa, pilot.gaps, study.reach)
@@ -119,16 +127,19 @@ ESTIMATORS: Registry[Estimator] = Registry(
     {
         "learning-curve": Estimator(
             trained=True,
+            base_trained=False,
             base=lambda task, trained, study, stream: network_curve(task, stream, train=study.fresh),
             evidence=lambda task, study, stream: network_curve(task, stream, train=study.further),
         ),
         "kernel-trained": Estimator(
             trained=True,
+            base_trained=True,
             base=_kernel_after_training,
             evidence=lambda task, study, stream: kernel_curve(task, stream),
         ),
         "kernel-initial": Estimator(
             trained=False,
+            base_trained=False,
             base=lambda task, trained, study, stream: kernel_curve(task, stream),
             evidence=lambda task, study, stream: kernel_curve(task, stream),
         ),

@@ -185,7 +185,8 @@ def _forecast(session: Session, price: Prices) -> dict[str, Any]:
     """Return plan and foresight from a pilot, as plain values."""
     asked, pilot = session.asked, solve_pilot(session, price.pilot)
     start = session.surrogate(pilot.samples[min(pilot.samples)])
-    outlook = estimate(asked.estimator, pilot, start, study_of(session))
+    wanted = asked.strategy.planner.corrections
+    outlook = estimate(asked.estimator, pilot, start, study_of(session), corrections=wanted)
     plan = _planned(session, outlook, price)
     return _frozen(plan, _foresight(session, outlook, pilot, price))
 
@@ -219,7 +220,8 @@ def study_of(session: Session) -> Study:
     training, seed = session.asked.config.training, session.asked.config.seed
     steps = min(training.steps or STEPS, STEPS)
     first, later = replace(training, steps=steps), replace(training, steps=max(1, steps // 3))
-    total, done = 4 * steps + 3 * max(1, steps // 3), iter(range(1, 10**9))
+    more = steps + 3 * max(1, steps // 3) if session.asked.strategy.planner.corrections else 0
+    total, done = 3 * steps + more, iter(range(1, 10**9))
 
     def tell(*_: float) -> None:
         session.report(Progress("plan", "pilot trainings", next(done), total, ""))

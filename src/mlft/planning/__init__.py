@@ -4,7 +4,7 @@ from mlft.planning.allocate import allocate, predict
 from mlft.planning.curve import ErrorCurve, LevelError
 from mlft.planning.gaps import Gap, Labelled, coupled, relative, scale_of
 from mlft.planning.labels import ByLabels
-from mlft.planning.outlook import PASSES, Outlook, learnability
+from mlft.planning.outlook import LEARNABILITY, PASSES, SPREAD, Outlook, learnability
 from mlft.planning.pilot import Pilot, pilot_counts, pilot_of
 from mlft.planning.plan import Curve, Levels, Pair, Plan, from_facts
 from mlft.planning.planner import ByRule, ByVariances, Given, Optimal, Planner, Terms
@@ -12,7 +12,9 @@ from mlft.planning.rates import Rate, Rates, rates
 from mlft.planning.rules import equal_cost, finest_only, given, mlmc, single_level
 
 __all__ = [
+    "LEARNABILITY",
     "PASSES",
+    "SPREAD",
     "ByLabels",
     "ByRule",
     "ByVariances",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class ByLabels(Planner):
     """
 
     estimates: bool = True
+    corrections: ClassVar[bool] = False
 
     def plan(self, terms: Terms) -> Plan:
         """Return the best plan, the best single level, pair and triple beside it as its alternatives, the best first.

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 from mlft.errors import BudgetError, ConfigError
 from mlft.planning.outlook import Noise, Outlook
@@ -50,9 +50,11 @@ class Planner(ABC):
 
     Attributes:
         estimates: whether it needs an outlook, and with that a pilot.
+        corrections: whether that must tell how well a network learns the correction from one level to the next.
     """
 
     estimates: bool
+    corrections: ClassVar[bool] = True
 
     @abstractmethod
     def plan(self, terms: Terms) -> Plan:
