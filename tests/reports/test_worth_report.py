@@ -10,7 +10,7 @@ from finished import INFINITE, a_run, read, record
 from mlft.experiment.outcome import Outcome, Way
 from mlft.experiment.record import from_plain, read_outcome
 from mlft.reports import report, worth_lines
-from mlft.reports.worth import invested
+from mlft.reports.worth import invested, worth_figure
 
 
 def facts(*, surrogate: tuple[float, float], **changes: dict[str, Any]) -> Outcome:
@@ -152,6 +152,14 @@ def test_the_page_has_a_picture_and_a_table_of_every_way(tmp_path: Path) -> None
     assert {"solver_error,1,0.14", "surrogate_seconds_batched,,4.5e-05", "corrected_seconds_alone,1,0.0014"} <= set(
         rows
     )
+
+
+@pytest.mark.parametrize(("batched", "labels"), [(2.4, 1), (2.6, 2), (1 / 2.4, 1), (1 / 2.6, 2)])
+def test_two_dots_that_would_hide_each_others_label_share_one(batched: float, labels: int) -> None:
+    told = facts(surrogate=(1e-3, 1e-3 / batched))
+    assert told.worth is not None
+    drawn = worth_figure(told, told.worth)
+    assert drawn.count(">surrogate, ") == labels and (">surrogate, alone or in a batch<" in drawn) == (labels == 1)
 
 
 def test_an_older_run_has_its_page_without_them(tmp_path: Path) -> None:

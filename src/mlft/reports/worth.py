@@ -15,6 +15,9 @@ from mlft.reports.wording import MISSING, duration, error, known, number
 
 Section = tuple[str, dict[str, str]]
 
+CLOSE = 2.5
+"""Times that a prediction alone must take longer than in a batch, or the other way round, to have a label of its own."""
+
 _OLDER = "What a prediction costs by other ways was not measured: the run was made by an older version of mlft."
 
 
@@ -218,6 +221,9 @@ def _dot(axes: Axes, way: Way, facts: Outcome) -> None:
     )
     if way.kind == "corrected":
         _label(axes, (known(way.alone), at), f"corrected, {facts.levels[way.level or 0].grid} cells", colour, (0, 8))
+        return
+    if max(known(way.alone) / known(way.batched), known(way.batched) / known(way.alone)) < CLOSE:
+        _label(axes, (known(way.alone), at), "surrogate, alone or in a batch", colour, (0, 8))
         return
     _label(axes, (known(way.alone), at), "surrogate, alone", colour, (0, 8))
     _label(axes, (known(way.batched), at), "surrogate, batch", colour, (0, 8))
