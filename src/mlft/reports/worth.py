@@ -16,7 +16,7 @@ from mlft.reports.wording import MISSING, duration, error, known, number
 Section = tuple[str, dict[str, str]]
 
 CLOSE = 2.5
-"""Times that a prediction alone must take longer than in a batch, or the other way round, to have a label of its own."""
+"""Times that a prediction alone must take longer than in a batch, or less long, to have a label of its own."""
 
 _OLDER = "What a prediction costs by other ways was not measured: the run was made by an older version of mlft."
 
