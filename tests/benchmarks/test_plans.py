@@ -10,7 +10,7 @@ from short_form import column, rows, short_form
 def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
     found = short_form("plans.equal_cost", tmp_path, "--out", str(tmp_path / "runs"))
     assert list(rows(found)) == [
-        *("finetune", "finest-only", "single-level:0", "single-level:1"),
+        *("lift", "finetune", "finest-only", "single-level:0", "single-level:1"),
         *("single-level:0, plain transfers", "single-level:1, plain transfers"),
     ]
     assert rows(found)["finest-only"][1] == "0/0/48"
@@ -18,6 +18,7 @@ def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
     low, high = map(float, rows(found)["finetune"][3].split(" to "))
     assert low < rows(found)["finetune"][2] < high
     assert "kept" in found.tables[0].caption and min(column(found, 0, "training, s")) > 0
+    assert min(column(found, 0, "solves, measured")) > 0
 
 
 @pytest.fixture(scope="module")
