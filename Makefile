@@ -1,5 +1,5 @@
 # On a bare machine: `make run` (the main job: waves in the plane, ten minutes on two cores), `make quick` (a small one:
-# Burgers, two minutes) and `make test`.
+# Burgers, a few minutes) and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
