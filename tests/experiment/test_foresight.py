@@ -31,7 +31,8 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
     page = report(tmp_path).read_text()
     assert "What was foreseen" in page and "Kernel moved" in page and "nan" not in page.lower().split("<body")[1][:200]
     budgets = [row[0] for row in told["foresight"]["by_budget"]]
-    assert 60.0 in budgets and all(low <= value <= high for _, value, low, high in told["foresight"]["by_budget"])
+    assert budgets == [60.0 * 2.0**i for i in range(-3, 4)]
+    assert all(low <= value <= high for _, value, low, high in told["foresight"]["by_budget"])
     (tmp_path / "record.json").unlink()
     again = mlft.run(problem, budget="60solves", out=tmp_path, estimator=estimator, **options)
     assert facts(again)["plan"] == told["plan"] and again.error == record.error

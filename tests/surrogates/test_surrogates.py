@@ -70,6 +70,16 @@ def test_tiny_variation_on_a_large_offset_is_scaled_and_none_at_all_is_left(gene
     np.testing.assert_allclose(normaliser.shift[1:], [12345.678, 0], rtol=1e-7)
 
 
+def test_a_surrogate_in_float32_makes_outputs_far_from_zero_in_the_precision_of_its_inputs() -> None:
+    """A million plus a hundredth: float32 has steps of 0.06 there."""
+    inputs = np.linspace(-1.0, 1.0, 3 * 22).reshape(3, 1, 22)
+    surrogate = Surrogate(nn.Identity(), (1, 1), GRIDS[0])
+    surrogate.output_normaliser.fit(1e6 + 0.01 * inputs)
+    shift, scale = surrogate.output_normaliser.shift.numpy(), surrogate.output_normaliser.scale.numpy()
+    np.testing.assert_allclose(surrogate.predict(inputs), shift + scale * inputs, rtol=0, atol=1e-8)
+    assert surrogate(torch.from_numpy(inputs).float()).dtype == torch.float32
+
+
 def test_a_normaliser_is_the_identity_until_it_is_fitted(fields: np.ndarray) -> None:
     assert torch.equal(Normaliser(3).encode(torch.from_numpy(fields)), torch.from_numpy(fields))
 
@@ -178,6 +188,7 @@ def test_build_chooses_options_that_the_grid_can_carry(generator: torch.Generato
     assert [FNO.defaults(Grid((n, n)))["patch"] for n in (95, 96, 190, 192, 256, 512)] == [1, 2, 2, 4, 4, 8]
     assert FNO.defaults(Grid((99, 198)))["patch"] == 1  # what no patch divides
     assert FNO.defaults(Grid((9, 64)))["modes"] == [4, 12]
+    assert FNO.defaults(Grid((8, 192)))["modes"] == [1, 12]  # of the points that patches of 4 leave
     with pytest.raises(ConfigError, match="unknown network 'fn0': did you mean 'fno'"):
         build("fn0", (2, 1), GRIDS[0], generator=generator)
     with pytest.raises(ConfigError, match="unknown option of fno 'witdh': did you mean 'width'"):
