@@ -7,7 +7,8 @@ import pytest
 
 import mlft
 from mlft.errors import BudgetError, GenerationError
-from mlft.experiment.foresight import reconsider
+from mlft.experiment.asking import ask
+from mlft.experiment.foresight import foresee, reconsider
 from mlft.experiment.loop import fit
 from mlft.experiment.session import Session
 from mlft.reports import report
@@ -121,3 +122,13 @@ def test_a_budget_too_small_for_a_pilot_says_what_is_needed(tmp_path):
     with pytest.raises(BudgetError, match="finetune:equal-cost") as caught:
         mlft.run(problem, budget="2solves", out=tmp_path, **SMALL)
     assert caught.value.needed == pytest.approx(10 * (8 / 16 + 2 / 4))
+
+
+@pytest.mark.parametrize("strategy", ["lift", "finetune"])
+def test_the_progress_of_a_plan_ends_at_its_total(tmp_path, strategy):
+    told = []
+    asked = ask(problem, budget="60solves", strategy=strategy, **SMALL)
+    with Session(asked, tmp_path, report=lambda step: told.append(step)) as session:
+        foresee(session)
+    done = [(step.done, step.total) for step in told if step.phase == "plan"]
+    assert done == [(i, done[0][1]) for i in range(1, done[0][1] + 1)]

@@ -40,5 +40,6 @@ def test_seconds_of_solves_are_of_the_larger_batches_of_either_stream() -> None:
     """Batches of 1, 4 and 1, then of 2 and 1: those of 4 and of 2 count, and not the three that were solved alone."""
     seconds, solves, largest = in_larger_batches([9.0, 1.0, 1.0, 1.0, 1.0, 8.0], [5.0, 5.0, 7.0])
     assert (seconds, solves, largest) == (1.0, 6, 4)
+    assert in_larger_batches([1.0] * 5 + [5.0] * 2, [7.0] * 3) == (1.0, 8, 5)  # 3 are half of 5, and 2 are not
     assert in_larger_batches([9.0, 7.0, 8.0], []) == (8.0, 3, 1)
     assert in_larger_batches([], [])[1:] == (0, 0)

@@ -9,7 +9,7 @@ import pytest
 
 from coupled import ENDS, LINE, PLANE, coupled, place
 from mlft.errors import ConfigError
-from mlft.grids import Grid, relative_error
+from mlft.grids import Grid, prolong, relative_error, restrict
 from mlft.lifts import LIFTS, Coarse, Coupled, LiftError, choose, fit, label_error, load
 from mlft.lifts.learned import Effort
 from mlft.lifts.local import Local
@@ -51,6 +51,21 @@ def test_no_corrector_knows_of_the_label_that_it_judges() -> None:
     assert np.array_equal(judged[5], again[5])
     assert np.array_equal(judged[[1, 9]], again[[1, 9]])  # of the same quarter
     assert not np.array_equal(judged[4], again[4])
+
+
+@pytest.mark.parametrize("grid", [LINE, ENDS], ids=str)
+def test_correctors_see_the_solutions_as_given_and_as_the_grid_alone_prolongs_them(grid: Grid) -> None:
+    """Unit fields at points that a coarse grid lacks or averages: the grid's own transfer does not give them back."""
+    draws, here = coupled(9, grid), place(grid)
+    solutions = draws.coarse.solutions + (np.arange(grid.shape[0]) % 2)
+    coarse = replace(draws.coarse, solutions=solutions)
+    correction, _ = LIFTS["local"].fit(replace(draws, coarse=coarse), here, COURSE)
+    seen = correction.scaled(coarse).double().numpy()  # type: ignore[attr-defined]
+    shift, scale = (getattr(correction.solutions, name).numpy() for name in ("shift", "scale"))  # type: ignore[attr-defined]
+    plain = prolong(restrict(solutions, to=here.own), to=grid)
+    np.testing.assert_allclose(seen[:, :1] * scale + shift, solutions, atol=1e-5)
+    np.testing.assert_allclose(seen[:, 1:2] * scale + shift, plain, atol=1e-5)
+    assert np.abs(plain - solutions).max() > 0.1 and seen.shape[1] == 2 + draws.coarse.inputs.shape[1]
 
 
 def test_a_lift_is_the_mean_of_its_correctors_and_their_labels_judge_it() -> None:
