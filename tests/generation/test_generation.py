@@ -7,6 +7,7 @@ import pytest
 
 from mlft.errors import GenerationError, StoreError
 from mlft.generation import Request, Supervision, generate, open_pool, solve_batch
+from mlft.generation.work import solve_here
 from mlft.problems import FunctionProblem, Solved
 from mlft.sources import Drawn, Inputs
 from toy_problem import (
@@ -64,6 +65,34 @@ def test_seconds_are_shared_evenly_and_measured():
 
     made = solve_batch(drawn(toy(slow)), 0, stream="train", indices=range(4))
     assert len(set(made.seconds)) == 1 and 0.02 <= sum(made.seconds) < 1
+
+
+def slow_to_draw(draws, grid):
+    time.sleep(0.02 * len(draws))
+    return evaluate(draws, grid)
+
+
+def test_seconds_are_those_of_the_solve_without_the_making_of_its_inputs():
+    problem = FunctionProblem("toy", LEVELS, draw, slow_to_draw, square, 1.0)
+    made = solve_batch(drawn(problem), 0, stream="train", indices=range(4))
+    assert 0 < sum(made.seconds) < 0.02
+    whole = solve_here(drawn(problem), 0, stream="train", indices=range(4))
+    assert whole.seconds >= 0.08
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_are_cut_by_all_that_they_take_and_not_by_their_solves_alone(store, workers):
+    problem = FunctionProblem("toy", LEVELS, draw, slow_to_draw, square, 1.0)
+    with open_pool(workers) as pool:
+        generate(
+            {"train": drawn(problem)},
+            store,
+            requests=[Request("train", 0, 12)],
+            pool=pool,
+            supervision=Supervision(batch_seconds=0.06),
+        )
+    files = list((store.folder / "samples" / "level-0").iterdir())
+    assert len(files) >= 4  # after the first, of at most three draws each
 
 
 def test_only_the_sample_that_raises_fails_with_its_exception_named():

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mlft.errors import GenerationError, MlftError
-from mlft.generation import DaskLane, InlineLane, Lane, Pool, ProcessLane, Request, open_pool, solve_batch
+from mlft.generation import DaskLane, InlineLane, Lane, Pool, ProcessLane, Request, open_pool
+from mlft.generation.work import solve_here
 from mlft.store import SampleStore
 from toy_problem import SEED, arrays, assert_same, drawn, failures, on, run, to_nan, toy
 
@@ -169,7 +170,7 @@ def test_the_clock_of_a_sample_starts_when_its_worker_is_ready(store, scripted, 
     pool = scripted()
     problem = toy(slow)
     monkeypatch.setattr(
-        "mlft.generation.solve_packed", lambda packed, level, **named: solve_batch(drawn(problem), level, **named)
+        "mlft.generation.solve_packed", lambda packed, level, **named: solve_here(drawn(problem), level, **named)
     )
     monkeypatch.setattr("mlft.generation._Call._packed", lambda call, stream: b"")
     assert run(problem, store, pool, requests=[Request("train", 0, 2)], timeout=0.2).restarts == 0

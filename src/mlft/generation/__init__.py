@@ -13,7 +13,7 @@ from mlft.errors import MlftError
 from mlft.generation.lanes import DaskLane, InlineLane, Lane, Pool, ProcessLane, open_pool
 from mlft.generation.records import GenerationReport, Inbox, Place, Progress, Request, Supervision, Task
 from mlft.generation.supervise import Quota, Supervisor
-from mlft.generation.work import one_line, solve_batch, solve_packed, solve_to_file
+from mlft.generation.work import one_line, solve_batch, solve_here, solve_packed, solve_to_file
 from mlft.sources import Source
 from mlft.status import OK
 from mlft.store import SampleStore
@@ -92,7 +92,7 @@ class _Call:
     def __call__(self, lane: Lane, task: Task) -> Future[Any]:
         named = {"stream": task.stream, "indices": task.indices}
         if lane.by_reference:
-            return lane.submit(solve_batch, self.sources[task.stream], task.level, **named)
+            return lane.submit(solve_here, self.sources[task.stream], task.level, **named)
         if lane.by_file:
             inbox = Inbox(str(self.store.scratch), self.store.identity)
             return lane.submit(solve_to_file, self._packed(task.stream), inbox, task.level, **named)

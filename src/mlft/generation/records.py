@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
+
+from mlft.store import Batch
 
 Place = tuple[str, int]
 """A stream and a level."""
@@ -122,6 +124,17 @@ class Task:
     def place(self) -> Place:
         """Its stream and level."""
         return self.stream, self.level
+
+
+@final
+class Returned(NamedTuple):
+    """What a worker returns: a batch, or the path of the file that it wrote, and the wall time in seconds.
+
+    That of all that it did, the making of the inputs and the writing included: the next batches are cut by it.
+    """
+
+    content: Batch | str
+    seconds: float
 
 
 @final

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, final
 
 from mlft.errors import GenerationError, MlftError
 from mlft.generation.lanes import Lane, Pool
-from mlft.generation.records import Place, Progress, Supervision, Task
+from mlft.generation.records import Place, Progress, Returned, Supervision, Task
 from mlft.generation.work import failure, one_line
 from mlft.status import OK, RAISED, TIMEOUT, WORKER_DIED
 from mlft.store import Batch, SampleStore
@@ -174,16 +174,17 @@ class Supervisor:
         else:
             raise GenerationError(f"a worker cannot work: {one_line(error)}", failed=0, attempted=0) from error
 
-    def _accept(self, task: Task, result: Batch | str) -> None:
+    def _accept(self, task: Task, returned: Returned) -> None:
         """Store what has ended, and queue again what raised and may be retried."""
         self._false_starts = 0
-        if isinstance(result, Batch):
-            self._measure(task, sum(result.seconds), result.inputs.nbytes + result.solutions.nbytes)
-            self._sort_out(task, result)
+        content, seconds = returned
+        if isinstance(content, Batch):
+            self._measure(task, seconds, content.inputs.nbytes + content.solutions.nbytes)
+            self._sort_out(task, content)
             return
-        path = Path(result)
+        path = Path(content)
         rows = read_rows(path)
-        self._measure(task, sum(row.seconds for row in rows), path.stat().st_size)
+        self._measure(task, seconds, path.stat().st_size)
         if task.tries or any(self._is_tried_again(task, row.status) for row in rows):
             self._sort_out(task, decode(path.read_bytes()))
             path.unlink()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlft.generation.records import Inbox
+from mlft.generation.records import Inbox, Returned
 from mlft.grids import Grid
 from mlft.problems import Solved
 from mlft.sources import Source
@@ -22,9 +22,10 @@ Array = np.ndarray
 def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[int]) -> Batch:
     """Return some samples of a source on a level, each solved or failed by name, under the name of its stream.
 
-    A sample is the same on every level, in every batch, on every worker. Its seconds are the wall time of input and
-    solve, divided evenly over the batch. Its input is not a part of the batch: inputs are kept once a draw, in a stream
-    of their own (`mlft.sources.Inputs`), not once a level.
+    A sample is the same on every level, in every batch, on every worker. Its seconds are the wall time of the solve,
+    divided evenly over the batch; the making of the input, which a surrogate needs too, is not among them. Its input is
+    not a part of the batch: inputs are kept once a draw, in a stream of their own (`mlft.sources.Inputs`), not once a
+    level.
 
     Beside the problem's own failures: "not-finite", "wrong-shape" (arrays, statuses or scalars of another shape than
     the level's), and "raised-<exception>"; after an exception the batch is solved sample by sample, so that only the
@@ -32,13 +33,16 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     """
     started = time.perf_counter()
     try:
-        inputs, solved, solutions = _solve(source, level, indices)
+        inputs = source.inputs(level, indices)
+        started = time.perf_counter()
+        solved = source.solve(inputs, level, indices)
+        seconds = (time.perf_counter() - started) / len(indices)
+        solutions = _real(solved)
     except Exception as error:  # whatever a solver raises is a failure of its samples, and has a name
         if len(indices) > 1:
             return join([solve_batch(source, level, stream=stream, indices=[i]) for i in indices])
         name, seconds = RAISED + type(error).__name__, time.perf_counter() - started
         return failure(stream, level, indices, status=name, seconds=seconds, note=one_line(error))
-    seconds = (time.perf_counter() - started) / len(indices)
     wrong = _wrong_shape(inputs, solved, solutions, source.hierarchy[level])
     if wrong:
         return failure(stream, level, indices, status=WRONG_SHAPE, seconds=seconds, note=wrong)
@@ -56,19 +60,28 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     )
 
 
-def solve_packed(packed: bytes, level: int, *, stream: str, indices: Sequence[int]) -> Batch:
-    """Return `solve_batch` of a pickled source, unpickled once a worker, so that what it caches stays."""
-    return solve_batch(_unpacked(packed), level, stream=stream, indices=indices)
+def solve_here(source: Source, level: int, *, stream: str, indices: Sequence[int]) -> Returned:
+    """Return `solve_batch` of a source, and the wall time that it took."""
+    started = time.perf_counter()
+    batch = solve_batch(source, level, stream=stream, indices=indices)
+    return Returned(batch, time.perf_counter() - started)
 
 
-def solve_to_file(packed: bytes, inbox: Inbox, level: int, *, stream: str, indices: Sequence[int]) -> str:
-    """Write `solve_packed` to a sample file in a folder, flushed and ready for the store; return its path.
+def solve_packed(packed: bytes, level: int, *, stream: str, indices: Sequence[int]) -> Returned:
+    """Return `solve_here` of a pickled source, unpickled once a worker, so that what it caches stays."""
+    return solve_here(_unpacked(packed), level, stream=stream, indices=indices)
+
+
+def solve_to_file(packed: bytes, inbox: Inbox, level: int, *, stream: str, indices: Sequence[int]) -> Returned:
+    """Write what is solved to a sample file in a folder, flushed and ready for the store; return its path.
 
     So the arrays are hashed and written by the workers, not by the one driver. And the pipe of the process carries
     the path alone: a worker killed in the middle of a long message leaves the reader waiting for its end for ever.
     """
-    batch = solve_packed(packed, level, stream=stream, indices=indices)
-    return str(write_parcel(batch, inbox.identity, Path(inbox.folder)))
+    started = time.perf_counter()
+    batch = solve_batch(_unpacked(packed), level, stream=stream, indices=indices)
+    path = write_parcel(batch, inbox.identity, Path(inbox.folder))
+    return Returned(str(path), time.perf_counter() - started)
 
 
 def failure(stream: str, level: int, indices: Sequence[int], *, status: str, seconds: float, note: str = "") -> Batch:
@@ -105,12 +118,10 @@ def _unpacked(packed: bytes) -> Source:
     return source
 
 
-def _solve(source: Source, level: int, indices: Sequence[int]) -> tuple[Array, Solved, Array]:
-    inputs = source.inputs(level, indices)
-    solved = source.solve(inputs, level, indices)
+def _real(solved: Solved) -> Array:
     if np.iscomplexobj(solved.solutions):
         raise TypeError("the solutions are complex: give the real and the imaginary part as two channels")
-    return inputs, solved, np.asarray(solved.solutions, dtype=np.float64)
+    return np.asarray(solved.solutions, dtype=np.float64)
 
 
 def _wrong_shape(inputs: Array, solved: Solved, solutions: Array, grid: Grid) -> str:

@@ -181,9 +181,9 @@ def _how(facts: Outcome) -> str:
     return paragraph(
         f"The surrogate and the lifts were timed on {found.device} with {threads}, after a call to warm up: medians. "
         "Alone, most of it is overhead. Seconds of a solve are medians over the ledger's larger batches, "
-        "divided by their samples, and hold the making of the input, which may be the most of a cheap one: in batches "
-        "as large as the surrogate's, of inputs that are there, it may take far less. A corrected solver's are "
-        "its solves' and its lift's. The seconds of the run are of its solves, trainings and plans." + bias,
+        "divided by their samples; like the surrogate's, they begin when the inputs are there. A batch that is small "
+        "beside the surrogate's counts against the solver. A corrected solver's are its solves' and its lift's. The "
+        "seconds of the run are of its solves, trainings and plans." + bias,
         "soft",
     )
 
