@@ -60,11 +60,11 @@ def test_a_batch_keeps_no_inputs_and_the_inputs_of_a_source_are_a_source_of_thei
 
 def test_seconds_are_shared_evenly_and_measured():
     def slow(inputs, grid):
-        time.sleep(0.02)
+        time.sleep(0.2)
         return inputs
 
     made = solve_batch(drawn(toy(slow)), 0, stream="train", indices=range(4))
-    assert len(set(made.seconds)) == 1 and 0.02 <= sum(made.seconds) < 1
+    assert len(set(made.seconds)) == 1 and 0.2 <= sum(made.seconds) < 0.8
 
 
 def slow_to_draw(draws, grid):
@@ -75,7 +75,7 @@ def slow_to_draw(draws, grid):
 def test_seconds_are_those_of_the_solve_without_the_making_of_its_inputs():
     problem = FunctionProblem("toy", LEVELS, draw, slow_to_draw, square, 1.0)
     made = solve_batch(drawn(problem), 0, stream="train", indices=range(4))
-    assert 0 < sum(made.seconds) < 0.02
+    assert 0 < sum(made.seconds) < 0.08  # what the inputs alone take at least
     whole = solve_here(drawn(problem), 0, stream="train", indices=range(4))
     assert whole.seconds >= 0.08
 
