@@ -6,7 +6,10 @@ NOT_CONVERGED = "not-converged"
 """An iteration that did not meet its tolerance."""
 
 NOT_FINITE = "not-finite"
-"""A solution with a value that is not finite."""
+"""A solution, or an input, with a value that is not finite."""
+
+ZERO = "zero"
+"""A solution that is zero everywhere: errors relative to it do not exist."""
 
 UNRESOLVED = "unresolved"
 """A grid too coarse for what is asked of it."""

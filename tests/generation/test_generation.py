@@ -9,6 +9,7 @@ from mlft.errors import GenerationError, StoreError
 from mlft.generation import Request, Supervision, generate, open_pool, solve_batch
 from mlft.generation.work import solve_here
 from mlft.problems import FunctionProblem, Solved
+from mlft.seeds import generator
 from mlft.sources import Drawn, Inputs
 from toy_problem import (
     LEVELS,
@@ -154,12 +155,52 @@ def test_inputs_of_a_wrong_shape_are_a_failure_by_name():
     assert made.notes[0] == "inputs on 5 have shape (3, channels, 5), got (3, 1, 10)"
 
 
-def test_complex_solutions_are_refused_in_words():
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda u: {"solutions": u * 1j}, "solutions are complex: give the real and the imaginary part as two channels"),
+        (lambda u: {"solutions": np.ma.masked_greater(u, u.min(axis=-1, keepdims=True))}, "solutions are masked in places"),
+        (lambda u: {"solutions": u.astype(str)}, "solutions are no numbers but <U"),
+        (lambda u: {"solutions": u > 0}, "solutions are no numbers but bool"),
+        (lambda u: {"solutions": u.astype(object)}, "solutions are no numbers but object"),
+        (lambda u: {"scalars": {"energy": np.ones(len(u)) * 1j}}, "scalars 'energy' are complex"),
+        (lambda u: {"scalars": {"energy": np.array(["low"] * len(u))}}, "scalars 'energy' are no numbers but <U3"),
+    ],
+)
+def test_what_is_no_real_number_is_not_made_one(change, said):
     def solve(inputs, grid):
-        return unchecked(inputs, solutions=inputs * 1j)
+        return unchecked(inputs, **change(inputs))
 
-    made = solve_batch(drawn(toy(solve)), 0, stream="train", indices=range(2))
-    assert set(made.status) == {"raised-TypeError"} and "two channels" in made.notes[0]
+    made = solve_batch(drawn(toy(solve)), 0, stream="train", indices=range(3))
+    assert set(made.status) == {"raised-TypeError"} and said in made.notes[0]
+
+
+@pytest.mark.parametrize("name", [1, None, ""])
+def test_a_status_that_is_no_text_is_a_failure_by_name(name):
+    def solve(inputs, grid):
+        return unchecked(inputs, status=("ok", name, "ok"))
+
+    made = solve_batch(drawn(toy(solve)), 0, stream="train", indices=range(3))
+    assert made.status == ("wrong-shape",) * 3 and made.notes[0] == f"a status is a text, got {name!r}"
+
+
+def test_an_input_that_is_not_finite_fails_whatever_the_solver_makes_of_it():
+    lost = draw(1, generator(SEED, "train", 1))[0, 0]
+
+    def broken(draws, grid):
+        return np.where((draws[:, 0] == lost)[:, None, None], np.nan, evaluate(draws, grid))
+
+    problem = FunctionProblem("toy", LEVELS, draw, broken, lambda inputs, grid: np.nan_to_num(inputs) + 1.0, 1.0)
+    made = solve_batch(drawn(problem), 0, stream="train", indices=range(3))
+    assert made.status == ("ok", "not-finite", "ok") and made.notes == ("", "its input is not finite", "")
+
+
+def test_a_solution_that_is_zero_everywhere_is_no_sample_but_an_input_may_be():
+    made = solve_batch(drawn(toy(on({1}, np.zeros_like))), 0, stream="train", indices=range(3))
+    assert made.status == ("ok", "zero", "ok") and "errors are relative to it" in made.notes[1]
+    problem = FunctionProblem("toy", LEVELS, draw, lambda draws, grid: 0.0 * evaluate(draws, grid), square, 1.0)
+    inputs = solve_batch(Inputs(drawn(problem)), 2, stream="inputs/train", indices=range(2))
+    assert inputs.status == ("ok", "ok") and not inputs.solutions.any()
 
 
 # ---- a generation

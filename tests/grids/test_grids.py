@@ -117,12 +117,22 @@ def test_nodal_points_include_both_ends_only_when_bounded():
     assert Grid((4,), (2.0,), "cell", periodic=False).points[0].tolist() == [0.25, 0.75, 1.25, 1.75]
 
 
-def test_relative_error_is_that_of_each_sample_and_absolute_where_the_reference_is_zero(generator):
+def test_relative_error_is_that_of_each_sample_and_infinite_where_only_the_reference_is_zero(generator):
     grid = Grid((9,), (2.0,))
     u = random_field(grid, generator)
     scaled = u * np.array([1.1, 1.0, 0.5])[:, None, None]
     np.testing.assert_allclose(relative_error(scaled, u, grid), [0.1, 0.0, 0.5], atol=1e-14)
-    assert relative_error(np.ones((1, 1, 9)), np.zeros((1, 1, 9)), grid)[0] == pytest.approx(np.sqrt(2.0))
+    some = np.array([1.0, 0.0, np.nan]).reshape(3, 1, 1) * np.ones((3, 1, 9))
+    np.testing.assert_array_equal(relative_error(some, np.zeros((3, 1, 9)), grid), [np.inf, 0.0, np.nan])
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-310, 1e250])
+def test_norms_neither_underflow_nor_overflow(size, generator):
+    grid = Grid((9,), (2.0,))
+    u = random_field(grid, generator)
+    rounding = 1e-12 if size > 1e-300 else 1e-3
+    np.testing.assert_allclose(norm(size * u, grid), size * norm(u, grid), rtol=rounding)
+    np.testing.assert_allclose(relative_error(1.1 * size * u, size * u, grid), 0.1, rtol=rounding)
 
 
 @given(cells=st.integers(4, 20), levels=st.integers(1, 4), centring=st.sampled_from(["cell", "nodal"]))
@@ -142,8 +152,11 @@ def test_a_hierarchy_halves_the_cells_and_keeps_the_box(cells, levels, centring)
         (lambda: Grid((4,), (-1.0,)), "positive"),
         (lambda: Grid((4,), (float("nan"),)), "positive"),
         (lambda: Grid((4,), centring="face"), "centring"),
-        (lambda: hierarchy(Grid((36,)), 4), "multiple of 8"),
-        (lambda: hierarchy(Grid((8,)), 4), "at least 16"),
+        (lambda: hierarchy(Grid((36,)), 4), "36 cells allows 3 levels"),
+        (lambda: hierarchy(Grid((8,)), 4), "8 cells allows 2 levels.* keeps 4 cells on each axis; got 4"),
+        (lambda: hierarchy(Grid((6,)), 2), "6 cells allows 1 level:"),
+        (lambda: hierarchy(Grid((48, 20)), 4), "48x20 cells allows 3 levels"),
+        (lambda: hierarchy(Grid((36,)), 399999999999999999999), "got 399999999999999999999"),
         (lambda: hierarchy(Grid((36,)), 0), "at least 1 level"),
         (lambda: restrict(np.zeros((2, 1, 30)), to=Grid((10,))), "power of two"),
         (lambda: prolong(np.zeros((2, 1, 30)), to=Grid((40,))), "power of two"),

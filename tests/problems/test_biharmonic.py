@@ -114,7 +114,7 @@ def test_values_at_the_ends_that_are_not_finite_are_told() -> None:
         ({"degree": -1}, "degree .* got -1"),
         ({"space": "poly", "degree": 13}, "at most 12, got 13"),
         ({"stiffness": -2.0}, "stiffness .* got -2.0"),
-        ({"cells": 16}, "4 on the coarsest; got 16"),
+        ({"cells": 16}, "allows 3 levels.*got 4"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:

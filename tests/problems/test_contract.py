@@ -71,15 +71,16 @@ def test_sums_of_lapack_differ_in_their_last_bits_which_is_noted_and_no_failure(
 
 
 def test_an_examination_reads_as_a_table() -> None:
-    finest = Grid((8,))
-    averaged = Toy(hierarchy=hierarchy(finest, 3), valued=lambda d, g: restrict(evaluate(d, finest), to=g))
-    found = examine(averaged)
+    finest, prices = Grid((16,)), (0.5, 0.5, 1.0)
+    found = examine(
+        Toy(hierarchy=hierarchy(finest, 3), valued=lambda d, g: restrict(evaluate(d, finest), to=g), costs=prices)
+    )
     lines = str(found).splitlines()
-    assert lines[0] == "toy: 28 passed, 1 passed with a note, 2 left out"
-    assert lines[1].split() == ["ok", "grids", "2,", "4,", "8;", "cell,", "periodic"]
-    row = next(line for line in lines if "coarsest grid" in line)
-    assert row.startswith("note  coarsest grid") and row.endswith("level 0     2 cells a side")
-    assert lines[lines.index(row) + 1].strip().startswith("→ keep 4")
+    assert lines[0] == "toy: 31 passed, 1 passed with a note, 1 left out"
+    assert lines[1].split() == ["ok", "grids", "4,", "8,", "16;", "cell,", "periodic"]
+    row = next(line for line in lines if "stated costs" in line)
+    assert row.startswith("note  stated costs") and row.endswith("0.5, 0.5, 1 solves of the finest grid")
+    assert lines[lines.index(row) + 1].strip().startswith("→ level 0 is no cheaper")
     assert any(re.fullmatch(r"ok    statuses +levels 0–2  5 of 5 ok", line) for line in lines)
     assert found.ok and not found.failed
 
@@ -260,7 +261,7 @@ def test_one_level_and_few_cells_leave_out_what_cannot_be_compared() -> None:
     one = examine(Toy(hierarchy=LINE[-1:]))
     assert one.ok and {f.name for f in one.findings if f.passed is None} >= {"distance to the finest", "order seen"}
     few = examine(Toy(hierarchy=hierarchy(Grid((3,)), 1)))
-    assert few.ok and "3 cells are too few to bring levels to" in str(few)
+    assert few.ok and "3 cells a side" in str(few)
 
 
 def test_a_rehearsal_and_an_examination_take_their_draws_from_the_seed() -> None:

@@ -28,16 +28,16 @@ def test_a_sample_with_a_value_that_is_not_finite_is_blanked_in_a_copy() -> None
     np.testing.assert_array_equal(FIELDS, kept)
 
 
-def test_a_hierarchy_keeps_the_cells_that_its_coarsest_grid_must_have() -> None:
+def test_a_problem_has_the_levels_that_its_cells_allow() -> None:
     problem = Poisson(cells=8, levels=1)
-    settle(problem, Grid((24, 48)), 2, coarsest=12, order=3.0)
-    assert [grid.cells for grid in problem.hierarchy] == [(12, 24), (24, 48)]
+    settle(problem, Grid((8, 24)), 2, order=3.0)
+    assert [grid.cells for grid in problem.hierarchy] == [(4, 12), (8, 24)]
     assert problem.order == 3.0
-    with pytest.raises(ValueError, match="2 levels of poisson need 26 cells a side, so 13 on the coarsest; got 24"):
-        settle(problem, Grid((48, 24)), 2, coarsest=13)
+    with pytest.raises(ValueError, match="levels of poisson: a finest grid of 24x8 cells allows 2 levels.*; got 3"):
+        settle(problem, Grid((24, 8)), 3)
 
 
-def test_complex_values_of_ones_own_functions_are_refused_in_words() -> None:
+def test_values_of_ones_own_functions_that_are_no_real_numbers_are_refused_in_words() -> None:
     def rotated(array: np.ndarray, *_: object) -> np.ndarray:
         return array * 1j
 
@@ -54,6 +54,14 @@ def test_complex_values_of_ones_own_functions_are_refused_in_words() -> None:
         own().solve(np.ones((1, 1, 8)), Grid((8,)))
     with pytest.raises(TypeError, match="the draws are complex"):
         own(draw_function=lambda n, _: np.ones((n, 2)) * 1j).draw(1, stream(0, "own"))
+    with pytest.raises(TypeError, match="the draws are masked in places: give NaN where there is no number"):
+        own(draw_function=lambda n, _: np.ma.masked_equal(np.ones((n, 2)), 1)).draw(1, stream(0, "own"))
+    with pytest.raises(TypeError, match="the solutions are no numbers but bool"):
+        own(solve_function=lambda fields, _: fields > 0).solve(np.ones((1, 1, 8)), Grid((8,)))
+    with pytest.raises(TypeError, match="the inputs are no numbers but <U1"):
+        own(evaluate_function=lambda *_: np.full((1, 1, 8), "a")).evaluate(np.ones((1, 2)), Grid((8,)))
+    unmasked = own(draw_function=lambda n, _: np.ma.masked_equal(np.ones((n, 2)), 7)).draw(1, stream(0, "own"))
+    assert type(unmasked) is np.ndarray and unmasked.dtype == np.float64
 
 
 def test_solutions_of_a_refined_grid_are_restricted_to_the_finest() -> None:

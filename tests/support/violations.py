@@ -92,6 +92,7 @@ def raising(*_):
 
 STATED = [
     ({"hierarchy": ()}, "grids", None, "the hierarchy is ()"),
+    ({"hierarchy": (Grid((3,)), Grid((6,)))}, "coarsest grid", 0, "3 cells a side"),
     ({"hierarchy": (24, 48)}, "grids", None, "the hierarchy is (24, 48)"),
     ({"hierarchy": LINE[::-1]}, "grids", None, "24 follows 48"),
     ({"hierarchy": (Grid((16,)), Grid((48,)))}, "grids", None, "48 follows 16"),
@@ -129,6 +130,7 @@ DRAWN = [
 EVALUATED = [
     ({"valued": changed(lambda f, d, g: f[:, 0])}, "inputs", 0, "inputs on 12 have shape (n, 12)"),
     ({"valued": changed(lambda f, d, g: f[..., 1:])}, "inputs", 0, "inputs on 12 have shape (n, 1, 11)"),
+    ({"valued": changed(lambda f, d, g: np.ma.masked_greater(f, 0))}, "inputs", 0, "inputs are a masked array of float64"),
     ({"valued": changed(lambda f, d, g: f[:1])}, "inputs", 0, "inputs on 12 have shape (1, 1, 12)"),
     ({"valued": changed(lambda f, d, g: torch.tensor(f))}, "inputs", 0, "inputs are a Tensor"),
     ({"valued": changed(lambda f, d, g: f * 1j)}, "inputs", 0, "inputs are an array of complex128"),
@@ -200,7 +202,6 @@ SOLVED = [
     ),
 ]  # fmt: skip
 NOTED = [
-    ({"hierarchy": hierarchy(Grid((12,)), 3)}, "coarsest grid", 0, "3 cells a side"),
     ({"costs": (1.0, 1.0, 1.0)}, "stated costs", None, "1, 1, 1 solves"),
     ({"made": of_few_values}, "draws told by their streams", None, "2 of 5 are different"),
     ({"valued": lambda d, g: evaluate(d, g).astype(np.float32)}, "inputs", 0, "1 channel of float32"),

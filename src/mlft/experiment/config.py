@@ -186,14 +186,19 @@ def checked(kind: type, options: dict[str, Any], what: str) -> Any:
         return TypeAdapter(kind).validate_python(options)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or what
-        raise ConfigError(_message(f"option '{where}' of {what}", first)) from None
+        where = ".".join(map(str, first["loc"]))
+        told = _message(f"option '{where}' of {what}", first) if where else f"{what}: {_told(first)}"
+        raise ConfigError(told) from None
     except ValueError as error:
         raise ConfigError(f"{what}: {error}") from None
 
 
 def _message(where: str, error: Any) -> str:
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}; got {error['input']!r}"
+    return f"{where}: {_told(error)}; got {error['input']!r}"
+
+
+def _told(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _known(location: tuple[int | str, ...]) -> list[str]:

@@ -11,8 +11,9 @@ import numpy as np
 from mlft.generation.records import Inbox, Returned
 from mlft.grids import Grid
 from mlft.problems import Solved
+from mlft.problems.solved import real
 from mlft.sources import Source
-from mlft.status import NOT_FINITE, OK, RAISED, WRONG_SHAPE
+from mlft.status import NOT_FINITE, OK, RAISED, WRONG_SHAPE, ZERO
 from mlft.store import Batch
 from mlft.store.files import write_parcel
 
@@ -27,26 +28,28 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     not a part of the batch: inputs are kept once a draw, in a stream of their own (`mlft.sources.Inputs`), not once a
     level.
 
-    Beside the problem's own failures: "not-finite", "wrong-shape" (arrays, statuses or scalars of another shape than
-    the level's), and "raised-<exception>"; after an exception the batch is solved sample by sample, so that only the
-    culprit fails.
+    Beside the problem's own failures: "not-finite" (an input, or a solution), "zero" (a solution that errors cannot be
+    relative to), "wrong-shape" (arrays, statuses or scalars of another shape than the level's), and
+    "raised-<exception>"; after an exception the batch is solved sample by sample, so that only the culprit fails.
     """
     started = time.perf_counter()
     try:
         inputs = source.inputs(level, indices)
+        fit = _finite(inputs)
         started = time.perf_counter()
         solved = source.solve(inputs, level, indices)
         seconds = (time.perf_counter() - started) / len(indices)
-        solutions = _real(solved)
+        solutions = real(solved.solutions, "solutions")
+        scalars = {name: real(values, f"scalars {name!r}") for name, values in solved.scalars.items()}
     except Exception as error:  # whatever a solver raises is a failure of its samples, and has a name
         if len(indices) > 1:
             return join([solve_batch(source, level, stream=stream, indices=[i]) for i in indices])
         name, seconds = RAISED + type(error).__name__, time.perf_counter() - started
         return failure(stream, level, indices, status=name, seconds=seconds, note=one_line(error))
-    wrong = _wrong_shape(inputs, solved, solutions, source.hierarchy[level])
+    wrong = _wrong_shape(len(indices), inputs, solved, solutions, source.hierarchy[level])
     if wrong:
         return failure(stream, level, indices, status=WRONG_SHAPE, seconds=seconds, note=wrong)
-    status = _statuses(solved, solutions)
+    status = _statuses(solved, solutions, fit, zero=ZERO if source.measured else OK)
     keep = [p for p, name in enumerate(status) if name == OK]
     return Batch(
         stream=stream,
@@ -56,7 +59,8 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
         inputs=inputs[keep, :0],
         solutions=solutions[keep],
         seconds=(seconds,) * len(indices),
-        scalars={name: np.asarray(values, dtype=np.float64)[keep] for name, values in solved.scalars.items()},
+        scalars={name: values[keep] for name, values in scalars.items()},
+        notes=tuple(map(_note, status, fit)),
     )
 
 
@@ -118,15 +122,8 @@ def _unpacked(packed: bytes) -> Source:
     return source
 
 
-def _real(solved: Solved) -> Array:
-    if np.iscomplexobj(solved.solutions):
-        raise TypeError("the solutions are complex: give the real and the imaginary part as two channels")
-    return np.asarray(solved.solutions, dtype=np.float64)
-
-
-def _wrong_shape(inputs: Array, solved: Solved, solutions: Array, grid: Grid) -> str:
+def _wrong_shape(n: int, inputs: Array, solved: Solved, solutions: Array, grid: Grid) -> str:
     """Return what is wrong with the shapes, in one line, or nothing."""
-    n = len(inputs)
     for name, field in (("inputs", inputs), ("solutions", solutions)):
         if field.ndim != 2 + grid.dimension or len(field) != n or field.shape[2:] != grid.shape:
             wanted = ", ".join(map(str, (n, "channels", *grid.shape)))
@@ -134,10 +131,21 @@ def _wrong_shape(inputs: Array, solved: Solved, solutions: Array, grid: Grid) ->
     shapes = {name: np.shape(values) for name, values in solved.scalars.items()}
     if len(solved.status) != n or any(shape != (n,) for shape in shapes.values()):
         return f"{n} samples have {n} statuses and scalars, got {len(solved.status)} and {shapes}"
-    return ""
+    names = [name for name in solved.status if not (isinstance(name, str) and name)]
+    return f"a status is a text, got {names[0]!r}" if names else ""
 
 
-def _statuses(solved: Solved, solutions: Array) -> tuple[str, ...]:
-    finite = np.isfinite(solutions.reshape(len(solutions), -1)).all(axis=1)
-    pairs = zip(solved.status, finite, strict=True)
-    return tuple(NOT_FINITE if name == OK and not good else name for name, good in pairs)
+def _statuses(solved: Solved, solutions: Array, fit: Array, *, zero: str) -> tuple[str, ...]:
+    """Return the solver's statuses, and names for what it took for "ok" and is not."""
+    finite, some = fit & _finite(solutions), np.asarray(solutions.reshape(len(solutions), -1).any(axis=1))
+    marks = zip(solved.status, finite, some, strict=True)
+    return tuple(name if name != OK else NOT_FINITE if not good else OK if any_ else zero for name, good, any_ in marks)
+
+
+def _note(status: str, fit: np.bool) -> str:
+    unfit = "" if fit else "its input is not finite"
+    return "it is zero everywhere, and errors are relative to it" if status == ZERO else unfit
+
+
+def _finite(fields: Array) -> Array:
+    return np.asarray(np.isfinite(fields.reshape(len(fields), -1)).all(axis=1))

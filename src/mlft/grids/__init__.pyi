@@ -1,3 +1,4 @@
+from .grid import FEWEST as FEWEST
 from .grid import Grid as Grid
 from .grid import Hierarchy as Hierarchy
 from .grid import hierarchy as hierarchy

@@ -9,6 +9,9 @@ from jaxtyping import Float
 
 Array = np.ndarray
 
+FEWEST = 4
+"""Cells on each axis of a coarsest grid from which every plain prolongation can start."""
+
 
 @final
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ def refine(grid: Grid, ratio: int = 2) -> Grid:
 def hierarchy(finest: Grid, levels: int) -> Hierarchy:
     """Return `levels` grids of ratio 2, coarsest first, ending with `finest`.
 
+    With two levels or more the coarsest keeps 4 cells on each axis, which `prolong` needs.
+
     Raises:
         ValueError: fewer than one level, or cells that cannot be halved so often.
 
@@ -103,14 +108,26 @@ def hierarchy(finest: Grid, levels: int) -> Hierarchy:
     """
     if levels < 1:
         raise ValueError(f"a hierarchy needs at least 1 level, got {levels}")
-    ratio = 2 ** (levels - 1)
-    if any(n % ratio or n // ratio < 2 for n in finest.cells):
+    most = _most_levels(finest)
+    if levels > most:
         raise ValueError(
-            f"{levels} levels halve the cells {levels - 1} times: each axis of {finest.cells} must be a multiple "
-            f"of {ratio} and at least {2 * ratio}"
+            f"a finest grid of {finest} cells allows {most} level{'s' * (most > 1)}: every level halves the next, and "
+            f"the coarsest of several keeps {FEWEST} cells on each axis; got {levels}"
         )
-    coarsest = Grid(tuple(n // ratio for n in finest.cells), finest.lengths, finest.centring, finest.periodic)
+    coarsest = Grid(_halved(finest, levels), finest.lengths, finest.centring, finest.periodic)
     return tuple(refine(coarsest, 2**level) for level in range(levels))
+
+
+def _most_levels(finest: Grid) -> int:
+    """Return how many levels of ratio 2 there can be at most, below and with a finest grid."""
+    levels = 1
+    while all(n % 2**levels == 0 and n >= FEWEST * 2**levels for n in finest.cells):
+        levels += 1
+    return levels
+
+
+def _halved(grid: Grid, levels: int) -> tuple[int, ...]:
+    return tuple(n >> (levels - 1) for n in grid.cells)
 
 
 def _axis_weights(n: int, h: float, ends: int) -> Array:

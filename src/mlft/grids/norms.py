@@ -10,16 +10,25 @@ Field = Float[Array, "n c *grid"]
 
 
 def norm(field: Field, grid: Grid) -> Float[Array, " n"]:
-    """Return the L2 norm of each sample, (Σ_c ∫ u_c²)^½, by the grid's weights."""
+    """Return the L2 norm of each sample, (Σ_c ∫ u_c²)^½, by the grid's weights.
+
+    A sample is scaled by a power of 2 before it is squared, so that fields of 1e-200 or 1e200 keep their norm.
+    """
     _check_shape(field, grid)
     axes = tuple(range(1, field.ndim))
-    return np.asarray(np.sqrt(np.sum(field**2 * grid.weights, axis=axes)))
+    _, exponents = np.frexp(np.abs(field).max(axis=axes, keepdims=True))
+    squares = np.ldexp(field, -exponents) ** 2
+    return np.ldexp(np.sqrt(np.sum(squares * grid.weights, axis=axes)), exponents.reshape(-1))
 
 
 def relative_error(field: Field, reference: Field, grid: Grid) -> Float[Array, " n"]:
-    """Return ‖field − reference‖ / ‖reference‖ for each sample; the L2 norm of the field where the reference is 0."""
-    scale = norm(reference, grid)
-    return np.asarray(norm(field - reference, grid) / np.where(scale > 0, scale, 1.0))
+    """Return ‖field − reference‖ / ‖reference‖ for each sample.
+
+    Where the reference is zero there is no such number: infinity, or 0 where the field is zero too.
+    """
+    distance, scale = norm(field - reference, grid), norm(reference, grid)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((distance == 0) & (scale == 0), 0.0, distance / scale)
 
 
 def _check_shape(field: Array, grid: Grid) -> None:

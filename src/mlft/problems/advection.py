@@ -33,7 +33,7 @@ class Advection(Problem):
 
     Attributes:
         cells: cells of the finest grid.
-        levels: grids of ratio 2.
+        levels: grids of ratio 2; the coarsest must keep 4 cells.
         time: the end time, at speed 1; any sign.
         boxes: how many.
 

@@ -143,26 +143,23 @@ class Problem(ABC):
         return amplitude * self.evaluate(draws, self.finest)
 
 
-def settle(problem: Problem, finest: Grid, levels: int, *, coarsest: int = 2, **derived: float) -> None:
+def settle(problem: Problem, finest: Grid, levels: int, **derived: float) -> None:
     """Set what follows from a problem's options: its hierarchy of `levels` grids of ratio 2, and other attributes.
 
     Args:
         problem: one whose options have been checked.
         finest: the finest grid.
         levels: how many grids.
-        coarsest: cells a side that the coarsest grid must keep.
         derived: attributes, such as `order`, by name.
 
     Raises:
-        ValueError: for too few cells, or cells that cannot be halved so often.
+        ValueError: for cells that cannot be halved so often.
     """
-    needed = coarsest * 2 ** (levels - 1)
-    if min(finest.cells) < needed:
-        raise ValueError(
-            f"{levels} levels of {problem.name} need {needed} cells a side, so {coarsest} on the coarsest; "
-            f"got {min(finest.cells)}"
-        )
-    for attribute, value in {"hierarchy": hierarchy(finest, levels), **derived}.items():
+    try:
+        grids = hierarchy(finest, levels)
+    except ValueError as error:
+        raise ValueError(f"levels of {problem.name}: {error}") from None
+    for attribute, value in {"hierarchy": grids, **derived}.items():
         object.__setattr__(problem, attribute, value)  # a frozen record's own way, at its birth
 
 

@@ -61,7 +61,7 @@ class Biharmonic(Problem):
         checks.choices(self, ends=("clamped", "supported"), space=spaces.SPACES)
         if self.space == "poly" and self.degree > 12:
             raise ValueError(f"degree of biharmonic with polynomials must be at most 12, got {self.degree}")
-        settle(self, Grid((self.cells,), centring="nodal", periodic=False), self.levels, coarsest=4)
+        settle(self, Grid((self.cells,), centring="nodal", periodic=False), self.levels)
 
     @property
     def width(self) -> int:

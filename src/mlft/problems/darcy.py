@@ -69,7 +69,7 @@ class Darcy(Problem):
 
     Attributes:
         cells: cells a side of the finest grid.
-        levels: grids of ratio 2.
+        levels: grids of ratio 2; the coarsest must keep 4 cells.
         field: how the conductivity is made from the Gaussian field.
         contrast: ratio of large to small conductivities, more than 1.
         correlation_length: of the Gaussian field, in sides of the square.

@@ -38,7 +38,7 @@ class Elliptic1d(Problem):
 
     Attributes:
         cells: cells of the finest grid.
-        levels: grids of ratio 2.
+        levels: grids of ratio 2; the coarsest must keep 4 cells.
         epsilon: ε, the period of the fast part, in the unit of length.
         ripple: size of the fast part, at least 0 and below 1.
         contrast: size of the slow part, at least 0 and below 1.

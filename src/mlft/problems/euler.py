@@ -40,7 +40,7 @@ class Euler(Problem):
 
     Attributes:
         cells: cells of the finest grid.
-        levels: grids of ratio 2.
+        levels: grids of ratio 2; the coarsest must keep 4 cells.
         time: the end time, in lengths over the unit of speed.
         gamma: ratio of specific heats, more than 1.
 

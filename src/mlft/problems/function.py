@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from mlft.grids import Grid, Hierarchy
 from mlft.problems.base import Problem
-from mlft.problems.solved import Solved, statuses
+from mlft.problems.solved import Solved, real, statuses
 
 Array = np.ndarray
 
@@ -51,48 +51,52 @@ class FunctionProblem(Problem):
     has_reference: ClassVar[bool] = False
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
-        """Return `draw_function(n, generator)` as float64."""
-        return _real(self.draw_function(n, generator), "draws")
+        """Return `draw_function(n, generator)` as float64.
+
+        Raises:
+            TypeError: if they are complex, masked or no numbers.
+        """
+        return real(self.draw_function(n, generator), "draws")
 
     def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n c *grid"]:
         """Return `evaluate_function(draws, grid)` as float64.
 
         Raises:
-            TypeError: if they are complex.
+            TypeError: if they are complex, masked or no numbers.
         """
-        return _real(self.evaluate_function(draws, grid), "inputs")
+        return real(self.evaluate_function(draws, grid), "inputs")
 
     def solve(self, inputs: Float[Array, "n c *grid"], grid: Grid) -> Solved:
         """Return `solve_function(inputs, grid)`, with the status "not-finite" where a value is not finite.
 
         Raises:
-            TypeError: if they are complex.
+            TypeError: if they are complex, masked or no numbers.
         """
         solved = self.solve_function(inputs, grid)
         if isinstance(solved, Solved):
             return solved
-        solutions = _real(solved, "solutions")
+        solutions = real(solved, "solutions")
         return Solved(solutions, statuses(solutions))
 
     def prolong(self, solutions: Float[Array, "n c *coarse"], grid: Grid) -> Float[Array, "n c *grid"]:
         """Return `prolong_function(solutions, grid)` as float64, where there is one.
 
         Raises:
-            TypeError: if they are complex.
+            TypeError: if they are complex, masked or no numbers.
         """
         if self.prolong_function is None:
             return super().prolong(solutions, grid)
-        return _real(self.prolong_function(solutions, grid), "prolonged solutions")
+        return real(self.prolong_function(solutions, grid), "prolonged solutions")
 
     def coarsen(self, inputs: Float[Array, "n c *finest"], grid: Grid) -> Float[Array, "n c *grid"]:
         """Return `coarsen_function(inputs, grid)` as float64, where there is one.
 
         Raises:
-            TypeError: if they are complex.
+            TypeError: if they are complex, masked or no numbers.
         """
         if self.coarsen_function is None:
             return super().coarsen(inputs, grid)
-        return _real(self.coarsen_function(inputs, grid), "coarse inputs")
+        return real(self.coarsen_function(inputs, grid), "coarse inputs")
 
     def coarse_inputs(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n c *grid"]:
         """Return the inputs on the finest grid, coarsened, where there is a `coarsen_function`; else `evaluate`."""
@@ -120,8 +124,3 @@ class FunctionProblem(Problem):
 def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
-
-def _real(values: Array, what: str) -> Array:
-    if np.iscomplexobj(values):
-        raise TypeError(f"the {what} are complex: give the real and the imaginary part as two channels")
-    return np.asarray(values, dtype=np.float64)

@@ -41,7 +41,7 @@ class Helmholtz(Problem):
 
     Attributes:
         cells: cells a side of the finest grid, which must resolve the shortest wave that n allows.
-        levels: grids of ratio 2.
+        levels: grids of ratio 2; the coarsest must keep 4 cells.
         dimension: 1 or 2.
         wave_number: k, 2π times the wavelengths in the unit of length.
         contrast: of n, at least 0 and below 1.

@@ -65,7 +65,7 @@ class NavierStokes(Problem):
         checks.integers(self, cells=4, levels=1, modes=1)
         checks.numbers(self, time=0, forcing=-math.inf)
         checks.between(self, viscosity=(0, math.inf))
-        settle(self, Grid((self.cells, self.cells), centring="nodal"), self.levels, coarsest=4)
+        settle(self, Grid((self.cells, self.cells), centring="nodal"), self.levels)
 
     @property
     def waves(self) -> Float[Array, "k 2"]:

@@ -41,7 +41,7 @@ class Poisson(Problem):
 
     Attributes:
         cells: cells a side of the finest grid.
-        levels: grids of ratio 2.
+        levels: grids of ratio 2; the coarsest must keep 4 cells.
         dimension: 1 or 2.
         space: where the source lies; fem, piecewise linear, in one dimension only.
         degree: p, the size of the space; polynomials of a degree over 12 are nearly dependent, and refused.

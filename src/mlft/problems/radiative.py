@@ -40,7 +40,7 @@ class RadiativeTransfer(Problem):
 
     Attributes:
         cells: cells of the finest grid.
-        levels: grids of ratio 2.
+        levels: grids of ratio 2; the coarsest must keep 4 cells.
         scatterers: how many Gaussians, fewer than 12.
         strength: their strength, over that of the source; positive.
         absorption: μ_a, in 1/length; positive.

@@ -109,7 +109,7 @@ class Schrodinger(Problem):
         # fitted from 32 to 512 points; what few points cost in conjugate gradients is mostly not the points
         exponent = 1.4 if self.dimension > 1 else 0.2 if self._by_gradients else 1.0
         order = 2.0 if self.scheme == "differences" else math.inf
-        settle(self, finest, self.levels, coarsest=4, order=order, cost_exponent=exponent)
+        settle(self, finest, self.levels, order=order, cost_exponent=exponent)
 
     @property
     def _by_gradients(self) -> bool:

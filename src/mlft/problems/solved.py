@@ -49,6 +49,22 @@ def judged(
     return Solved(solutions, tuple(status), {name: np.asarray(value, np.float64) for name, value in scalars.items()})
 
 
+def real(values: object, what: str) -> Float[Array, "..."]:
+    """Return numbers as a float64 array: nothing is dropped, and nothing made a number that was none.
+
+    Raises:
+        TypeError: for complex numbers, masked ones, texts, truth values and objects.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise TypeError(f"the {what} are masked in places: give NaN where there is no number")
+    array = np.asarray(values)
+    if np.iscomplexobj(array):
+        raise TypeError(f"the {what} are complex: give the real and the imaginary part as two channels")
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"the {what} are no numbers but {array.dtype}: give an array of float64")
+    return array.astype(np.float64, copy=False)
+
+
 def statuses(solutions: Float[Array, "n c *grid"], converged: Bool[Array, " n"] | None = None) -> tuple[str, ...]:
     """Return a status per sample: "not-finite", else "not-converged" where `converged` is false, else "ok"."""
     finite = np.isfinite(solutions.reshape(len(solutions), -1)).all(axis=1)

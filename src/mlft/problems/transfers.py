@@ -43,6 +43,8 @@ def unfit(made: object, shape: tuple[int, ...]) -> tuple[str, str]:
         return f"a {type(made).__name__}", f"return an array of shape {shape}"
     if made.shape != shape:
         return f"an array of shape {made.shape}", f"return one of shape {shape}"
+    if np.ma.is_masked(made):
+        return "a masked array", "return numbers everywhere"
     if not np.issubdtype(made.dtype, np.floating):
         return f"an array of {made.dtype}", "return float64"
     bad = int((~np.isfinite(made.reshape(len(made), -1)).all(axis=1)).sum())

@@ -79,7 +79,7 @@ class Wkb(Problem):
                 f"waves of wkb at epsilon {self.epsilon:g} have {points:.2f} points a wavelength on {self.cells} "
                 f"cells, and the reference needs more than 3.15: ask for more cells"
             )
-        settle(self, Grid((self.cells,), centring="nodal", periodic=False), self.levels, coarsest=4)
+        settle(self, Grid((self.cells,), centring="nodal", periodic=False), self.levels)
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return n rows c_k."""

@@ -44,6 +44,11 @@ class Source(ABC):
     def identity(self) -> dict[str, Any]:
         """Plain values that tell one source from another; a store of another identity is refused."""
 
+    @property
+    def measured(self) -> bool:
+        """Whether errors are relative to the solutions: then one that is zero everywhere is a failure."""
+        return True
+
     @abstractmethod
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
         """Return the inputs of some samples on a level."""
@@ -87,6 +92,11 @@ class Derived(Source):
 @dataclass(frozen=True)
 class Inputs(Derived):
     """The inputs of another source, kept once a draw: its "solutions" are that source's inputs."""
+
+    @property
+    def measured(self) -> bool:
+        """No: an input may be zero everywhere."""
+        return False
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the inputs."""

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from mlft.grids import Hierarchy
 from mlft.problems import Problem, Solved
+from mlft.problems.solved import real
 from mlft.seeds import generator
 from mlft.sources.base import Derived, Source, identity
 from mlft.status import OK
@@ -49,7 +50,7 @@ class Drawn(Source):
         """Return the input functions of some draws on the finest level, and what a coarser level is given for them."""
         problem, finest = self.problem, level == len(self.hierarchy) - 1
         made = (problem.evaluate if finest else problem.coarse_inputs)(self.draws(indices), self.hierarchy[level])
-        return np.asarray(made, dtype=np.float64)
+        return real(made, "inputs")
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the problem's solutions."""

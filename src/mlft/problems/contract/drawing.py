@@ -60,5 +60,6 @@ def _streams(problem: Problem, rows: Array, seed: int) -> Verdict:
 def kind(values: object) -> str:
     """Return what an object is, in words: the dtype and shape of an array."""
     if isinstance(values, np.ndarray):
-        return f"an array of {values.dtype} of shape {values.shape}"
+        masked = "a masked" if np.ma.is_masked(values) else "an"
+        return f"{masked} array of {values.dtype} of shape {values.shape}"
     return f"a {type(values).__name__}"

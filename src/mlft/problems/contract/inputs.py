@@ -65,7 +65,7 @@ def misshapen(values: object, n: int, grid: Grid, what: str) -> Verdict | None:
         return Verdict(False, f"{what} are {kind(values)}", advice)
     if values.ndim != grid.dimension + 2 or len(values) != n or values.shape[2:] != grid.shape:
         return Verdict(False, f"{what} on {grid} have shape {values.shape}", advice)
-    if not np.issubdtype(values.dtype, np.floating):
+    if np.ma.is_masked(values) or not np.issubdtype(values.dtype, np.floating):
         return Verdict(False, f"{what} are {kind(values)}", advice + "; a complex field is two channels")
     return None
 

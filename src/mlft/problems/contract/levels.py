@@ -10,7 +10,6 @@ from mlft.problems.base import Problem
 from mlft.problems.contract.findings import Finding, Verdict, in_a_line, judge
 from mlft.problems.contract.inputs import misshapen
 from mlft.problems.contract.sameness import distance, turned
-from mlft.problems.contract.setting import FEWEST
 from mlft.problems.solved import Solved
 from mlft.problems.transfers import prolonged
 from mlft.status import OK
@@ -29,13 +28,10 @@ def across(problem: Problem, rows: Array, solved: dict[int, Solved]) -> list[Fin
     common = [i for i in range(len(rows)) if all(result.status[i] == OK for result in solved.values())]
     if not common:
         return [Finding("levels together", None, None, "no sample is ok on every level")]
-    enough = [level for level in solved if min(problem.hierarchy[level].cells) >= FEWEST]
-    fields = {level: solved[level].solutions[common] for level in enough}
-    if finest not in fields:
-        return [Finding("levels together", None, None, f"{problem.finest} cells are too few to bring levels to")]
+    fields = {level: result.solutions[common] for level, result in solved.items()}
     findings = [
         judge("axes of solutions", level, partial(_axes, problem, fields[level], fields[finest]))
-        for level in enough
+        for level in fields
         if level != finest
     ]
     findings.append(judge("distance to the finest", None, partial(_approach, problem, fields)))

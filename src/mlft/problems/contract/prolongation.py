@@ -9,7 +9,6 @@ from mlft.problems.base import Problem
 from mlft.problems.contract.batches import ROUND_OFF, independent
 from mlft.problems.contract.findings import Finding, Verdict, judge
 from mlft.problems.contract.sameness import distance
-from mlft.problems.contract.setting import FEWEST
 from mlft.problems.solved import Solved
 from mlft.problems.transfers import unfit
 from mlft.status import OK
@@ -24,7 +23,7 @@ def upwards(problem: Problem, solved: dict[int, Solved]) -> list[Finding]:
     finest, findings = len(problem.hierarchy) - 1, []
     for level, result in sorted(solved.items()):
         fields = result.solutions[[name == OK for name in result.status]]
-        if level < finest and len(fields) and min(problem.hierarchy[level].cells) >= FEWEST:
+        if level < finest and len(fields):
             findings.append(judge("prolongation", level, partial(_lifted, problem, fields, level)))
     return findings
 

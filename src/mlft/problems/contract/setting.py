@@ -3,13 +3,9 @@
 import json
 import math
 
-from mlft.grids import Grid
+from mlft.grids import FEWEST, Grid
 from mlft.problems.base import Problem
 from mlft.problems.contract.findings import Finding, Verdict, judge
-
-FEWEST = 4
-"""Cells a side that prolongation needs on the coarsest grid."""
-
 
 def setting(problem: Problem) -> list[Finding]:
     """Return the findings on what a problem states; those on its grids alone where they cannot be used."""
@@ -51,8 +47,10 @@ def _grids(problem: Problem) -> Verdict:
 
 def _coarsest(problem: Problem) -> Verdict:
     fewest = min(problem.hierarchy[0].cells)
-    advice = "" if fewest >= FEWEST else f"keep {FEWEST}: solutions are brought to the finest grid with as many"
-    return Verdict(True, f"{fewest} cells a side", advice)
+    told = f"{fewest} cells a side"
+    if fewest >= FEWEST or len(problem.hierarchy) == 1 or "prolong" in problem.transfers:
+        return Verdict(True, told)
+    return Verdict(False, told, f"keep {FEWEST}, which prolongation needs, or give the problem a `prolong` of its own")
 
 
 def _costs(problem: Problem) -> Verdict:
