@@ -21,7 +21,7 @@ MORE: Mapping[str, tuple[str, dict[str, Any]]] = {
     "darcy, matern": ("darcy", {"field": "matern"}),
     "darcy, 64²": ("darcy", {"cells": 64, "levels": 3}),
     "kohn-sham, spectral": ("kohn-sham", {"scheme": "spectral"}),
-    "navier-stokes, ν = 1e-4 on 128²": ("navier-stokes", {"cells": 128, "viscosity": 1e-4}),
+    "navier-stokes, 128²": ("navier-stokes", {"cells": 128}),
     "schrodinger, spectral": ("schrodinger", {"scheme": "spectral"}),
     "schrodinger, spectral, bounded": ("schrodinger", {"scheme": "spectral", "boundary": "dirichlet"}),
 }

@@ -83,12 +83,19 @@ def test_errors_at_jumps_fall_like_two_thirds_in_l1() -> None:
     assert errors[-1] < 2e-2
 
 
+def test_a_time_that_needs_more_than_a_hundred_steps_a_cell_is_not_converged_at_once() -> None:
+    inputs = np.stack([waves(40), np.where(np.arange(40) == 7, np.nan, 1.0), waves(40, 0.2)])[:, None]
+    for time, status in ((79.9, "ok"), (80.1, "not-converged"), (-1e7, "not-converged"), (1e308, "not-converged")):
+        problem = Advection(cells=40, levels=2, time=time)
+        assert problem.solve(inputs, problem.finest).status == (status, "not-finite", status)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"time": float("inf")}, "time of advection must be finite .* got inf"),
         ({"boxes": 0}, "boxes .* got 0"),
-        ({"cells": 40, "levels": 5}, "multiple of 16"),
+        ({"cells": 40, "levels": 5}, "allows 4 levels.*got 5"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:
@@ -162,6 +169,36 @@ def test_viscous_states_keep_their_mass_lose_energy_and_stay_in_range(generator:
     assert (np.abs(state).max(axis=1) <= np.abs(u).max(axis=1)).all()
 
 
+@pytest.mark.parametrize("viscosity", [0.0, 1e-3, 0.03, 1.0])
+def test_neither_the_range_nor_the_total_variation_of_a_viscous_state_grows_in_any_step(
+    viscosity: float, generator: torch.Generator
+) -> None:
+    """So that a step by the speed before it is short enough for all speeds within it."""
+    u = noise(generator, 3000, 9)
+    u[1::3], u[2::3] = np.sign(u[1::3]), np.sort(u[2::3], axis=1)
+    time = 0.999 / (4 * viscosity * 81) if viscosity > 0 else 9.0  # a longer one is known to need two steps
+    for _ in range(4):
+        state, steps, _ = march_viscous(u, width=1 / 9, time=time, viscosity=viscosity, step_limit=1)
+        assert (steps == 1).all()
+        assert (state.max(axis=1) <= u.max(axis=1) + 1e-14).all()
+        assert (state.min(axis=1) >= u.min(axis=1) - 1e-14).all()
+        assert (variation(state) <= variation(u) * (1 + 1e-14)).all()
+        u = state
+
+
+def test_a_viscosity_that_asks_for_more_than_the_limit_of_work_is_not_converged_at_once(
+    generator: torch.Generator,
+) -> None:
+    problem = Burgers(cells=64, levels=2, viscosity=100.0)  # 4 νt/h²: 409,600 steps
+    solved = problem.solve(problem.evaluate(problem.draw(3, generator), problem.finest), problem.finest)
+    assert solved.status == ("not-converged",) * 3
+    assert (solved.scalars["steps"] == 0).all()
+    still = np.zeros((1, 8))
+    for limit, done in ((256, True), (255, False)):  # 4 νt/h² = 256
+        _, steps, ended = march_viscous(still, width=0.125, time=1.0, viscosity=1.0, step_limit=limit)
+        assert (ended[0], steps[0]) == (done, 256 * done)
+
+
 def test_the_transformation_of_cole_and_hopf_is_the_integral_and_tends_to_the_shock() -> None:
     a, b, time, viscosity = np.array([[0.1, -0.05]]), np.array([[0.4, 0.1]]), 0.5, 0.02
 
@@ -215,4 +252,4 @@ def test_bad_viscosities_and_too_few_cells_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 2 cells, got 1"):
         march_viscous(np.ones((1, 1)), width=1.0, time=1.0, viscosity=1.0)
     with pytest.raises(ValueError, match="advection lives on periodic cell grids"):
-        Advection(cells=32).solve(np.ones((1, 1, 32)), Grid((32,), periodic=False))
+        Advection(cells=32, levels=2).solve(np.ones((1, 1, 32)), Grid((32,), periodic=False))

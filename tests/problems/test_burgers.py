@@ -308,8 +308,8 @@ def test_a_state_too_fast_for_the_step_limit_is_not_converged(generator: torch.G
         ({"time": 0.0}, "time .* finite and above 0, got 0.0"),
         ({"time": float("nan")}, "time .* finite and above 0, got nan"),
         ({"decay": -1.0}, "decay .* got -1.0"),
-        ({"cells": 32, "levels": 5}, "4 on the coarsest; got 32"),
-        ({"cells": 100, "levels": 4}, "multiple of 8"),
+        ({"cells": 32, "levels": 5}, "allows 4 levels.*got 5"),
+        ({"cells": 100, "levels": 4}, "allows 3 levels.*got 4"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:

@@ -40,7 +40,7 @@ OWN: dict[str, tuple[Problem, float]] = {
     "darcy, channels": (Darcy(cells=64, levels=3, field="channels"), 1.2),
     "elliptic1d": (Elliptic1d(cells=512, levels=4, epsilon=0.04), 15.0),
     "euler": (Euler(cells=256, levels=4), 1.02),
-    "navier-stokes": (PROBLEMS["navier-stokes"](cells=32, levels=2), 1.2),
+    "navier-stokes": (PROBLEMS["navier-stokes"](cells=32, levels=2, viscosity=1e-3), 1.2),
     "schrodinger, spectral": (Schrodinger(cells=256, levels=3, scheme="spectral"), 8.0),
     "schrodinger, spectral, bounded": (Schrodinger(cells=256, levels=3, scheme="spectral", boundary="dirichlet"), 8.0),
     "kohn-sham, spectral": (KohnSham(levels=3, scheme="spectral"), 5.0),

@@ -18,7 +18,7 @@ from mlft.solvers.advection import cole_hopf, march_viscous
 
 Array = np.ndarray
 
-STEPS_PER_CELL = 100
+STEPS_PER_CELL, VISCOUS_STEPS_PER_CELL = 100, 1000
 SHARP = 12.0  # a front of 8ν/j is sharp where it is under ⅔ of a cell: j > 12 ν/h
 
 
@@ -37,9 +37,10 @@ class Burgers(Problem):
     The solver is MUSCL–Hancock (`mlft.solvers.burgers.march`): order 2 in L1 on smooth data; with shocks, as here,
     order 1 in L1 and ½ in L2. With viscosity, which rounds shocks of height j to fronts of width 8ν/j, it is
     `mlft.solvers.advection.march_viscous`, of order 2 in L1 where a grid resolves the fronts. The references are exact:
-    Lax–Oleinik, and Cole–Hopf. What makes it hard: where a shock stands depends on all of u₀, and on a coarse grid its
-    place in its cell is known from the cell's mean alone. A sample that is not finite ends as "not-finite"; one that
-    needs more than 100 steps a cell (waves that cross the domain some 80 times) as "not-converged".
+    Lax–Oleinik, and Cole–Hopf. What makes it hard: where a shock stands depends on all of u₀. On a coarse grid its
+    place in its cell follows from the cell's mean and the states on either side, as `prolong` has it. A sample that is
+    not finite ends as "not-finite"; one that needs more than 100 steps a cell (waves that cross the domain some 80
+    times), or with viscosity 1,000 (viscosity · time of some 250 h; at once, if that is more), as "not-converged".
 
     Attributes:
         cells: cells of the finest grid.
@@ -101,14 +102,14 @@ class Burgers(Problem):
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
         checks.inputs(self, inputs, grid)
-        limit = STEPS_PER_CELL * grid.cells[0]
         width, rows = grid.spacing[0], inputs[:, 0]
         if self.viscosity > 0:
-            limit += math.ceil(5 * self.viscosity * self.time / width**2)
+            limit = VISCOUS_STEPS_PER_CELL * grid.cells[0]
             states, steps, done = march_viscous(
                 rows, width=width, time=self.time, viscosity=self.viscosity, step_limit=limit
             )
         else:
+            limit = STEPS_PER_CELL * grid.cells[0]
             states, steps, done = burgers.march(rows, width=width, time=self.time, step_limit=limit)
         return judged(states[:, None], done, steps=steps)
 

@@ -36,7 +36,7 @@ class Euler(Problem):
     reference is exact as long as no wave has left, up to a time of 0.13 for the default gas. What makes it hard: three
     waves of three kinds, two of them jumps, whose places depend on the states as roots of a nonlinear equation. A
     sample of which density or pressure becomes negative, or that is not finite, ends as "not-finite"; one of more than
-    100 steps a cell as "not-converged".
+    100 steps a cell (steps that are tried again count) as "not-converged".
 
     Attributes:
         cells: cells of the finest grid.
@@ -84,7 +84,7 @@ class Euler(Problem):
         return share[:, None] * left[:, :, None] + (1 - share)[:, None] * right[:, :, None]
 
     def solve(self, inputs: Float[Array, "n 3 cells"], grid: Grid) -> Solved:
-        """Return the states at `time`, with the scalar "steps".
+        """Return the states at `time`, with the scalar "steps": all that were tried.
 
         Raises:
             ValueError: inputs that are not on the grid or whose density or pressure is not positive, or a grid of
