@@ -81,7 +81,8 @@ def test_a_plan_is_printed_saved_and_gone_by(tmp_path, mlft_command):
     assert mlft_command("run", *words, "--out", tmp_path / "a")[0] == 0  # the same options go by the same plan
     found = read_outcome(tmp_path / "a")
     assert list((found.foresight.first or found.plan).samples) == told["plan"]["samples"]
-    code, _, err = mlft_command("run", "--plan", tmp_path / "plan.json", "--out", tmp_path / "b", *OPTIONS)
+    plan = ("--plan", tmp_path / "plan.json")
+    code, _, err = mlft_command("run", "small:problem", *plan, "--out", tmp_path / "b", *OPTIONS)
     assert code == 0, err
     found = read_outcome(tmp_path / "b")
     assert list(found.plan.samples) == told["plan"]["samples"] and found.plan.rule == "given"
@@ -93,10 +94,10 @@ def test_a_plan_is_printed_saved_and_gone_by(tmp_path, mlft_command):
 
 def test_a_file_does_what_the_options_do(tmp_path, mlft_command):
     file = tmp_path / "run.toml"
-    head = 'problem = "small:problem"\nbudget = "24solves"\nworkers = 0\ntest = 7\n'
+    head = 'budget = "24solves"\nworkers = 0\ntest = 7\n'
     training = "[training]\nsteps = 24\nbatch = 4\nchecks = 3\n"
     file.write_text(head + training + "[surrogate_options]\nmodes = [3]\nwidth = 5\ndepth = 2\n")
-    assert mlft_command("run", "--config", file, "--out", tmp_path / "a")[0] == 0
+    assert mlft_command("run", "small:problem", "--config", file, "--out", tmp_path / "a")[0] == 0
     assert mlft_command("run", "small:problem", "--budget", "24solves", "--out", tmp_path / "b", *OPTIONS)[0] == 0
     records = [read_outcome(tmp_path / name) for name in "ab"]
     assert records[0].error == records[1].error
@@ -164,7 +165,7 @@ def test_every_field_of_the_configuration_is_an_option_of_every_command_that_run
     assert options_of("plan") == fields - {"plan", "baselines"} | {"out", "config", "save"}
     own = {"out", "config", "strategies", "seeds", "jobs"}
     assert options_of("compare") == fields - {"plan", "strategy", "baselines"} | own
-    assert options_of("trust") == set(EXECUTION) | {"folder", "samples"}
+    assert options_of("trust") == set(EXECUTION) | {"folder", "samples", "problem"}
     assert options_of("check") == {"problem", "options", "seed", "draws", "config"}
     assert all(field.description for field in Config.model_fields.values())
 

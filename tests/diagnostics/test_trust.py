@@ -338,7 +338,7 @@ def test_one_command_answers_for_a_surrogate_of_every_problem(name, tmp_path):
 
 
 def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_run, mlft_command):
-    code, out, err = mlft_command("trust", poisson_run, "--samples", "12")
+    code, out, err = mlft_command("trust", poisson_run, "--samples", "12", "--problem", "poisson_line:problem")
     assert code == 0, err
     assert "Green's function: relative error" in out and "the law itself" in out and "The error doubles" in out
     facts = json.loads((poisson_run / "trust.json").read_text())
@@ -355,14 +355,14 @@ def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_
     assert all((poisson_run / "figures" / f"{name}.svg").is_file() for name in names)
     assert all(word in page for word in ("the law itself", "rougher", "Green", "poisson-line"))
     assert "The training inputs span 5 of 21 dimensions." in page and "Add inputs of" in page
-    again = trust(poisson_run, samples=12)
+    again = trust(poisson_run, samples=12, problem="poisson_line:problem")
     assert again == read_trust(poisson_run)[0] and json.loads((poisson_run / "trust.json").read_text()) == facts
     assert write_trust_report(poisson_run).read_text() == page
 
 
 def test_a_run_of_a_nonlinear_problem_is_refused_that_part_and_given_the_rest(tmp_path, mlft_command):
     run("small:problem", budget="24solves", out=tmp_path / "a", **small.SMALL)
-    code, out, err = mlft_command("trust", tmp_path / "a", "--samples", "6")
+    code, out, err = mlft_command("trust", tmp_path / "a", "--samples", "6", "--problem", "small:problem")
     assert code == 0, err
     assert "Green's function: refused, the solver is not linear: the defect of superposition is" in out
     page = (tmp_path / "a" / "trust.html").read_text()

@@ -134,12 +134,15 @@ def trust(
     *,
     folder: Annotated[Path, typer.Argument(help="a folder that `run` wrote")],
     samples: Annotated[int, typer.Option(help="fresh draws a law of inputs; not charged")] = 48,
+    problem: Annotated[
+        str | None, typer.Option(help="module:attribute of your own problem, as the run was given it: its code is run")
+    ] = None,
 ) -> None:
     """Measure how far a run's surrogate can be trusted: other laws of inputs, amplitudes, its Green's function."""
     from mlft.reports import trust_lines, write_trust_report
 
     with Screen() as screen:
-        found = mlft.trust(folder, samples=samples, report=screen.tell, **given)
+        found = mlft.trust(folder, samples=samples, problem=problem, report=screen.tell, **given)
     print("\n".join(trust_lines(found)))
     print(f"report: {write_trust_report(folder)}")
 

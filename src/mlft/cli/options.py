@@ -87,6 +87,11 @@ def asked_of(
         from mlft.experiment.foresight import read_plan
 
         values |= read_plan(plan)
+    if "problem" not in given and ":" in str(values.get("problem", "")):
+        raise ConfigError(
+            f"the file {plan or config} names the problem '{values['problem']}': importing it runs the code of that "
+            f"module. If you trust it, name it yourself, as the first argument: {values['problem']}"
+        )
     for name, value in given.items():
         values[name] = values.get(name, {}) | value if name in _PAIRS else value
     for name in needed:

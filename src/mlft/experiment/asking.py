@@ -14,8 +14,9 @@ from mlft.errors import ConfigError, StoreError
 from mlft.estimators import ESTIMATORS, Estimator
 from mlft.experiment.config import Config, checked, configure, read_config, write_config
 from mlft.planning import Given
-from mlft.problems import PROBLEMS, Problem
+from mlft.problems import PROBLEMS, Plain, Problem
 from mlft.seeds import generator
+from mlft.store import LEDGER
 from mlft.strategies import Strategy, strategy
 from mlft.surrogates import Surrogate, build
 
@@ -81,9 +82,12 @@ def ask(problem: str | Problem, *, network: nn.Module | None = None, **options: 
         options: fields of `mlft.Config`.
 
     Raises:
-        ConfigError: for an unknown name, naming the nearest, or a value that is not allowed.
+        ConfigError: for an unknown name, naming the nearest, a value that is not allowed, or a problem of your own with
+            the name of a shipped one.
     """
     own = problem if isinstance(problem, Problem) else None
+    if own is not None:
+        _refuse_namesake(own)
     config = configure({"problem": own.name if own is not None else problem, **options})
     return resolve(config, own, network)
 
@@ -126,15 +130,41 @@ def named_problem(name: str, options: dict[str, Any]) -> Problem:
     return made
 
 
+def written_problem(name: str, options: dict[str, Any], given: str | Problem | None, *, told: str, how: str) -> Problem:
+    """Return the problem that a file names: only of a shipped one is code run that the caller did not name.
+
+    Args:
+        name: what the file says.
+        options: what the file says.
+        given: the caller's: the problem itself, or "module:attribute" as in the file, which is leave to import it.
+        told: what says so, for the refusal.
+        how: the call that gives leave.
+
+    Raises:
+        ConfigError: for a problem of a module that the caller did not name, or named otherwise.
+    """
+    if isinstance(given, Problem):
+        return given
+    if given is not None and given != name:
+        raise ConfigError(f"{told} names the problem '{name}', the problem given is '{given}'")
+    if ":" in name and given is None:
+        raise ConfigError(
+            f"{told} names the problem '{name}': importing it runs the code of the module '{name.partition(':')[0]}'. "
+            f"If you trust that, name it yourself: {how}"
+        )
+    return named_problem(name, options)
+
+
 def claim(config: Config, folder: Path) -> None:
-    """Write the configuration into a new run folder, or check that the folder's is the same.
+    """Write the configuration into a new or empty run folder, or check that the folder's is the same.
 
     Raises:
         ConfigError: naming the first option that differs, with both values.
-        StoreError: if the folder cannot be written.
+        StoreError: if the folder cannot be written, or holds files and no run.
     """
     file = folder / "config.toml"
     if not file.exists():
+        _refuse_foreign(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_config(file, config)
@@ -148,6 +178,29 @@ def claim(config: Config, folder: Path) -> None:
                 f"the run folder {folder} is of another configuration: {name} is {there[name]!r} there and {value!r} "
                 "here; give another --out, or the options of the run"
             )
+
+
+def _refuse_namesake(own: Problem) -> None:
+    """Refuse a problem that its record would take for a shipped one, to measure or repeat that in its place."""
+    meant = own.of if isinstance(own, Plain) else own
+    if own.name in PROBLEMS and type(meant) is not PROBLEMS[own.name]:
+        raise ConfigError(
+            f"a problem of your own is named '{own.name}', as one that is shipped, and would be taken for it later: give "
+            "it another name"
+        )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder with files that are not mlft's; hidden ones are nobody's business."""
+    if not folder.is_dir() or (folder / LEDGER).exists():
+        return
+    found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if found:
+        more = ", ..." if len(found) > 3 else ""
+        raise StoreError(
+            f"{folder} holds no run of mlft, but {', '.join(found[:3])}{more}: nothing there is touched; give a new or "
+            "an empty folder"
+        )
 
 
 def _strategy(config: Config) -> Strategy:

@@ -163,7 +163,7 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(file.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"the configuration {file} cannot be read: {error}") from None
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from mlft import lifts, surrogates
 from mlft.errors import ConfigError, GenerationError
-from mlft.experiment.asking import named_problem
+from mlft.experiment.asking import written_problem
 from mlft.lifts import Coarse, Lift, LiftError, Place, ratio_of
 from mlft.problems import Problem, prolonged
 from mlft.sources import fingerprint
@@ -101,14 +101,15 @@ def scheme_of(problem: Problem) -> Scheme:
 
 
 def load(
-    folder: Path | str, network: nn.Module | None = None, *, problem: Problem | None = None
+    folder: Path | str, network: nn.Module | None = None, *, problem: str | Problem | None = None
 ) -> Surrogate | Corrected:
     """Return what a run saved in a folder: its surrogate, or a corrected solver, each with `predict(inputs)`.
 
     Args:
         folder: `surrogate` or `lifts/level-<l>` in a run folder, or a copy of it.
         network: for a surrogate with a network of your own, an instance of the same shapes.
-        problem: for a corrected solver of a problem of your own, that problem; a shipped one is found by its name.
+        problem: for a corrected solver of a problem of your own, that problem, or "module:attribute" as the run was
+            given it; a shipped one is found by its name.
 
     Raises:
         BundleError: for a missing or damaged file, or weights that do not fit the network.
@@ -118,7 +119,7 @@ def load(
     folder = Path(folder)
     if form_of(folder) != lifts.FORMAT:
         return surrogates.load(folder, network)
-    return load_corrected(folder, problem if problem is not None else _named(folder))
+    return load_corrected(folder, _problem(folder, problem))
 
 
 def load_corrected(folder: Path, problem: Problem) -> Corrected:
@@ -142,11 +143,14 @@ def corrections(problem: Problem, run: Path) -> tuple[Corrected, ...]:
     return tuple(one for one in found if one.lift.name != "none")
 
 
-def _named(folder: Path) -> Problem:
+def _problem(folder: Path, given: str | Problem | None) -> Problem:
+    if isinstance(given, Problem):
+        return given
     told = read_bundle(folder, form=lifts.FORMAT)[1].get("problem") or {}
     if not told:
         raise ConfigError(f"the lift in {folder} does not say how its problem is made: give load(folder, problem=...)")
+    how = f"mlft.load({str(folder)!r}, problem={told['name']!r})"
     try:
-        return named_problem(told["name"], told["options"])
+        return written_problem(told["name"], told["options"], given, told=f"the lift in {folder}", how=how)
     except ConfigError as error:
         raise ConfigError(f"{error}. A corrected solver of your own problem needs load(folder, problem=...)") from None

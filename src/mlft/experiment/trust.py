@@ -10,7 +10,7 @@ from torch import nn
 from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.trust import Trust, measure_trust
 from mlft.errors import ConfigError, unknown_name
-from mlft.experiment.asking import Asked, resolve
+from mlft.experiment.asking import Asked, resolve, written_problem
 from mlft.experiment.config import EXECUTION, configure, read_config
 from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.progress import Report, quiet
@@ -29,7 +29,7 @@ def trust(
     folder: str | Path,
     *,
     samples: int = 48,
-    problem: Problem | None = None,
+    problem: str | Problem | None = None,
     network: nn.Module | None = None,
     report: Report = quiet,
     **execution: Any,
@@ -42,7 +42,8 @@ def trust(
     Args:
         folder: the run folder.
         samples: fresh draws a law of inputs.
-        problem: the problem, if it was given to the run as an object.
+        problem: the problem, if it was given to the run as an object; "module:attribute", if it was named so: a module
+            that only the folder names is not imported.
         network: the network, if it was one of your own.
         report: called with every step forward.
         execution: how the work is executed, such as `workers=2` or `timeout=60.0`; by default as the run was.
@@ -57,29 +58,31 @@ def trust(
     folder = Path(folder)
     told = read_outcome(folder)
     asked = _asked(folder, told.problem, problem, network, execution)
-    problem, seed = asked.problem, asked.config.seed
+    law, seed = asked.problem, asked.config.seed
     surrogate = load(folder / "surrogate", network=network)
     trained = min(max(told.plan.samples), MOST_TRAINED)
     with Session(asked, folder, samples=folder / told.store, report=report) as session:
         found = measure_trust(
             surrogate.predict,
-            problem,
-            Drawn(problem, seed, "trust").draws(range(samples)),
-            trained=Drawn(problem, seed, "train").draws(range(trained)),
+            law,
+            Drawn(law, seed, "trust").draws(range(samples)),
+            trained=Drawn(law, seed, "train").draws(range(trained)),
             solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
         )
-    write_trust(folder, _outcome(found, problem, samples, trained), _arrays(found))
+    write_trust(folder, _outcome(found, law, samples, trained), _arrays(found))
     return read_trust(folder)[0]
 
 
 def _asked(
-    folder: Path, name: str, problem: Problem | None, module: nn.Module | None, execution: dict[str, Any]
+    folder: Path, name: str, given: str | Problem | None, module: nn.Module | None, execution: dict[str, Any]
 ) -> Asked:
     """Return what the run was asked, executed in another way where that is given."""
     for option in execution:
         if option not in EXECUTION:
             raise unknown_name("option of trust", option, list(EXECUTION))
     config = configure(read_config(folder / "config.toml") | execution)
+    how = f"mlft trust {folder} --problem {config.problem}, or mlft.trust({str(folder)!r}, problem={config.problem!r})"
+    problem = written_problem(config.problem, config.options, given, told=str(folder / "config.toml"), how=how)
     asked = resolve(config, problem, module)
     if asked.problem.name != name:
         raise ConfigError(f"{folder} is a run of '{name}', the problem given is '{asked.problem.name}'")

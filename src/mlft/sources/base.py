@@ -46,8 +46,8 @@ class Source(ABC):
 
     @property
     def measured(self) -> bool:
-        """Whether errors are relative to the solutions: then one that is zero everywhere is a failure."""
-        return True
+        """Whether errors will be relative to the solutions: then one that is zero everywhere is a failure."""
+        return False
 
     @abstractmethod
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
@@ -92,11 +92,6 @@ class Derived(Source):
 @dataclass(frozen=True)
 class Inputs(Derived):
     """The inputs of another source, kept once a draw: its "solutions" are that source's inputs."""
-
-    @property
-    def measured(self) -> bool:
-        """No: an input may be zero everywhere."""
-        return False
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the inputs."""

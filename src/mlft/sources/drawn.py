@@ -42,6 +42,11 @@ class Drawn(Source):
         """The problem, its options, its own transfers, and the seed."""
         return {**identity(self.problem), "seed": self.seed}
 
+    @property
+    def measured(self) -> bool:
+        """Yes: they are learned from, and tested on."""
+        return True
+
     def draws(self, indices: Sequence[int]) -> Float[Array, "n k"]:
         """Return some draws, as grid-free coefficients."""
         return np.concatenate([self.problem.draw(1, generator(self.seed, self.stream, i)) for i in indices])

@@ -7,6 +7,7 @@ it shows; the header holds a hash per sample, so the samples that the bit did no
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,11 @@ def signer(arrays: Mapping[str, Array]) -> Callable[[Key, int], str]:
 def name_of(batch: Batch, content: bytes) -> str:
     """Return the name of a file, which certifies its content."""
     return f"{batch.stream.replace('/', '.')}-{min(batch.indices):07d}-{_digest(content)[:16]}{SUFFIX}"
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a name is one that `name_of` gives."""
+    return re.fullmatch(rf".+-\d{{7,}}-[0-9a-f]{{16}}{re.escape(SUFFIX)}", name) is not None
 
 
 def level_folder(level: int) -> str:

@@ -20,6 +20,10 @@ from mlft.store.records import Array, Batch, LedgerRow, Recovery, Samples, Tally
 from mlft.store.repair import Shelf, recover, refuse_other, sort_out, verify
 
 
+LEDGER = "ledger.sqlite"
+"""The file in a run folder that says which samples there are."""
+
+
 @final
 class SampleStore:
     """Every sample that a run ever solved: append-only, crash-safe, one driver at a time.
@@ -65,7 +69,7 @@ class SampleStore:
                 files.make_folder(folder / "samples")
                 lock = Lock(folder / ".lock")
                 stack.callback(lock.release)
-                ledger = Ledger(folder / "ledger.sqlite")
+                ledger = Ledger(folder / LEDGER)
                 stack.callback(ledger.close)
                 shelf = Shelf(folder, asked, ledger)
                 store = cls(shelf, lock, _prepare(shelf, verify))
@@ -94,8 +98,8 @@ class SampleStore:
 
     @property
     def scratch(self) -> Path:
-        """A folder for what need not survive, emptied when the store is opened and closed."""
-        return self.folder / "scratch"
+        """A hidden folder for what need not survive, emptied when the store is opened and closed."""
+        return self.folder / ".scratch"
 
     def append(self, batch: Batch) -> None:
         """Write a batch to the disk and acknowledge it.

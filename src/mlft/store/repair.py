@@ -48,12 +48,15 @@ def recover(shelf: Shelf) -> Recovery:
         StoreError: if a file holds samples of another identity.
     """
     for temporary in shelf.folder.glob("samples/level-*/.*.tmp"):
-        temporary.unlink()
+        if files.is_ours(temporary.name.removeprefix(".").removesuffix(".tmp")):
+            temporary.unlink()
     adopted: list[str] = []
     aside: list[str] = []
     known = shelf.by_file()
     for path in sorted(shelf.folder.glob(f"samples/level-*/*{files.SUFFIX}")):
-        if path not in known:  # a driver died before it acknowledged it, or the ledger was lost
+        if path not in known and files.is_ours(
+            path.name
+        ):  # a driver died before it acknowledged it, or the ledger was lost
             (adopted if _adopt(shelf, path) else aside).append(path.name)
     gone = [row for path, rows in shelf.by_file().items() if not path.is_file() for row in rows]
     return Recovery(_forget(shelf, gone), tuple(adopted), tuple(aside))
