@@ -71,10 +71,10 @@ def test_the_source_scales_the_pressure() -> None:
     assert (twice.solutions == 2 * problem.solve(inputs, problem.finest).solutions).all()
 
 
-# Means over 24 draws of the relative L2 error against the reference; the bands are ±40% around the values measured.
+# Means over 24 draws of the relative L2 error against the reference; the bands are ±20% around the values measured.
 @pytest.mark.parametrize(
     ("field", "measured"),
-    [("two-phase", [0.118, 0.066, 0.028, 0.0068]), ("lognormal", [0.067, 0.017, 0.0042, 0.0010])],
+    [("two-phase", [0.117, 0.064, 0.024, 0.0112]), ("lognormal", [0.067, 0.017, 0.0045, 0.0013])],
 )
 def test_the_bias_of_the_levels_is_as_stated(field: str, measured: list[float]) -> None:
     problem = Darcy(cells=64, field=field)
@@ -83,7 +83,7 @@ def test_the_bias_of_the_levels_is_as_stated(field: str, measured: list[float]) 
     for grid, bias in zip(problem.hierarchy, measured, strict=True):
         solutions = problem.solve(problem.evaluate(draws, grid), grid).solutions
         error = relative_error(prolong(solutions, to=problem.finest), reference, problem.finest).mean()
-        assert 0.6 * bias < error < 1.4 * bias
+        assert 0.8 * bias < error < 1.2 * bias
 
 
 @pytest.mark.parametrize(

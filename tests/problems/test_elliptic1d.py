@@ -1,4 +1,5 @@
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -78,6 +79,113 @@ def test_the_reference_is_that_of_scipys_boundary_value_solver() -> None:
     )  # fmt: skip
     averages = 20 * np.diff(found.sol(np.arange(21) / 20)[2])
     np.testing.assert_allclose(problem.reference(DRAWS)[0, 0], averages, rtol=1e-7)
+
+
+def by_fourier(problem: Elliptic1d) -> np.ndarray:
+    """Cell averages for ā = 1: 1/(1 + r cos θ) = (1 + 2 Σ_n (−ρ)^n cos nθ) / √(1 − r²), integrated term by term."""
+    root = np.sqrt((1 - problem.ripple) * (1 + problem.ripple))
+    rho = problem.ripple / (1 + root)
+    n = np.arange(1.0, np.ceil(np.log(1e-17) / np.log(rho)))
+    x = np.arange(problem.cells + 1) / problem.cells
+    angles = 2 * np.pi * np.multiply.outer((x / problem.epsilon + 0.37) % 1, n)
+    sizes, waves = 2 * (-rho) ** n, 2 * np.pi * n / problem.epsilon
+    once = (x + np.sin(angles) @ (sizes / waves)) / root
+    twice = (x**2 / 2 - np.cos(angles) @ (sizes / waves**2)) / root
+    thrice = (x**3 / 6 - np.sin(angles) @ (sizes / waves**3)) / root
+    moment = x * once - twice
+    flux = (moment[-1] - moment[0]) / (once[-1] - once[0])
+    return np.diff(flux * (twice - once[0] * x) - (x * twice - 2 * thrice - moment[0] * x)) * problem.cells
+
+
+def by_quad(problem: Elliptic1d) -> np.ndarray:
+    """Cell averages from scipy's quadrature on pieces that halve towards the minima of a."""
+    period, h = problem.epsilon, 1 / problem.cells
+    minima = period * (np.arange(-1, np.ceil(1 / period) + 2) + 0.5 - 0.37)
+    steps = period * np.append(0.0, 2.0 ** -np.arange(1, 25))
+    places = np.unique(np.concatenate([(minima[:, None] + s * steps).ravel() for s in (-1, 1)]))
+    slow, ripple, out = dataclasses.replace(problem, ripple=0.0), problem.ripple, np.zeros((problem.cells, 3))
+    for i in range(problem.cells):
+        left, right = i * h, (i + 1) * h
+        cuts = [left, *places[(places > left) & (places < right)], right]
+        for low, high in zip(cuts, cuts[1:], strict=False):
+            least = minima[np.argmin(np.abs(minima - (low + high) / 2))]
+
+            def moment(s: float, k: int, least: float = least, left: float = left) -> float:
+                fast = (1 - ripple) + 2 * ripple * np.sin(np.pi * s / period) ** 2
+                return float((least + s - left) ** k / fast / coefficient(slow, np.array(least + s)))
+
+            bounds = (low - least, high - least)
+            out[i] += [quad(moment, *bounds, args=(k,), epsabs=0, epsrel=1e-11)[0] for k in range(3)]
+    zeroth, first, second = out.T
+    left = np.arange(problem.cells) * h
+    flux = left - (left * zeroth + first).sum() / zeroth.sum()
+    start = np.append(0.0, -np.cumsum(flux * zeroth + first)[:-1])
+    return start - (flux * (h * zeroth - first) + h * first - second) / h
+
+
+@pytest.mark.parametrize("epsilon", [0.02, 0.5, 3.0])
+@pytest.mark.parametrize("ripple", [0.3, 0.9999, 0.999999])
+def test_the_reference_without_a_slow_part_is_its_fourier_series(ripple: float, epsilon: float) -> None:
+    problem = Elliptic1d(cells=20, levels=1, epsilon=epsilon, ripple=ripple, contrast=0.0)
+    expected = by_fourier(problem)  # its angles are off by about 6e-12, of the 26,000th wave
+    np.testing.assert_allclose(problem.reference(DRAWS)[0, 0], expected, rtol=0, atol=3e-11 * expected.max())
+
+
+@pytest.mark.parametrize(("ripple", "contrast"), [(0.9999, 0.5), (0.999999, 0.99)])
+def test_the_reference_of_a_large_ripple_is_that_of_quadrature_in_pieces(ripple: float, contrast: float) -> None:
+    problem = Elliptic1d(cells=5, levels=1, epsilon=0.3, ripple=ripple, contrast=contrast)
+    np.testing.assert_allclose(problem.reference(DRAWS)[0, 0], by_quad(problem), rtol=1e-10)
+
+
+def test_many_modes_on_few_cells_and_periods_far_longer_than_the_interval_are_exact() -> None:
+    rows = np.resize(DRAWS[:, :4], (1, 65))
+    rows[0, -1] = 0.37
+    fine = Elliptic1d(cells=512, levels=1, modes=64, epsilon=1.0, contrast=0.9).reference(rows)
+    found = Elliptic1d(cells=4, levels=1, modes=64, epsilon=1.0, contrast=0.9).reference(rows)
+    np.testing.assert_allclose(found[0, 0], fine.reshape(4, 128).mean(axis=1), rtol=1e-12)
+    shifted = np.array([*DRAWS[0, :4], DRAWS[0, 4] - 3.0])  # whole turns change nothing
+    problem = Elliptic1d(cells=12, levels=1)
+    np.testing.assert_allclose(problem.reference(shifted[None]), problem.reference(DRAWS), rtol=1e-12)
+    flat, long = (Elliptic1d(cells=12, levels=1, ripple=r, epsilon=1e9) for r in (0.0, 0.6))
+    np.testing.assert_allclose(long.reference(DRAWS) * (1 + 0.6 * np.cos(2 * np.pi * 0.37)), flat.reference(DRAWS),
+                               rtol=1e-7)  # fmt: skip
+
+
+def test_the_reference_of_many_periods_takes_no_memory_and_is_near_the_homogenised_one() -> None:
+    problem = Elliptic1d(cells=16, levels=1, epsilon=1e-4)
+    problem.reference(DRAWS)
+    tracemalloc.start()
+    found = problem.reference(DRAWS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e5
+    np.testing.assert_allclose(found, problem.homogenised(DRAWS), rtol=1e-3)
+
+
+def test_solutions_of_mirrored_coefficients_are_mirrored_at_a_ripple_next_to_one() -> None:
+    problem = Elliptic1d(cells=5, levels=1, epsilon=0.5, ripple=1 - 2.0**-46)
+    rows = np.array([[0.8, -0.9, 0.5, -0.3, 0.34], [-0.8, -0.9, -0.5, -0.3, 0.66]])  # cos kπ(1 − x) = (−1)^k cos kπx
+    first, second = problem.reference(rows)[:, 0]
+    np.testing.assert_allclose(first[::-1], second, rtol=0, atol=1e-13 * second.max())
+
+
+def test_too_many_periods_and_draws_without_a_solution_are_refused() -> None:
+    problem = Elliptic1d(cells=16, levels=1, epsilon=9e-6)
+    with pytest.raises(ValueError, match="an epsilon of at least 1e-05, got 9e-06: ask for a larger one, or compare"):
+        problem.reference(DRAWS)
+    assert problem.homogenised(DRAWS).shape == (1, 1, 16)
+    dataclasses.replace(problem, ripple=0.0).reference(DRAWS)
+    for worst in (-2.0, -5.0):
+        rows = np.array([DRAWS[0], [worst, worst, worst, worst, 0.1]])
+        with pytest.raises(ValueError, match="must have a slow part above 1e-11 everywhere"):
+            Elliptic1d(cells=16, levels=1).reference(rows)
+
+
+def test_the_homogenised_solution_knows_no_period_and_keeps_its_digits_at_a_ripple_near_one() -> None:
+    problem = Elliptic1d(cells=16, levels=1, ripple=0.0)
+    plain, steep = (dataclasses.replace(problem, ripple=r).homogenised(DRAWS) for r in (0.0, 1 - 2.0**-27))
+    assert (dataclasses.replace(problem, epsilon=0.3).homogenised(DRAWS) == plain).all()
+    np.testing.assert_allclose(steep * 2.0**-13 * np.sqrt(1 - 2.0**-28), plain, rtol=1e-12)
 
 
 def test_the_solution_tends_to_the_homogenised_one_like_epsilon() -> None:

@@ -44,6 +44,51 @@ def test_a_pure_absorber_has_the_exact_averages(generator: torch.Generator) -> N
             np.testing.assert_allclose(found[:, i], value, rtol=1e-11)
 
 
+@pytest.mark.parametrize("absorption", [1e-5, 1e-8, 1e-30])
+def test_a_thin_absorber_has_the_averages_of_its_series(absorption: float) -> None:
+    """½ ∫ E₁(μ|x − y|) dy, with E₁(z) = −log z − γ + z + O(z²)."""
+
+    def one_side(x: float) -> float:
+        return 0.5 * x * (1 - np.euler_gamma - np.log(absorption * x)) + 0.25 * absorption * x**2 if x > 0 else 0.0
+
+    found = mean_intensity(np.zeros((2, 17)), absorption=absorption, width=1 / 17)
+    for i in (0, 8, 16):
+        value = quad(lambda x: one_side(x) + one_side(1 - x), i / 17, (i + 1) / 17, epsabs=1e-14)[0] * 17
+        np.testing.assert_allclose(found[:, i], value, rtol=1e-10)
+
+
+def mean_of_kernel(gap: float, a: float, b: float) -> float:
+    """The mean of E₁(gap + s + t) over 0 < s < a, 0 < t < b: Gauss's rule over s + t, on panels halved towards 0."""
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    total, edges = 0.0, [0.0, min(a, b), max(a, b), a + b]
+    for low, high in zip(edges, edges[1:], strict=False):
+        faces = (high - low) * np.append(0.0, 2.0 ** -np.arange(60.0, -1, -1))
+        above = faces[:-1, None] + 0.5 * (nodes + 1) * np.diff(faces)[:, None]
+        share = np.minimum(np.minimum(low + above, min(a, b)), np.maximum(edges[3] - low - above, 0)) / (a * b)
+        total += float((0.5 * np.diff(faces)[:, None] * weights * share * exp1(gap + low + above)).sum())
+    return total
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-13, 3e-7, 1e-3, 0.4, 5.0])
+@pytest.mark.parametrize(
+    ("a", "b"), [(1e-13, 1e-13), (2e-9, 7e-5), (9e-5, 9e-5), (1e-11, 4e-3), (1e-10, 0.7), (1e-12, 30.0)]
+)
+def test_the_kernel_between_thin_cells_is_that_of_quadrature(gap: float, a: float, b: float) -> None:
+    assert transfer._thin(gap, a, b) == pytest.approx(mean_of_kernel(gap, a, b), rel=3e-12)
+
+
+def test_entries_of_thin_cells_are_means_of_the_kernel_beside_thick_ones_too() -> None:
+    thicknesses, h = np.array([1e-9, 3e-7, 0.02, 900.0, 2e-8, 1e-9, 5e-5, 0.3]), 0.125
+    matrix = transport_matrix(thicknesses / h - 1e-9, absorption=1e-9, width=h)
+    for i in range(8):
+        for j in range(i + 1, 8):
+            value = 0.5 * h * mean_of_kernel(thicknesses[i + 1 : j].sum(), thicknesses[i], thicknesses[j])
+            assert matrix[i, j] == matrix[j, i] == pytest.approx(value, rel=3e-8, abs=1e-250)
+        a = thicknesses[i]
+        value = quad(lambda z, a=a: 2 * (a - z) / a**2 * exp1(z), 0, a, epsabs=0, epsrel=1e-10)[0]
+        assert matrix[i, i] == pytest.approx(0.5 * h * value, rel=1e-7)
+
+
 def test_entries_of_the_matrix_are_double_integrals_of_the_kernel() -> None:
     scattering, h = np.array([0.3, 1.7, 0.0, 4.0]), 0.25
     matrix, total = transport_matrix(scattering, absorption=0.5, width=h), scattering + 0.5
@@ -61,10 +106,10 @@ def test_integrals_between_faces_are_scipys() -> None:
         [[0.0], np.geomspace(1e-9, 1.9, 40), np.linspace(1.95, 2.05, 7), np.geomspace(2.1, 700, 60)]
     )
     values = np.empty(len(depths) * (len(depths) - 1) // 2)
-    transfer._integrals(depths, values)
+    transfer._integrals(np.diff(depths), values)
     first, second = np.triu_indices(len(depths), 1)
     expected = expn(3, depths[second] - depths[first])
-    np.testing.assert_allclose(values, expected, rtol=4e-14, atol=1e-220)
+    np.testing.assert_allclose(values, expected, rtol=1e-13, atol=1e-220)
 
 
 def test_the_solution_solves_the_equations_and_keeps_light(generator: torch.Generator) -> None:
@@ -96,8 +141,9 @@ def test_a_thick_medium_tends_to_its_local_balance_and_a_mirrored_one_to_the_mir
     np.testing.assert_allclose(mirrored[:, ::-1], found, rtol=1e-11)
 
 
-def test_the_scheme_is_of_order_two() -> None:
-    problem = RadiativeTransfer(cells=640, levels=6, strength=4.0)
+@pytest.mark.parametrize(("absorption", "ceiling"), [(1e-8, 3e-4), (0.2, 1e-4)])
+def test_the_scheme_is_of_order_two(absorption: float, ceiling: float) -> None:
+    problem = RadiativeTransfer(cells=640, levels=6, strength=4.0, absorption=absorption)
     draws = problem.draw(1, stream(0, "order"))
     fields = [problem.solve(problem.evaluate(draws, g), g).solutions for g in problem.hierarchy[-2:]]
     exact = (4 * restrict(fields[1], to=problem.hierarchy[-2]) - fields[0]) / 3  # extrapolated: of a higher order
@@ -106,7 +152,7 @@ def test_the_scheme_is_of_order_two() -> None:
         solved = problem.solve(problem.evaluate(draws, grid), grid).solutions
         errors.append(float(relative_error(solved, restrict(exact, to=grid), grid)[0]))
     assert observed_order([grid.spacing[0] for grid in grids], errors) == pytest.approx(2.0, abs=0.1)
-    assert errors[-1] < 1e-4
+    assert errors[-1] < ceiling
 
 
 def test_scatterers_are_the_stated_gaussians(generator: torch.Generator) -> None:

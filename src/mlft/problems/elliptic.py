@@ -12,9 +12,11 @@ from mlft.grids import Grid, power_mean
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
 from mlft.problems.solved import Solved, blanked, judged
-from mlft.solvers.layered import solve_layered
+from mlft.solvers.layered import exact_averages, solve_layered
 
 Array = np.ndarray
+
+LEAST = 1e-5  # of the periods whose reference is summed, in seconds a sample
 
 
 @final
@@ -34,7 +36,7 @@ class Elliptic1d(Problem):
     the rates of levels change where they begin to resolve ε.
 
     The solver, `mlft.solvers.layered.solve_layered`, takes a as constant in each cell: order 2 once ε is resolved. The
-    reference is exact, by quadrature. A sample that is not finite ends as "not-finite".
+    reference is exact, by quadrature, for ε of at least 1e-5. A sample that is not finite ends as "not-finite".
 
     Attributes:
         cells: cells of the finest grid.
@@ -128,42 +130,36 @@ class Elliptic1d(Problem):
         return judged(solve_layered(blanked(inputs)[:, 0], self.source, width=grid.spacing[0])[:, None])
 
     def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
-        """Return exact cell averages of u on the finest grid, by Gauss's rule with 8 points on 32 parts of a period.
+        """Return exact cell averages of u on the finest grid: see `mlft.solvers.layered.exact_averages`.
 
         Raises:
-            ValueError: draws of another width or not finite.
+            ValueError: draws of another width, not finite, or with a slow part under 1e-11; an ε under 1e-5,
+                whose periods are too many to sum.
         """
+        if self.epsilon < LEAST and self.ripple > 0:
+            raise ValueError(
+                f"the reference of elliptic1d sums every period, and so allows an epsilon of at least {LEAST:g}, got "
+                f"{self.epsilon:g}: ask for a larger one, or compare with `homogenised`, off by about epsilon"
+            )
         return self._exact(draws, self.ripple)
 
     def homogenised(self, draws: Float[Array, "n k"]) -> Float[Array, "n 1 cells"]:
         """Return exact cell averages on the finest grid of the limit ε → 0, the solution for a* = ā √(1 − ripple²).
 
         Raises:
-            ValueError: draws of another width or not finite.
+            ValueError: draws of another width, not finite, or with a slow part under 1e-11.
         """
-        return self._exact(draws, 0.0) / math.sqrt(1 - self.ripple**2)
+        return self._exact(draws, 0.0) / math.sqrt((1 - self.ripple) * (1 + self.ripple))
 
     def _sizes(self) -> Array:
         sizes = 1 / np.arange(1.0, self.modes + 1)
         return self.contrast * sizes / sizes.sum()
 
     def _exact(self, draws: Array, ripple: float) -> Array:
-        """u′ = −(q_0 + f x)/a with q_0 from u(1) = 0; a cell's average is u(left) + ∫ u′ (right − s) ds / h."""
         checks.draws(self, draws, self.modes + 1)
-        parts = max(1, math.ceil(32 * self.finest.spacing[0] / self.epsilon))
-        nodes, weights = np.polynomial.legendre.leggauss(8)
-        h = self.finest.spacing[0]
-        places = ((np.arange(parts)[:, None] + 0.5 + 0.5 * nodes) / parts).reshape(-1)  # in a cell
-        weights = np.tile(weights, parts) / (2 * parts) * h
-        x = (np.arange(self.cells)[:, None] + places) * h
-        solutions = np.empty((len(draws), 1, self.cells))
-        for i, row in enumerate(draws):
-            slow = np.ones_like(x)
-            for k, size in enumerate(self._sizes(), 1):
-                slow += size * row[k - 1] * np.cos(np.pi * k * x)
-            inverse = 1 / (slow * (1 + ripple * np.cos(2 * np.pi * (x / self.epsilon + row[-1]))))
-            flux = x - np.sum(weights * inverse * x) / np.sum(weights * inverse)
-            slopes = -self.source * weights * inverse * flux
-            start = np.concatenate([[0.0], np.cumsum(slopes.sum(axis=1))[:-1]])
-            solutions[i, 0] = start + (slopes * (1 - places)).sum(axis=1)
-        return solutions
+        period = self.epsilon if ripple > 0 else 2.0
+        cosines = self._sizes() * draws[:, :-1]
+        averages = exact_averages(cosines, draws[:, -1], cells=self.cells, ripple=ripple, period=period)
+        if not np.isfinite(averages).all():
+            raise ValueError("draws of elliptic1d must have a slow part above 1e-11 everywhere, got some that have not")
+        return self.source * averages[:, None]

@@ -11,6 +11,7 @@ from jaxtyping import Complex, Float
 from mlft.grids import Grid
 from mlft.problems import checks, spaces
 from mlft.problems.base import Problem, settle
+from mlft.problems.references import extrapolated
 from mlft.problems.solved import Solved, judged
 from mlft.solvers.helmholtz import helmholtz_1d, helmholtz_2d
 from mlft.status import UNRESOLVED
@@ -126,6 +127,22 @@ class Helmholtz(Problem):
         shortest = inputs.reshape(len(inputs), -1).max(axis=1, initial=0.0)
         points = 2 * np.pi / (self.wave_number * grid.spacing[0] * np.sqrt(shortest))
         return judged(fields, named={UNRESOLVED: points <= math.pi}, points_per_wavelength=points)
+
+    def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 2 *grid"]:
+        """Return solutions on the finest grid, extrapolated from it refined by 1, 2 and 4 at the rate of each sample.
+
+        By 8 too where the rate is under 1.7. In 2D, for the price of a factorization, by 1 and 2 alone at the stated
+        order where pollution turns the finest grid's waves by less than 0.2, and else by no more than 4. The bias of
+        the finest grid is then right to 3%; to 10% in 2D where its waves are turned by 3. See
+        `mlft.problems.references.extrapolated`.
+
+        Raises:
+            ValueError: if the solver fails on a refined grid.
+        """
+        number = self.wave_number * math.sqrt(1 + self.contrast)
+        turned = number**3 * self.finest.spacing[0] ** 2 / 24
+        dear = (1, 2) if turned < 0.2 else (1, 2, 4)
+        return extrapolated(self, draws, ratios=(1, 2, 4, 8) if self.dimension == 1 else dear, least=1.7)
 
     def incident(self, grid: Grid) -> Complex[Array, "*grid"]:
         """Return the right-hand side that the plane wave e^(ikx) causes, in the units of `mlft.solvers.helmholtz`."""

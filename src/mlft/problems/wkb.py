@@ -11,6 +11,7 @@ from jaxtyping import Float
 from mlft.grids import Grid
 from mlft.problems import checks
 from mlft.problems.base import Problem, settle
+from mlft.problems.references import extrapolated
 from mlft.problems.solved import Solved, blanked, judged
 from mlft.solvers.wkb import envelopes, integral, numerov
 from mlft.status import UNRESOLVED
@@ -123,3 +124,17 @@ class Wkb(Problem):
         points = 2 * np.pi * self.epsilon / (h * np.sqrt(coefficients.max(axis=1)))
         unresolved = (points <= math.pi) & (not formula)
         return judged(fields, named={UNRESOLVED: unresolved}, points_per_wavelength=points)
+
+    def reference(self, draws: Float[Array, "n k"]) -> Float[Array, "n 2 points"]:
+        """Return solutions of Numerov's method on the finest grid refined by 4 and 8, extrapolated at its order.
+
+        Where the finest level is mesh-free too, refined until Numerov's phase is off by less than ε²/100, for the
+        formula is off by about ε².
+        """
+        ratio, number = 4, math.sqrt(1 + self.contrast) / self.epsilon
+        while (
+            self.mesh_free == self.levels
+            and number * (number / (ratio * self.cells)) ** 4 / 480 > self.epsilon**2 / 100
+        ):
+            ratio *= 2
+        return extrapolated(self, draws, ratios=(ratio, 2 * ratio))
