@@ -158,8 +158,14 @@ def test_inputs_of_a_wrong_shape_are_a_failure_by_name():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda u: {"solutions": u * 1j}, "solutions are complex: give the real and the imaginary part as two channels"),
-        (lambda u: {"solutions": np.ma.masked_greater(u, u.min(axis=-1, keepdims=True))}, "solutions are masked in places"),
+        (
+            lambda u: {"solutions": u * 1j},
+            "solutions are complex: give the real and the imaginary part as two channels",
+        ),
+        (
+            lambda u: {"solutions": np.ma.masked_greater(u, u.min(axis=-1, keepdims=True))},
+            "solutions are masked in places",
+        ),
         (lambda u: {"solutions": u.astype(str)}, "solutions are no numbers but <U"),
         (lambda u: {"solutions": u > 0}, "solutions are no numbers but bool"),
         (lambda u: {"solutions": u.astype(object)}, "solutions are no numbers but object"),

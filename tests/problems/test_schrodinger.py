@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import numpy as np
@@ -9,6 +10,7 @@ from ground import by_lapack, spectral
 from mlft.grids import Grid, prolong, refine, relative_error, restrict
 from mlft.problems import Schrodinger
 from mlft.problems import schrodinger as problem_module
+from mlft.problems.base import refined
 from mlft.seeds import generator as stream
 from mlft.solvers.eigen import ground_states
 
@@ -91,8 +93,8 @@ def test_a_solve_ends_in_a_status_and_scalars_per_sample(
         ({"first": 21}, "self.first=21, self.last=20"),
         ({"depth": -1.0}, "depth .* got -1.0"),
         ({"ripple": float("inf")}, "ripple .* got inf"),
-        ({"cells": 32, "levels": 5}, "4 on the coarsest; got 32"),
-        ({"cells": 100, "levels": 4}, "multiple of 8"),
+        ({"cells": 32, "levels": 5}, "allows 4 levels.*got 5"),
+        ({"cells": 100, "levels": 4}, "allows 3 levels.*got 4"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:
@@ -112,6 +114,26 @@ def test_grids_draws_and_inputs_of_another_kind_are_refused(generator: torch.Gen
         problem.evaluate(draws[:, 1:], problem.finest)
     with pytest.raises(ValueError, match=r"shape \(n, 1, 48\), got \(2, 1, 24\)"):
         problem.solve(problem.evaluate(draws, problem.hierarchy[1]), problem.finest)
+
+
+def test_two_equal_wells_of_a_ring_that_hardly_feel_each_other_are_degenerate_by_name() -> None:
+    problem = Schrodinger(cells=48, levels=1)
+    wells = np.cos(4 * np.pi * np.arange(48) / 48)
+    v = np.stack([depth * np.roll(wells, 5)[None] for depth in (300.0, 1e3, 1e4, 1e5)])
+    v[:, 0, 30] *= 1 + 1e-15  # they differ by their last bit
+    solved = problem.solve(v, problem.finest)
+    assert solved.status == ("ok", "ok", "degenerate", "degenerate")
+    np.testing.assert_allclose(solved.solutions[:2], np.roll(solved.solutions[:2], 24, axis=2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"boundary": "dirichlet"}, {"boundary": "dirichlet", "scheme": "spectral"}])
+def test_the_bias_measured_with_the_reference_is_the_true_one_to_a_percent(options: dict) -> None:
+    problem = Schrodinger(cells=64, levels=1, **options)
+    draws = problem.draw(4, stream(0, "estimated"))
+    exact = refined(dataclasses.replace(problem, scheme="spectral"), draws, 16)
+    solved = problem.solve(problem.evaluate(draws, problem.finest), problem.finest).solutions
+    true, estimated = (relative_error(solved, field, problem.finest) for field in (exact, problem.reference(draws)))
+    np.testing.assert_allclose(estimated, true, rtol=0.01)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_rough_potentials_of_all_strengths_give_what_lapack_gives(points: int) -
     potentials = rough(29, points, f"lapack {points}")
     ground = ground_states(potentials)
     assert ground.converged.all()
+    assert ground.determined.all()
     for row, potential in enumerate(potentials):
         energies, exact = by_lapack(potential)
         size, gap = np.abs(energies).max(), energies[1] - energies[0]
@@ -117,6 +118,32 @@ def test_of_two_wells_that_hardly_differ_the_deeper_one_holds_the_ground_state(d
     assert (ground.states[:, 18] > 1).all()
 
 
+def test_a_state_that_is_determined_is_right_and_one_that_round_off_mixes_is_not_determined() -> None:
+    n, x = 26, np.arange(26) / 26
+    bells = [np.exp(-((np.sin(np.pi * (x - centre)) / 0.3) ** 2)) for centre in (0.2, 0.7)]
+    w = np.stack([(bells[0] + tilt * bells[1]) ** power for tilt in (1.0, 0.9) for power in np.linspace(0.5, 7, 14)])
+    w /= np.sqrt((w**2).mean(axis=1, keepdims=True))  # of these, potentials are made: the gap is some (least w)²
+    ground = ground_states(400 + (np.roll(w, 1, axis=1) - 2 * w + np.roll(w, -1, axis=1)) * n**2 / w)
+    errors = np.sqrt(((ground.states - w) ** 2).mean(axis=1)).reshape(2, 14)
+    determined = ground.determined.reshape(2, 14)
+    assert ground.converged.all()
+    assert errors[determined].max() < 1e-6
+    assert errors.max() > 1e-2
+    assert (determined[:, :4] & ~determined[:, [-4]]).all()  # gaps of 1e-6 and of 1e-13, beside the energies
+    assert (np.diff(determined.astype(int)) <= 0).all()
+
+
+def test_eigenvalues_are_counted_on_the_ring_without_an_edge(generator: torch.Generator) -> None:
+    q, n = 3 * torch.rand(17, generator=generator, dtype=torch.float64).numpy(), 17
+    for cut in (0, 5, 16):
+        chain = np.roll(q, -(cut + 1))
+        line = np.diag(chain + 2) - np.eye(n, k=1) - np.eye(n, k=-1)
+        line[[0, -1], [0, -1]] -= 1
+        second = np.linalg.eigvalsh(line)[1]
+        assert eigen._is_alone(q, cut, second - 1e-9)
+        assert not eigen._is_alone(q, cut, second + 1e-9)
+
+
 def test_every_bracket_holds_the_smallest_eigenvalue() -> None:
     potentials = rough(29, 37, "bracket")
     exact = np.array([by_lapack(potential)[0][0] for potential in potentials])
@@ -131,7 +158,7 @@ def from_the_shift(potential: np.ndarray, shift: float, k: int) -> tuple[np.ndar
     """State and numbers of a solve in lane k whose proven bound was spoilt, to `shift` in the scheme's units."""
     n = len(potential)
     points, lanes = np.ones(n * eigen.RECORD), np.ones(eigen.SLOTS * eigen.LANES)
-    state, numbers = np.empty(n), np.empty(5)
+    state, numbers = np.empty(n), np.empty(6)
     eigen._load(points, lanes, k, potential, 1 / n)
     lanes[eigen.SHIFT + k] = lanes[eigen.LOW + k] = shift
     for _ in range(60):
@@ -230,7 +257,7 @@ def test_a_solve_does_not_depend_on_its_batch_bit_for_bit() -> None:
     whole, order = ground_states(potentials), torch.randperm(41, generator=stream(0, "order")).numpy()
     for part in (order[:1], order[1:17], order[17:34], order[34:], order):
         ground = ground_states(potentials[part])
-        for name in ("states", "energies", "brackets", "residuals", "iterations", "converged"):
+        for name in ("states", "energies", "brackets", "residuals", "iterations", "converged", "determined"):
             np.testing.assert_array_equal(getattr(ground, name), getattr(whole, name)[part], strict=True)
 
 

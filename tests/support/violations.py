@@ -130,7 +130,12 @@ DRAWN = [
 EVALUATED = [
     ({"valued": changed(lambda f, d, g: f[:, 0])}, "inputs", 0, "inputs on 12 have shape (n, 12)"),
     ({"valued": changed(lambda f, d, g: f[..., 1:])}, "inputs", 0, "inputs on 12 have shape (n, 1, 11)"),
-    ({"valued": changed(lambda f, d, g: np.ma.masked_greater(f, 0))}, "inputs", 0, "inputs are a masked array of float64"),
+    (
+        {"valued": changed(lambda f, d, g: np.ma.masked_greater(f, 0))},
+        "inputs",
+        0,
+        "inputs are a masked array of float64",
+    ),
     ({"valued": changed(lambda f, d, g: f[:1])}, "inputs", 0, "inputs on 12 have shape (1, 1, 12)"),
     ({"valued": changed(lambda f, d, g: torch.tensor(f))}, "inputs", 0, "inputs are a Tensor"),
     ({"valued": changed(lambda f, d, g: f * 1j)}, "inputs", 0, "inputs are an array of complex128"),

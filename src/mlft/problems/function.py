@@ -123,4 +123,3 @@ class FunctionProblem(Problem):
 
 def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
-

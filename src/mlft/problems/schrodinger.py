@@ -16,6 +16,7 @@ from mlft.problems.solved import Solved, judged
 from mlft.solvers.condensate import condensates
 from mlft.solvers.eigen import ground_states
 from mlft.solvers.series import trigonometric
+from mlft.status import DEGENERATE
 
 Array = np.ndarray
 
@@ -54,7 +55,10 @@ class Schrodinger(Problem):
     and the "iterations". A sample that is not certified with residual and bracket under 1e-10 ends as "not-converged",
     one with a value that is not finite as "not-finite". Else it is `mlft.solvers.condensate.condensates`, with
     differences of order 2 or spectral, of no finite order; the same scalars but the bracket. A sample is
-    "not-converged" whose residual stays over 2e-9, or whose state is negative somewhere.
+    "not-converged" whose residual stays over 2e-9, or whose state is negative somewhere. Either way a sample is
+    "degenerate" whose gap to the next energy is so small, as between two wells that hardly feel each other and hardly
+    differ, that round-off might turn the state by over 1e-5: no sample that is "ok" is that far from the scheme's own
+    ground state, in relative L2.
 
     Attributes:
         cells: cells a side of the finest grid.
@@ -158,6 +162,7 @@ class Schrodinger(Problem):
             return judged(
                 found.states[:, None],
                 found.converged,
+                named={DEGENERATE: ~found.determined},
                 energy=found.energies,
                 residual=found.residuals,
                 iterations=found.iterations,
@@ -166,6 +171,7 @@ class Schrodinger(Problem):
         return judged(
             ground.states[:, None],
             ground.converged,
+            named={DEGENERATE: ~ground.determined},
             energy=ground.energies,
             bracket=ground.brackets,
             residual=ground.residuals,
@@ -209,13 +215,14 @@ class Schrodinger(Problem):
         """Return (4 u_{4n} − u_{2n}) / 3 on the finest grid, extrapolated from those refined by 2 and by 4.
 
         Of order 4: with the default options within 1e-6 of a spectral solution, relative L2, when u_n is 2e-4 away.
-        With the spectral scheme the solution on the grid refined by 2.
+        With the spectral scheme the solution on the grid refined by 2; with u = 0 on the boundary, where its sines lose
+        the curvature of V u and it is of order 5 alone, by 4. Measured with it, the bias is within 1% of the true one.
 
         Raises:
             ValueError: if a solve fails.
         """
         if self.scheme == "spectral":
-            return refined(self, draws, 2)
+            return refined(self, draws, 2 if self.boundary == "periodic" else 4)
         fine, finer = (refined(self, draws, ratio) for ratio in (2, 4))
         return (4 * finer - fine) / 3
 

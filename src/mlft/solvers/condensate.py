@@ -6,20 +6,24 @@ sample is solved alone, by one fixed order of operations.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import final, no_type_check
+from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numba import njit
 from scipy import fft
 
+from mlft.solvers.hardy import least_gap
+from mlft.solvers.sphere import Energy, begin, descend, turn
 from mlft.solvers.sums import dot
 
 Array = np.ndarray
 Transform = Callable[[Array, Array], Array]
 
-kernel = njit(cache=True, nogil=True)
+ANGLE = 1e-5  # a state is determined that its residual can be off by no more
+FLOOR = 1e-6  # of a state that is as good as nothing
+SEARCH = 200  # gradients for the next state
+GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
 
 
 @final
@@ -33,17 +37,32 @@ class Condensates:
         residuals: ‖−Δu + Vu + βu³ − Eu‖ / (E − min V + 1), of the state returned, in L2.
         iterations: gradients computed.
         converged: the residual met the tolerance, and u is nowhere negative by more than it: so it is no excited state.
+        determined: the residual is under 1e-5 of the gap to the next state, so that u is wrong by 1e-5 at most, in
+            relative L2. That of others is mixed with the next, and may be negative.
     """
 
-    states: Float[Array, "n *grid"]
+    states: Float[Array, " n *grid"]
     energies: Float[Array, " n"]
     residuals: Float[Array, " n"]
     iterations: Int[Array, " n"]
     converged: Bool[Array, " n"]
+    determined: Bool[Array, " n"]
+
+
+@final
+@dataclass(frozen=True)
+class _Found:
+    """A state, its E, the size of its residual, whether that is small, and whether the state is positive."""
+
+    state: Array
+    value: float
+    size: float
+    small: bool
+    positive: bool
 
 
 def condensates(
-    potentials: Float[Array, "n *grid"],
+    potentials: Float[Array, " n *grid"],
     *,
     cubic: float = 0.0,
     periodic: bool = True,
@@ -61,10 +80,17 @@ def condensates(
     With differences order 2; spectral, exact for band-limited states, and faster than any order for smooth ones.
     Wells that hardly feel each other converge slowly: such a sample is given up after `limit` iterations.
 
+    A small residual is not enough: where two wells hardly differ, a mixture of the two states has one too. The angle to
+    the ground state is at most residual / gap (Davis and Kahan; for β > 0, to first order, with the least curvature of
+    the energy beside u for the gap). Mostly the bound of the gap by `mlft.solvers.hardy` says enough; else the next
+    state is sought, orthogonal to u, and if need be both are made exact to round-off and parted on their circle. A gap
+    of about 1e-7 (E − min V) is the least that tells.
+
     Raises:
         ValueError: fewer than 3 cells on an axis, a negative β, or a tolerance or limit that is not positive.
 
-    Source: Danaila, Protas, SIAM J. Sci. Comput. 39 (2017); Antoine, Levitt, Tang, J. Comput. Phys. 343 (2017).
+    Source: Danaila, Protas, SIAM J. Sci. Comput. 39 (2017); Antoine, Levitt, Tang, J. Comput. Phys. 343 (2017); Davis,
+    Kahan, SIAM J. Numer. Anal. 7 (1970), for the angle.
     """
     cells = [points - (0 if periodic else 1) for points in potentials.shape[1:]]
     if min(cells) < 3 or not (0 < tolerance < np.inf and limit >= 1 and 0 <= cubic < np.inf):
@@ -74,17 +100,20 @@ def condensates(
         )
     symbol, transform = _laplacian(cells, periodic, spectral)
     inside = (slice(None),) * len(cells) if periodic else (slice(1, -1),) * len(cells)
-    states, numbers = np.zeros(potentials.shape), np.zeros((len(potentials), 4))
+    states, numbers = np.zeros(potentials.shape), np.zeros((len(potentials), 5))
     weight = float(np.prod([1 / n for n in cells]))
     for i, potential in enumerate(potentials):
         if not np.isfinite(potential).all():
             states[i], numbers[i, :2] = np.nan, np.nan
             continue
         v = np.ascontiguousarray(potential[inside], dtype=np.float64)
-        u, *numbers[i] = _minimise(v, symbol, transform, (weight, float(cubic), tolerance, limit))
-        states[i][inside] = u
-    energies, residuals, iterations, converged = numbers.T
-    return Condensates(states, energies, residuals, iterations.astype(np.int64), converged > 0)
+        energy = Energy(v, float(cubic), symbol, transform, weight, float(v.min()))
+        found, steps, known = _minimise(energy, periodic, tolerance=tolerance, limit=limit)
+        states[i][inside] = found.state
+        done = found.small and (found.positive or not known)
+        numbers[i] = found.value, found.size / (found.value - energy.lowest + 1), steps, done, known
+    energies, residuals, iterations, converged, determined = numbers.T
+    return Condensates(states, energies, residuals, iterations.astype(np.int64), converged > 0, determined > 0)
 
 
 def _laplacian(cells: list[int], periodic: bool, spectral: bool) -> tuple[Array, Transform]:
@@ -111,132 +140,80 @@ def _bounded(field: Array, symbol: Array) -> Array:
     return np.asarray(fft.idstn(modes, type=1, overwrite_x=True))
 
 
-def _minimise(
-    v: Array, symbol: Array, transform: Transform, settings: tuple[float, float, float, int]
-) -> tuple[Array, float, float, float, float]:
-    """Return u, E, the residual, the iterations and whether it converged."""
-    weight, cubic, tolerance, limit = settings
-    lowest = float(v.min())
-    u = transform(1 / (1 + (v - lowest) / (float(v.mean()) - lowest + 1)), 1 / (1 + symbol))
-    u *= 1 / np.sqrt(weight * dot(u, u))
-    path = np.zeros((4, u.size))  # u, −Δu, the direction d and −Δd
-    path[0], path[1] = u.reshape(-1), transform(u, symbol).reshape(-1)
-    r, old = np.empty(u.shape), np.zeros(u.shape)
-    steps, size, before, reach = 0, np.inf, 1.0, 0.0
-    while steps < limit:
-        energy = _residual(path[0], path[1], v, weight, cubic, r)
-        size, shift = np.sqrt(weight * dot(r, r)), energy - lowest + 1
-        steps += 1
-        if not size > tolerance * shift:
-            break
-        z = transform(r, 1 / (symbol + shift))
-        now = weight * dot(r, z)
-        beta = max(0.0, (now - weight * dot(old, z)) / before)
-        before, old = now, r.copy()
-        angle, reach = _search(path, v, z, r, (weight, cubic, shift, beta * reach))
-        _turn(path, angle)
-    u = path[0].reshape(v.shape).copy()
-    u *= np.sign(u.sum()) / np.sqrt(weight * dot(u, u))
-    lu = transform(u, symbol)
-    energy = _residual(u, lu, v, weight, cubic, r)
-    size = np.sqrt(weight * dot(r, r)) / (energy - lowest + 1)
-    done = size <= 2 * tolerance and u.min() >= -tolerance * u.max()
-    return u, energy, float(size), float(steps), float(done)
+def _minimise(energy: Energy, periodic: bool, *, tolerance: float, limit: int) -> tuple[_Found, int, bool]:
+    """Return what is found, the iterations, and whether it is determined: by Hardy's bound, else by the next state."""
+    v, lowest = energy.potential, energy.lowest
+    start = energy.transform(1 / (1 + (v - lowest) / (float(v.mean()) - lowest + 1)), 1 / (1 + energy.symbol))
+    path = begin(energy, start)
+    steps = descend(energy, path, limit=limit, enough=_within(tolerance, lowest))
+    path = begin(energy, path[0].reshape(v.shape))  # −Δu anew: along the way its errors add up
+    found = _judge(energy, path, tolerance)
+    fine = found.small and found.positive
+    known = fine and found.size <= ANGLE * least_gap(np.atleast_2d(found.state), periodic, FLOOR)
+    if known or (not fine and steps == limit):
+        return found, steps, True  # or not converged, whatever the gap
+    other = begin(energy, _apart(start, path[0], energy.weight))
+    gap = _gap(energy, path, other, found)
+    if not fine or found.size > ANGLE * gap:
+        path = _refine(energy, path, other, tolerance)
+        found = _judge(energy, path, tolerance)
+        gap = _gap(energy, path, other, found)
+    return found, steps, found.size <= ANGLE * gap
 
 
-@kernel
-@no_type_check
-def _residual(state, image, potential, weight, cubic, residual):
-    """Set r = −Δu + Vu + βu³ − Eu, and return E = ⟨u, −Δu + Vu + βu³⟩, for ⟨u, u⟩ = 1."""
-    u, lu, v, r = state.reshape(-1), image.reshape(-1), potential.reshape(-1), residual.reshape(-1)
-    for k in range(len(u)):
-        r[k] = lu[k] + (v[k] + cubic * u[k] * u[k]) * u[k]
-    energy = weight * dot(u, r)
-    for k in range(len(u)):
-        r[k] -= energy * u[k]
-    return energy
+def _judge(energy: Energy, path: Array, tolerance: float) -> _Found:
+    """Return the state of a path, positive on the whole."""
+    value, size = energy.gradient(path, np.empty(energy.potential.shape))
+    u = path[0].reshape(energy.potential.shape) * np.sign(path[0].sum())
+    small = size <= 2 * tolerance * (value - energy.lowest + 1)
+    return _Found(u, value, size, small, bool(u.min() >= -tolerance * u.max()))
 
 
-@kernel
-@no_type_check
-def _search(path, potential, gradient, residual, numbers):
-    """Set the unit tangent d = −z + βd and −Δd, and return the angle of least energy and the length d had."""
-    u, lu, d, ld = path[0], path[1], path[2], path[3]
-    v, z, r = potential.reshape(-1), gradient.reshape(-1), residual.reshape(-1)
-    weight, cubic, shift, beta = numbers
-    for k in range(len(u)):
-        d[k] = beta * d[k] - z[k]
-        ld[k] = beta * ld[k] - (r[k] - shift * z[k])  # −Δz = r − σz
-    along = weight * dot(u, d)
-    for k in range(len(u)):
-        d[k] -= along * u[k]
-        ld[k] -= along * lu[k]
-    scale = 1.0 / np.sqrt(weight * dot(d, d))
-    quadratic, quartic = np.zeros(3), np.zeros(5)
-    for k in range(len(u)):
-        d[k] *= scale
-        ld[k] *= scale
-        a, b = u[k], d[k]
-        quadratic[0] += a * (lu[k] + v[k] * a)
-        quadratic[1] += b * (lu[k] + v[k] * a)
-        quadratic[2] += b * (ld[k] + v[k] * b)
-        quartic[0] += a * a * a * a
-        quartic[1] += a * a * a * b
-        quartic[2] += a * a * b * b
-        quartic[3] += a * b * b * b
-        quartic[4] += b * b * b * b
-    return _least(0.5 * weight * quadratic, 0.25 * cubic * weight * quartic), 1.0 / scale
+def _within(tolerance: float, lowest: float) -> Callable[[float, float], bool]:
+    """Return whether a residual is small, beside the energy above the lowest potential."""
+    return lambda value, size: not size > tolerance * (value - lowest + 1)
 
 
-@kernel
-@no_type_check
-def _least(q, p):
-    """Return the angle of the least energy: the best of 64, then Newton's method on the derivative."""
-    best, least = 0.0, np.inf
-    for i in range(64):
-        angle = np.pi * (i / 64.0 - 0.5)
-        energy, _, _ = _energy(q, p, angle)
-        if energy < least:
-            best, least = angle, energy
-    if abs(best) <= np.pi / 64.0:
-        best = 0.0
-    for _ in range(8):
-        _, slope, curvature = _energy(q, p, best)
-        if not curvature > 0.0:
-            break
-        best -= slope / curvature
-    return best
+def _apart(start: Array, state: Array, weight: float) -> Array:
+    """Return a first guess of the next state: the start weighed by a ramp, and made orthogonal to the state."""
+    ramps = [GOLDEN**axis * np.linspace(-1.0, 1.0, n) for axis, n in enumerate(start.shape)]
+    field = start * (ramps[0] if start.ndim == 1 else ramps[0][:, None] + ramps[1])
+    return np.asarray(field - weight * dot(field, state) * state.reshape(start.shape))
 
 
-@kernel
-@no_type_check
-def _energy(q, p, angle):
-    """Return the energy at an angle, and its first two derivatives."""
-    c, s = np.cos(angle), np.sin(angle)
-    value = q[0] * c * c + 2.0 * q[1] * c * s + q[2] * s * s
-    slope = 2.0 * (q[2] - q[0]) * c * s + 2.0 * q[1] * (c * c - s * s)
-    curvature = 2.0 * (q[2] - q[0]) * (c * c - s * s) - 8.0 * q[1] * c * s
-    weights = (1.0, 4.0, 6.0, 4.0, 1.0)
-    for j in range(5):  # c^m s^j, m = 4 − j
-        m, power = 4 - j, weights[j] * p[j]
-        value += power * c**m * s**j
-        rise = j * c ** (m + 1) * s ** max(j - 1, 0)
-        fall = m * c ** max(m - 1, 0) * s ** (j + 1)
-        slope += power * (rise - fall)
-        curvature += power * (
-            j * (j - 1) * c ** (m + 2) * s ** max(j - 2, 0)
-            - (j * (m + 1) + m * (j + 1)) * c**m * s**j
-            + m * (m - 1) * c ** max(m - 2, 0) * s ** (j + 2)
-        )
-    return value, slope, curvature
+def _gap(energy: Energy, path: Array, other: Array, found: _Found) -> float:
+    """Return the least curvature of the energy beside u, less its own uncertainty: λ₂ − λ₁ where β = 0.
+
+    The curvature along x is ⟨x, (−Δ + V + 3βu² − E) x⟩, for x orthogonal to u. It is found to a part in 30, or till it
+    is too small for u to be determined.
+    """
+    last = [0.0, 0.0]
+
+    def enough(value: float, uncertain: float) -> bool:
+        last[:] = value - found.value, uncertain
+        return not (uncertain > last[0] / 30 and ANGLE * last[0] > found.size)
+
+    descend(_curved(energy, path), other, limit=SEARCH, enough=enough, beside=path)
+    return last[0] - last[1]
 
 
-@kernel
-@no_type_check
-def _turn(path, angle):
-    """Move u along the great circle by an angle, and d with it."""
-    u, lu, d, ld = path[0], path[1], path[2], path[3]
-    c, s = np.cos(angle), np.sin(angle)
-    for k in range(len(u)):
-        u[k], d[k] = c * u[k] + s * d[k], c * d[k] - s * u[k]
-        lu[k], ld[k] = c * lu[k] + s * ld[k], c * ld[k] - s * lu[k]
+def _curved(energy: Energy, path: Array) -> Energy:
+    """Return the quadratic energy whose curvature along x is that of the energy at u, but for −E."""
+    if energy.cubic == 0:
+        return energy
+    u = path[0].reshape(energy.potential.shape)
+    return replace(energy, potential=energy.potential + 3 * energy.cubic * u**2, cubic=0.0)
+
+
+def _refine(energy: Energy, path: Array, other: Array, tolerance: float) -> Array:
+    """Return the path of u to round-off, from that of u and of the next state: neither can be told from a mixture.
+
+    Both are made as exact as round-off allows, and then they are parted on their circle, where no other state disturbs.
+    """
+    enough = _within(1e-3 * tolerance, energy.lowest)
+    for _ in range(2):
+        descend(_curved(energy, path), other, limit=SEARCH, enough=enough, beside=path)
+        turn(energy, path, other)
+        descend(energy, path, limit=SEARCH, enough=enough)
+        path = begin(energy, path[0].reshape(energy.potential.shape))
+    return path

@@ -21,6 +21,7 @@ from numba import njit
 Array = np.ndarray
 
 BAR = 1e-10  # of the certificate: residual and bracket, in units of a bound of ‖H − min V‖
+ANGLE = 1e-5  # by which round-off may turn a state that is determined
 
 LANES = 16
 
@@ -55,6 +56,8 @@ class GroundStates:
             float64 costs 1e-16 by this measure, which is some 1e-16 · 4/h² in the unit of V.
         iterations: linear solves.
         converged: done within the limit of iterations, with residual and bracket at most 1e-10 of that bound.
+        determined: the gap to the next energy is proven to be over 4e-10 (E − min V + 1/length²), so that the round-off
+            of a solve, 4e-15 by that measure, turns the state by 1e-5 at most.
     """
 
     states: Float[Array, "n points"]
@@ -63,6 +66,7 @@ class GroundStates:
     residuals: Float[Array, " n"]
     iterations: Int[Array, " n"]
     converged: Bool[Array, " n"]
+    determined: Bool[Array, " n"]
 
 
 def ground_states(potentials: Float[Array, "n points"], length: float = 1.0, *, limit: int = 60) -> GroundStates:
@@ -72,9 +76,9 @@ def ground_states(potentials: Float[Array, "n points"], length: float = 1.0, *, 
     to the smallest eigenvalue without ever passing it, quadratically in the end. O(points) a solve, 2 to 9 solves.
 
     It stops when the vector's predicted error is at most 1e-13 with (E − s) ≤ 1e-7 (E − min V + 1/length²), or when s
-    has met λ₁ to round-off. States whose energies differ by a relative 1e-12 are still told apart; of closer ones a
-    mixture comes out, which round-off cannot tell from the ground state. Far below 1e-16 of its maximum u is positive
-    but not accurate.
+    has met λ₁ to round-off. Of two states whose energies are nearer than that a mixture comes out, which no residual
+    can tell from the ground state: so the gap is bounded too, by Sturm's count. Far below 1e-16 of its maximum u is
+    positive but not accurate.
 
     Raises:
         ValueError: fewer than 3 points, a length that is not positive, or a limit under 1.
@@ -92,12 +96,12 @@ def ground_states(potentials: Float[Array, "n points"], length: float = 1.0, *, 
         raise ValueError(f"length must be positive and finite, and limit at least 1, got {length=}, {limit=}")
     potentials = np.ascontiguousarray(potentials, dtype=np.float64)
     finite = np.isfinite(potentials).all(axis=1)
-    states, numbers = np.empty((n, points)), np.zeros((n, 5))
+    states, numbers = np.empty((n, points)), np.zeros((n, 6))
     states[~finite], numbers[~finite, :3] = np.nan, np.nan
     if finite.any():
         _solve(potentials, np.flatnonzero(finite), length / points, limit, states, numbers)
-    energy, bracket, residual, steps, converged = numbers.T
-    return GroundStates(states, energy, bracket, residual, steps.astype(np.int64), converged > 0)
+    energy, bracket, residual, steps, converged, determined = numbers.T
+    return GroundStates(states, energy, bracket, residual, steps.astype(np.int64), converged > 0, determined > 0)
 
 
 @_kernel
@@ -244,12 +248,12 @@ def _store(points, lanes, k, h, state, numbers):
     n = state.size
     for i in range(n):
         state[i] = abs(points[i * RECORD + W + k]) * lanes[SCALE + k] + TINY
-    square, energy, bound = 0.0, 0.0, 0.0
+    square, energy, bound, least = 0.0, 0.0, 0.0, np.inf
     for i in range(n):
         q, jump = points[i * RECORD + Q + k], state[i] - state[i - 1]
         square += state[i] ** 2
         energy += jump**2 + q * state[i] ** 2
-        bound = max(bound, 4.0 + q)
+        bound, least = max(bound, 4.0 + q), min(least, state[i])
     energy /= square
     residual = 0.0
     for i in range(n):
@@ -258,6 +262,24 @@ def _store(points, lanes, k, h, state, numbers):
         residual += (jumps + (points[i * RECORD + Q + k] - energy) * state[i]) ** 2
     residual = np.sqrt(residual / square) / bound
     bracket = abs(energy - lanes[LOW + k])
+    needed = ROUND_OFF / ANGLE * (energy + 1.0 / n**2)
     state *= 1.0 / np.sqrt(square * h)
     numbers[0], numbers[1], numbers[2] = lanes[BASE + k] + energy / h**2, bracket / h**2, residual
     numbers[3], numbers[4] = lanes[STEPS + k], residual <= BAR and bracket <= BAR * bound
+    crude = least**2 / (n * square)  # of the gap, by Hardy's inequality as in `mlft.solvers.hardy`
+    numbers[5] = crude >= needed or _is_alone(points[Q + k :: RECORD], state.argmin(), energy + needed)
+
+
+@_kernel
+@no_type_check
+def _is_alone(q, cut, level):
+    """Return whether one eigenvalue at most is below a level, of the ring without its edge from `cut` on.
+
+    That edge adds a square to the form, so of the ring there are no more. By Sturm's count of negative pivots.
+    """
+    n, below, inverse = q.size, 0, 1.0
+    for step in range(1, n + 1):
+        pivot = q[(cut + step) % n] - level + (2.0 if step < n else 1.0) - inverse
+        below += pivot < 0.0
+        inverse = 1.0 / pivot
+    return below <= 1

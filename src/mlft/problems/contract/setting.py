@@ -7,6 +7,7 @@ from mlft.grids import FEWEST, Grid
 from mlft.problems.base import Problem
 from mlft.problems.contract.findings import Finding, Verdict, judge
 
+
 def setting(problem: Problem) -> list[Finding]:
     """Return the findings on what a problem states; those on its grids alone where they cannot be used."""
     grids = judge("grids", None, lambda: _grids(problem))
