@@ -185,8 +185,8 @@ def _refuse_namesake(own: Problem) -> None:
     meant = own.of if isinstance(own, Plain) else own
     if own.name in PROBLEMS and type(meant) is not PROBLEMS[own.name]:
         raise ConfigError(
-            f"a problem of your own is named '{own.name}', as one that is shipped, and would be taken for it later: give "
-            "it another name"
+            f"a problem of your own is named '{own.name}', as one that is shipped, and would be taken for it later: "
+            "give it another name"
         )
 
 

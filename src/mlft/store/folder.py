@@ -19,7 +19,6 @@ from mlft.store.lock import Lock
 from mlft.store.records import Array, Batch, LedgerRow, Recovery, Samples, Tally
 from mlft.store.repair import Shelf, recover, refuse_other, sort_out, verify
 
-
 LEDGER = "ledger.sqlite"
 """The file in a run folder that says which samples there are."""
 
