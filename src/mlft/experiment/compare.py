@@ -12,7 +12,7 @@ from mlft.experiment.asking import Asked, claim
 from mlft.experiment.loop import run
 from mlft.experiment.outcome import Comparison, ComparisonRow, Outcome
 from mlft.experiment.progress import Progress, Report, labelled, quiet
-from mlft.experiment.record import write_comparison
+from mlft.experiment.record import RECORD, write_comparison
 from mlft.experiment.recording import header
 
 
@@ -75,13 +75,15 @@ def _alone(asked: Asked) -> Asked:
 
 
 def _one_seed(case: Sequence[Asked], folder: Path, report: Report) -> list[ComparisonRow]:
-    rows = []
+    rows, seen = [], False
     for each in case:
         name, seed = each.config.strategy, each.config.seed
         place = folder / f"seed-{seed}"
-        tell = labelled(report, f"seed {seed}, {name}")
-        record = run(each, place / name.replace(":", "-"), samples=place, report=tell)
+        own, tell = place / name.replace(":", "-"), labelled(report, f"seed {seed}, {name}")
+        finished = (own / RECORD).exists()
+        record = run(each, own, samples=place, again=not (finished or seen), report=tell)
         rows.append(row(record.outcome))
+        seen |= not finished
     return rows
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlft.errors import ConfigError
+from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, claim
 from mlft.experiment.corrected import corrections
 from mlft.experiment.foresight import Forecast, foresee, reconsider
@@ -39,19 +40,20 @@ from mlft.surrogates import load
 from mlft.training import Course, Training
 
 
-def run(asked: Asked, folder: Path, *, samples: Path | None = None, report: Report) -> Record:
+def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool = True, report: Report) -> Record:
     """Return the record of a run; a folder that holds a part of it is continued, a finished one is read.
 
     Args:
         asked: what is asked.
         folder: the run folder, made where absent.
         samples: the folder of the sample store, to share samples between runs of one problem and seed.
+        again: whether to see that samples which are there already are those that the solver makes.
         report: called with every step forward.
 
     Raises:
         BudgetError: if the budget is too small, with what is needed.
         ConfigError: for a problem that cannot be learned from, or a configuration that is not the folder's.
-        StoreError: if the folder cannot be used.
+        StoreError: if the folder cannot be used, or holds samples of another solver.
         GenerationError: if too many samples fail.
     """
     afford(asked)
@@ -62,6 +64,8 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, report: Repo
         _refuse_other(asked.problem, folder)
     else:
         with Session(asked, folder, samples=samples, report=report) as session:
+            if again:
+                refuse_other_solver(session)
             write_outcome(folder, _run(session))
     told = _with_rivals(asked, folder, samples or folder, report)
     return Record(told, load(folder / "surrogate", network=asked.module), folder, corrections(asked.problem, folder))
@@ -77,6 +81,7 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
     rehearse(asked.problem, seed=asked.config.seed, solve=False)
     claim(asked.config, folder)
     with Session(asked, folder, report=report) as session:
+        refuse_other_solver(session)
         return foresee(session)
 
 
@@ -196,7 +201,7 @@ def _with_rivals(asked: Asked, folder: Path, samples: Path, report: Report) -> O
     known = {row.name for row in told.baselines}
     for name in [name for name in asked.config.baselines if name not in known]:
         place = folder / "baselines" / name.replace(":", "-")
-        other = run(asked.by(name), place, samples=samples, report=labelled(report, name)).outcome
+        other = run(asked.by(name), place, samples=samples, again=False, report=labelled(report, name)).outcome
         error, spent = other.error.relative_l2.mean, other.budget.spent.solves
         row = Baseline(name, "trained", error, spent, other.plan.samples)
         told = replace(told, baselines=(*told.baselines, row))

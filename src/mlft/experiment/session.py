@@ -50,6 +50,7 @@ class Session:
         asked: what is asked of the run.
         folder: the run folder.
         store: the samples, in the run folder or in one that several runs share.
+        pool: the processes that solve.
         report: called with every step forward.
         seconds: wall time by name, added up by `clock`.
 
@@ -70,9 +71,9 @@ class Session:
         self._retried: dict[tuple[str, int], int] = {}
         torch.set_num_threads(asked.config.threads)
         with contextlib.ExitStack() as stack:
-            identity = self._drawn("train").identity
+            identity = self.drawn("train").identity
             self.store = stack.enter_context(SampleStore.open(samples or folder, identity, verify=True))
-            self._pool = stack.enter_context(open_pool(asked.config.workers, scheduler=asked.config.scheduler))
+            self.pool = stack.enter_context(open_pool(asked.config.workers, scheduler=asked.config.scheduler))
             self._open = stack.pop_all()
 
     def __enter__(self) -> "Session":
@@ -140,7 +141,7 @@ class Session:
                 progress=self._tell,
             )
             sources = {stream: self._source(stream)}
-            generate(sources, self.store, requests=requests, pool=self._pool, supervision=watched)
+            generate(sources, self.store, requests=requests, pool=self.pool, supervision=watched)
 
     def samples(self, stream: str, level: int, n: int) -> Samples:
         """Return the solved ones of the first n samples on a level, inputs and solutions on the finest grid.
@@ -227,7 +228,8 @@ class Session:
         """Return the ledger's rows of the first n samples of a stream on a level."""
         return [row for row in self.store.ledger(stream, level) if row.index < n]
 
-    def _drawn(self, stream: str) -> Drawn:
+    def drawn(self, stream: str) -> Drawn:
+        """Return the source of the draws of a stream."""
         return Drawn(self.asked.problem, self.asked.config.seed, stream)
 
     def _source(self, stream: str) -> Source:
@@ -235,7 +237,7 @@ class Session:
             return self._sources[stream]
         if stream.startswith(INPUTS):
             return Inputs(self._source(stream.removeprefix(INPUTS)))
-        return Reference(self._drawn("test")) if stream == REFERENCE else self._drawn(stream)
+        return Reference(self.drawn("test")) if stream == REFERENCE else self.drawn(stream)
 
     def _requests(self, stream: str, counts: Mapping[int, int]) -> dict[bool, list[Request]]:
         """Return what to ask for, parted into what failed before and is tried again, once a session, and the rest."""

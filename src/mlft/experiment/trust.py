@@ -10,6 +10,7 @@ from torch import nn
 from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.trust import Trust, measure_trust
 from mlft.errors import ConfigError, unknown_name
+from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, resolve, written_problem
 from mlft.experiment.config import EXECUTION, configure, read_config
 from mlft.experiment.outcome import TrustOutcome
@@ -51,7 +52,7 @@ def trust(
     Raises:
         ConfigError: fewer than 4 samples, a problem that is not the run's, or an option that is none of execution.
         MlftError: if the folder holds no finished run.
-        StoreError: if the folder cannot be used.
+        StoreError: if the folder cannot be used, or holds samples of another solver.
     """
     if samples < 4:
         raise ConfigError(f"at least 4 samples a law are needed, got {samples}")
@@ -62,6 +63,7 @@ def trust(
     surrogate = load(folder / "surrogate", network=network)
     trained = min(max(told.plan.samples), MOST_TRAINED)
     with Session(asked, folder, samples=folder / told.store, report=report) as session:
+        refuse_other_solver(session)
         found = measure_trust(
             surrogate.predict,
             law,

@@ -1,0 +1,71 @@
+"""Whether a folder that is continued is continued with the same solver: one stored sample a level is solved again."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlft.errors import StoreError
+from mlft.experiment.progress import Progress
+from mlft.experiment.session import INPUTS, Session
+from mlft.generation import Request, Supervision, generate
+from mlft.sources import Inputs, Source
+from mlft.status import OK
+from mlft.store import SampleStore
+
+Array = np.ndarray
+
+TOLERANCE = 1e-6
+"""Relative L2 distance that a sample may have from itself: more than other batches or machines do to the last bits."""
+
+
+def refuse_other_solver(session: Session) -> None:
+    """Refuse to continue a store whose samples the problem does not make any more: its draws, inputs or solver changed.
+
+    The first solved training sample of each level, and its input on the finest grid, are made again, supervised as
+    all solves are; they are not kept and not charged. Of a new folder nothing is asked.
+
+    Raises:
+        StoreError: naming the level, and how far the sample is from the stored one.
+    """
+    known = {level: index for stream, level, index in _first(session) if stream == "train"}
+    if not known:
+        return
+    streams: dict[str, Source] = {"train": session.drawn("train"), INPUTS + "train": Inputs(session.drawn("train"))}
+    with SampleStore.open(session.store.scratch / "again", session.store.identity) as store:
+        for stream, level, index in _first(session):
+            what = "an input" if stream.startswith(INPUTS) else "a sample"
+            session.report(Progress("solve", f"{what} of level {level} again, to compare", 0, 1, ""))
+            asked = Supervision(timeout=session.asked.config.timeout, max_failure_rate=1.0)
+            generate(streams, store, requests=[Request(stream, level, 1, index)], pool=session.pool, supervision=asked)
+            _compare(session, store, stream, level, index)
+
+
+def _first(session: Session) -> Iterator[tuple[str, int, int]]:
+    """Yield the first solved sample of each level, and the first input that is kept."""
+    for stream in (INPUTS + "train", "train"):
+        for level in range(session.finest + 1):
+            solved = (row.index for row in session.store.ledger(stream, level) if row.status == OK)
+            index = next(solved, None)
+            if index is not None:
+                yield stream, level, index
+
+
+def _compare(session: Session, store: SampleStore, stream: str, level: int, index: int) -> None:
+    what = "input" if stream.startswith(INPUTS) else f"solution on level {level}"
+    (row,) = store.ledger(stream, level)
+    advice = "give another --out, or the problem as it was (its functions, its version, the version of mlft)"
+    if row.status != OK:
+        told = f"ends as '{row.status}' now" + (f" ({row.note})" if row.note else "")
+        raise StoreError(f"{session.store.folder} is of another solver: the {what} of sample {index} {told}; {advice}")
+    old, new = (each.read(stream, level, [index]).solutions for each in (session.store, store))
+    off = np.inf if old.shape != new.shape else _distance(new, old)
+    if not off <= TOLERANCE:
+        raise StoreError(
+            f"{session.store.folder} is of another problem or solver: made again, the {what} of sample {index} is "
+            f"{off:.2g} (relative L2) away from the stored one; {advice}"
+        )
+
+
+def _distance(field: Array, reference: Array) -> float:
+    scale = np.abs(reference).max() or 1.0
+    return float(np.linalg.norm((field - reference) / scale) / (np.linalg.norm(reference / scale) or 1.0))

@@ -1,0 +1,86 @@
+"""A folder is continued with the solver that it was begun with, or not at all."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mlft
+from mlft.errors import StoreError
+from mlft.experiment import loop
+from small import GRIDS, SMALL, draw, evaluate, solve
+
+ASKED: dict[str, Any] = {"strategy": "finetune:equal-cost", "budget": "24solves", **SMALL}
+
+
+def own(**changes: Callable[..., Any]) -> mlft.FunctionProblem:
+    functions = {"draw_function": draw, "evaluate_function": evaluate, "solve_function": solve} | changes
+    return mlft.FunctionProblem("own", GRIDS, **functions, cost_exponent=2.0)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that was stopped in its training: samples of all levels are there."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "fit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            mlft.run(own(), out=tmp_path, **ASKED)
+    return tmp_path
+
+
+def on_level(level: int, other: Callable[..., Any]) -> Callable[..., Any]:
+    """The solver, another one on one level."""
+    return lambda inputs, grid: (other if grid == GRIDS[level] else solve)(inputs, grid)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"solve_function": on_level(1, lambda u, g: -7.0 * u)}, "the solution on level 1 of sample 0 is .* away"),
+        ({"solve_function": on_level(2, lambda u, g: solve(u, g) * (1 + 1e-5))}, "level 2 of sample 0 is 1e-05"),
+        ({"solve_function": on_level(0, lambda u, g: np.full_like(u, np.nan))}, "ends as 'not-finite' now"),
+        ({"evaluate_function": lambda d, g: 2 * evaluate(d, g)}, "the input of sample 0 is 1 "),
+        ({"draw_function": lambda n, stream: draw(n, stream) + 1.0}, "the input of sample 0 is "),
+    ],
+)
+def test_a_run_is_not_continued_with_another_solver_law_or_input(
+    stopped: Path, changes: dict[str, Callable[..., Any]], said: str
+) -> None:
+    ledger = (stopped / "ledger.sqlite").read_bytes()
+    for continued in (mlft.run, mlft.plan):
+        with pytest.raises(StoreError, match=said) as caught:
+            continued(own(**changes), out=stopped, **ASKED)
+        assert re.search(r"give another --out, or the problem as it was", str(caught.value))
+    assert not (stopped / "record.json").exists() and (stopped / "ledger.sqlite").read_bytes() == ledger
+    assert mlft.run(own(), out=stopped, **ASKED).outcome.error.samples == SMALL["test"]
+
+
+def test_a_comparison_is_not_continued_with_another_solver_and_looks_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {**ASKED, "strategies": ("finest-only", "single-level:0"), "seeds": 1}
+    del asked["strategy"]
+    mlft.compare(own(), out=tmp_path, **asked)
+    (tmp_path / "seed-0" / "single-level-0" / "record.json").unlink()
+    with pytest.raises(StoreError, match="away from the stored one"):
+        mlft.compare(own(solve_function=lambda u, g: -7.0 * u), out=tmp_path, **asked)
+    for place in ("finest-only", "single-level-0"):
+        (tmp_path / "seed-0" / place / "record.json").unlink(missing_ok=True)
+    looks: list[Path] = []
+    monkeypatch.setattr(loop, "refuse_other_solver", lambda session: looks.append(session.folder))
+    mlft.compare(own(), out=tmp_path, **asked)
+    assert [folder.name for folder in looks] == ["finest-only"]
+
+
+def test_trust_asks_the_solver_of_the_run(tmp_path: Path) -> None:
+    mlft.run(own(), out=tmp_path, **ASKED)
+    with pytest.raises(StoreError, match="of another problem or solver"):
+        mlft.trust(tmp_path, samples=4, problem=own(solve_function=lambda u, g: -7.0 * u))
+    assert not (tmp_path / "trust.json").exists()
