@@ -1,8 +1,11 @@
 """Lifts: they reach what coupled draws teach, certify themselves on unseen ones, resume, are saved, and refuse."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +132,29 @@ def test_a_lift_of_another_place_is_refused(other, tmp_path: Path) -> None:  # t
     fit("none", coupled(2), place(), COURSE).save(tmp_path)
     with pytest.raises(LiftError, match="belongs to"):
         load(tmp_path, place=other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"options": {"channels": [2, 10**6]}},  # gigabytes, if it were made before it is compared
+        {"options": {"channels": ["2", 1]}},
+        {"options": {}},
+        {"channels": 3},
+        {"place": {"level": 1}},
+        {"place": None},
+        {"error": {"raw": 1.0}},
+        {"name": ["local"]},
+    ],
+)
+def test_a_forged_lift_is_refused_in_words(changes: dict[str, Any], tmp_path: Path) -> None:
+    fit("local", coupled(8), place(), COURSE).save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text()) | changes
+    del config["digest"]
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "config.json").write_text(json.dumps(config | {"digest": digest}))
+    with pytest.raises(BundleError, match="describes no lift|do not fit a lift"):
+        load(tmp_path)
 
 
 def test_a_folder_without_a_lift_is_refused(tmp_path: Path) -> None:

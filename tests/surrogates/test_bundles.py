@@ -2,11 +2,13 @@ import hashlib
 import importlib.util
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save
 from torch import nn
 
 from mlft.errors import ConfigError, MlftError
@@ -79,22 +81,106 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path, generator: torch.Ge
     small(GRIDS[0], generator).save(tmp_path)
     text = (tmp_path / "config.json").read_text()
     for old, new, message in (
-        ('"fno"', '"fnos"', "unknown network 'fnos': did you mean 'fno'"),
-        ("mlft-surrogate-1", "mlft-surrogate-9", "format 'mlft-surrogate-9'; this version reads 'mlft-surrogate-1'"),
-        ('"channels"', '"chanels"', "damaged: KeyError"),
-        ('"width": 5', '"width": 6', "do not fit the network"),
-        ('"width"', '"widht"', "unknown option of fno 'widht'"),
-        (text, "[1]", "format None"),
+        ("mlft-surrogate-2", "mlft-surrogate-9", "format 'mlft-surrogate-9'; this version reads 'mlft-surrogate-2'"),
+        ('"width": 5', '"width": 6', "does not match its digest: it is damaged or was edited"),
+        ('"periodic": true', '"periodic": false', "does not match its digest"),
+        ('"digest"', '"digset"', "does not match its digest"),
+        (text, "[1]", "it holds a list"),
+        (text, "[" * 100_000, "damaged"),
+        (text, "\udcff", "damaged"),
+        (text, "{" + " " * 2**20, "a configuration has 1048576 at most"),
         ("{", "[", "damaged"),
     ):
         assert old in text
-        (tmp_path / "config.json").write_text(text.replace(old, new, 1))
+        content = text.replace(old, new, 1).encode("utf-8", "surrogateescape")
+        (tmp_path / "config.json").write_bytes(content)
         with pytest.raises(MlftError, match=message):
             load(tmp_path)
     (tmp_path / "config.json").write_text(text)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(BundleError, match=r"there is no model\.safetensors"):
         load(tmp_path)
+
+
+FORGED = [
+    ({"network": "fnos"}, "unknown network 'fnos': did you mean 'fno'"),
+    ({"network": 3}, "network: Input should be a valid string"),
+    ({"channels": [2, 3, 4]}, "channels: List should have at most 2 items"),
+    ({"channels": [2, -3]}, "channels.1: Input should be greater than or equal to 1"),
+    ({"channels": None}, "channels: Input should be a valid list"),
+    ({"grid": {"cells": [22.5], "lengths": [1.0], "centring": "cell", "periodic": True}}, "grid.cells.0: Input"),
+    ({"grid": {"cells": [1], "lengths": [1.0], "centring": "cell", "periodic": True}}, "at least 2 cells"),
+    ({"grid": {"cells": [22], "lengths": [1.0], "centring": "face", "periodic": True}}, "grid.centring"),
+    ({"options": {"widht": 5}}, "unknown option of fno 'widht'"),
+    ({"options": {"width": 6}}, "do not fit the network"),
+    ({"options": {"width": 100_000}}, "do not fit the network"),  # 40 GB, if it were made before it is compared
+    ({"options": {"width": 10**30}}, "describes no network"),
+    ({"options": {"width": "5"}}, "describes no network"),
+    ({"options": {"depth": 10**7}}, "an FNO has 1000 layers at most"),
+    ({"options": {"modes": [4] * 3}}, "describes no network"),
+    ({"options": {"modes": None}}, "describes no network"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), FORGED)
+def test_a_forged_configuration_is_refused_before_room_is_made(
+    changes: dict[str, object], message: str, tmp_path: Path, generator: torch.Generator
+) -> None:
+    small(GRIDS[0], generator).save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["digest"]
+    for name, value in changes.items():
+        config[name] = {**config[name], **value} if isinstance(value, dict) and name == "options" else value
+    forge(tmp_path, config)
+    with pytest.raises(MlftError, match=message):
+        load(tmp_path)
+
+
+def forge(folder: Path, config: dict[str, object]) -> None:
+    """Write a configuration with its digest, as one does who means to."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    (folder / "config.json").write_text(json.dumps(config | {"digest": digest}))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            lambda tensors: {**tensors, "network.lift.first": tensors["network.lift.first"] * np.nan},
+            "not finite, first",
+        ),
+        (lambda tensors: {**tensors, "network.lift.first": tensors["network.lift.first"].int()}, "do not fit"),
+        (lambda tensors: {**tensors, "network.lift.first": tensors["network.lift.first"][:1]}, "do not fit"),
+        (lambda tensors: {**tensors, "other": torch.ones(2)}, "1 differ, first 'other'"),
+        (lambda tensors: dict(list(tensors.items())[1:]), "1 differ"),
+        (lambda tensors: b"nothing", "is damaged"),
+        (lambda tensors: (2**40).to_bytes(8, "little") + b"{}", "is damaged"),
+    ],
+)
+def test_forged_weights_are_refused(
+    content: Callable[..., object], message: str, tmp_path: Path, generator: torch.Generator
+) -> None:
+    small(GRIDS[0], generator).save(tmp_path)
+    made = content(load_file(tmp_path / "model.safetensors"))
+    weights = made if isinstance(made, bytes) else save(made)
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["digest"]
+    forge(tmp_path, config | {"sha256": hashlib.sha256(weights).hexdigest()})
+    with pytest.raises(BundleError, match=message):
+        load(tmp_path)
+
+
+def test_a_bundle_of_the_older_format_which_had_no_digest_still_opens(
+    tmp_path: Path, generator: torch.Generator
+) -> None:
+    surrogate = small(GRIDS[0], generator)
+    surrogate.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["digest"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"format": "mlft-surrogate-1"}))
+    inputs = normal(3, 2, 22, generator=generator)
+    np.testing.assert_array_equal(load(tmp_path).predict(inputs), surrogate.predict(inputs))
 
 
 class Killed(BaseException):

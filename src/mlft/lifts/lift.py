@@ -8,17 +8,18 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float
 
+from mlft.errors import MlftError
 from mlft.grids import Grid
 from mlft.intervals import Middle
 from mlft.lifts.certificate import LabelError
 from mlft.lifts.coupled import Coarse, LiftError, Place, check
 from mlft.lifts.method import Correction
 from mlft.lifts.shipped import LIFTS
-from mlft.surrogates import read_bundle, write_bundle
+from mlft.surrogates import BundleError, read_bundle, write_bundle
 
 Array = np.ndarray
 
-FORMAT = "mlft-lift-1"
+FORMAT = "mlft-lift-2"
 
 
 @final
@@ -82,14 +83,19 @@ def load(folder: Path | str, *, place: Place | None = None) -> Lift:
         BundleError: for a missing or damaged file.
     """
     tensors, told = read_bundle(Path(folder), form=FORMAT)
-    found = Place(**(told["place"] | {name: _grid(told["place"][name]) for name in ("own", "grid")}))
-    if place is not None and place != found:
-        raise LiftError(f"the lift in {folder} belongs to {found}, not to {place}: fit it anew there")
-    raw, lifted, mean = (Middle(**told["error"][name]) for name in ("raw", "lifted", "mean"))
-    correction = LIFTS[told["name"]].load(told["options"], tensors, found)
-    error = LabelError(raw, lifted, mean, told["error"]["draws"])
-    inputs, outputs = told["channels"]
-    return Lift(told["name"], found, (inputs, outputs), correction, error, told["cpu_seconds"])
+    try:
+        found = Place(**(told["place"] | {name: _grid(told["place"][name]) for name in ("own", "grid")}))
+        if place is not None and place != found:
+            raise LiftError(f"the lift in {folder} belongs to {found}, not to {place}: fit it anew there")
+        raw, lifted, mean = (Middle(**told["error"][name]) for name in ("raw", "lifted", "mean"))
+        correction = LIFTS[told["name"]].load(told["options"], tensors, found)
+        error = LabelError(raw, lifted, mean, told["error"]["draws"])
+        inputs, outputs = told["channels"]
+        return Lift(told["name"], found, (inputs, outputs), correction, error, told["cpu_seconds"])
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as problem:
+        if isinstance(problem, MlftError):
+            raise
+        raise BundleError(f"the config.json in {folder} describes no lift: {problem!r}") from problem
 
 
 def _grid(told: dict[str, Any]) -> Grid:

@@ -2,7 +2,7 @@
 
 ```
 model.safetensors   the weights, the normalisers' numbers among them
-config.json         network, options, channels, grid, and the SHA-256 of model.safetensors
+config.json         network, options, channels, grid, the SHA-256 of model.safetensors, and one of all this
 README.md           the card
 ```
 
@@ -14,6 +14,7 @@ configuration states, under either name.
 import hashlib
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -24,7 +25,12 @@ from torch import Tensor
 from mlft.errors import MlftError
 from mlft.files import write_whole
 
-FORMAT = "mlft-surrogate-1"
+FORMAT = "mlft-surrogate-2"
+
+MOST = 2**20
+"""Bytes of a configuration, at most."""
+
+Wanted = Callable[[dict[str, Any]], Mapping[str, Tensor]]
 
 _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
@@ -53,6 +59,8 @@ def write_bundle(
     staged = _staged(folder, digest)
     write_whole(staged, weights)
     described = {"format": form, **config, "sha256": digest}
+    described = json.loads(json.dumps(described))  # as it will be read
+    described |= {"digest": _digest(described)}
     write_whole(folder / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
     os.replace(staged, folder / _WEIGHTS)
     write_whole(folder / "README.md", card.encode())
@@ -60,21 +68,36 @@ def write_bundle(
         leftover.unlink()
 
 
-def read_bundle(folder: Path, *, form: str = FORMAT) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_bundle(
+    folder: Path, *, form: str = FORMAT, wanted: Wanted | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the weights and the configuration of a saved surrogate, or of another bundle of a format.
 
+    The configuration comes first, then the names and shapes in the head of the weights, then these themselves: what
+    does not fit is refused before room is made for it.
+
+    Args:
+        folder: where `write_bundle` wrote.
+        form: the format that the configuration must state.
+        wanted: from the configuration to the tensors that the weights must be, by name; on the meta device they need
+            no room.
+
     Raises:
-        BundleError: for a missing or damaged file, or a format that this version does not read.
+        BundleError: for a missing or damaged file, a format that this version does not read, weights of other names or
+            shapes than wanted, or numbers that are not finite.
     """
     config = _read_config(folder, form)
     digest = str(config.get("sha256"))
     found = [path for path in (folder / _WEIGHTS, _staged(folder, digest)) if path.is_file()]
     if not found:
         raise BundleError(f"{folder} holds no weights: there is no {_WEIGHTS}")
+    expected = None if wanted is None else wanted(config)
     for path in found:
+        if expected is not None:
+            _refuse_other_shapes(path, expected)
         weights = path.read_bytes()
         if hashlib.sha256(weights).hexdigest() == digest:
-            return safetensors.torch.load(weights), config
+            return _finite(path, weights), config
     raise BundleError(
         f"{found[0]} is damaged, or not the file that {_CONFIG} belongs to: its SHA-256 should be {digest}. "
         "Restore the folder from a copy or save the surrogate again"
@@ -84,10 +107,38 @@ def read_bundle(folder: Path, *, form: str = FORMAT) -> tuple[dict[str, Tensor],
 def form_of(folder: Path) -> str | None:
     """Return the format that a bundle states; None where it states none, or there is none."""
     try:
-        config = json.loads((folder / _CONFIG).read_text())
-    except (OSError, ValueError):
+        return str(_plain(folder / _CONFIG).get("format"))
+    except BundleError:
         return None
-    return config.get("format") if isinstance(config, dict) else None
+
+
+def _refuse_other_shapes(path: Path, expected: Mapping[str, Tensor]) -> None:
+    """Refuse weights of other names, shapes or kinds of number than expected, by the head of their file."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (a file is no mapping)
+            saved = {name: (tuple(part.get_shape()), part.get_dtype()[0] in "FB") for name, part in parts.items()}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
+    known = {name: (tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in expected.items()}
+    wrong = [name for name in sorted(saved | known) if saved.get(name) != known.get(name)]
+    if wrong:
+        first = wrong[0]
+        raise BundleError(
+            f"the saved weights do not fit the network: {len(wrong)} differ, first {first!r}, saved with shape "
+            f"{saved.get(first, ('none',))[0]}, in the network {known.get(first, ('none',))[0]}"
+        )
+
+
+def _finite(path: Path, weights: bytes) -> dict[str, Tensor]:
+    try:
+        tensors = safetensors.torch.load(weights)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
+    lost = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if lost:
+        raise BundleError(f"{path} holds numbers that are not finite, first in {lost[0]!r}: train again")
+    return tensors
 
 
 def _staged(folder: Path, digest: str) -> Path:
@@ -98,11 +149,31 @@ def _read_config(folder: Path, form: str) -> dict[str, Any]:
     path = folder / _CONFIG
     if not path.is_file():
         raise BundleError(f"{folder} holds no {form.split('-')[1]}: there is no {_CONFIG}")
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise BundleError(f"{path} is damaged: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != form:
-        got = config.get("format") if isinstance(config, dict) else None
-        raise BundleError(f"{path} is written in the format {got!r}; this version reads {form!r}")
+    config = _plain(path)
+    name, older = config.get("format"), f"{form[:-1]}1"  # of which the configuration had no digest
+    if name not in (form, older):
+        raise BundleError(f"{path} is written in the format {name!r}; this version reads {form!r}")
+    if name == form and config.pop("digest", None) != _digest(config):
+        raise BundleError(f"{path} does not match its digest: it is damaged or was edited. Restore it from a copy")
     return config
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """Return the mapping in a file of JSON.
+
+    Raises:
+        BundleError: for a file that cannot be read, is too large, or holds something else.
+    """
+    try:
+        if path.stat().st_size > MOST:
+            raise BundleError(f"{path} has {path.stat().st_size} bytes; a configuration has {MOST} at most")
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
+    if not isinstance(config, dict):
+        raise BundleError(f"{path} is damaged: it holds a {type(config).__name__}, not names and values")
+    return config
+
+
+def _digest(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

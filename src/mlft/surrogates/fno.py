@@ -13,6 +13,8 @@ from mlft.surrogates.network import Network
 from mlft.surrogates.patches import from_patches, to_patches
 from mlft.surrogates.spectral import SpectralLayer, transform
 
+MOST_LAYERS = 1000
+
 _PERIODIC = (1, 1)
 _BOUNDED = (5, 4)
 
@@ -46,7 +48,7 @@ class FNO(Network):
         patch: points of an axis that are one point of the network, as channels of it.
 
     Raises:
-        ValueError: for a number that is not positive, or more than two axes.
+        ValueError: for a number that is not positive, more than two axes, or more than 1,000 layers.
 
     Source: Li et al. 2020, arXiv 2010.08895. Continuation by zero: there as padding; here without padded points.
     """
@@ -69,6 +71,8 @@ class FNO(Network):
                 "an FNO has one or two axes and needs positive numbers throughout, "
                 f"got {channels=}, {modes=}, {width=}, {depth=}, {patch=}"
             )
+        if depth > MOST_LAYERS:
+            raise ValueError(f"an FNO has {MOST_LAYERS} layers at most, got {depth=}")
         self.options = {"modes": list(modes), "width": width, "depth": depth, "periodic": periodic, "patch": patch}
         self.channels, self.modes, self.periodic, self.patch = channels, modes, periodic, patch
         points = patch ** len(modes)

@@ -3,14 +3,15 @@
 import copy
 import dataclasses
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, Literal, final
 
 import numpy as np
+import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mlft.errors import ConfigError, unknown_name
+from mlft.errors import ConfigError, MlftError, unknown_name
 from mlft.grids import Grid
 from mlft.surrogates.bundle import BundleError, read_bundle, write_bundle
 from mlft.surrogates.network import Network
@@ -165,21 +166,54 @@ def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
         BundleError: for a missing or damaged file, or weights that do not fit the network.
         ConfigError: for a network that is not in the registry, where none is given.
     """
-    tensors, config = read_bundle(Path(folder))
-    try:
-        grid = _grid(config["grid"])
-        inputs, outputs = config["channels"]
-        name, options = config["network"], config["options"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"the config.json in {folder} is damaged: {error!r}") from error
-    channels = (inputs, outputs)
-    if network is None:
-        network = _network(name, channels, grid, generator=torch.Generator(), options=options)
-    else:
-        network = copy.deepcopy(network)
-    surrogate = Surrogate(network, channels, grid)
-    _fill(surrogate, tensors)
+
+    def wanted(config: dict[str, Any]) -> dict[str, Tensor]:
+        if network is not None:
+            return _described(folder, config, network).state_dict()
+        with torch.device("meta"):  # no room is made before the saved shapes are seen
+            return _described(folder, config, None).state_dict()
+
+    tensors, config = read_bundle(Path(folder), wanted=wanted)
+    surrogate = _described(folder, config, network)
+    for name, tensor in surrogate.state_dict(keep_vars=True).items():
+        tensor.data = tensors[name]  # dtypes included; tied weights stay tied
     return surrogate.eval()
+
+
+@final
+class _GridForm(pydantic.BaseModel, strict=True):
+    cells: list[int]
+    lengths: list[float]
+    centring: Literal["cell", "nodal"]
+    periodic: bool
+
+
+@final
+class _Form(pydantic.BaseModel, strict=True):
+    network: str
+    options: dict[str, Any]
+    channels: Annotated[list[Annotated[int, pydantic.Field(ge=1)]], pydantic.Field(min_length=2, max_length=2)]
+    grid: _GridForm
+
+
+def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | None) -> Surrogate:
+    """Return the untrained surrogate that a configuration describes, with a copy of the network where one is given."""
+    try:
+        form = _Form.model_validate(config)
+        told, (inputs, outputs) = form.grid, form.channels
+        grid = Grid(tuple(told.cells), tuple(told.lengths), told.centring, told.periodic)
+        if network is not None:
+            return Surrogate(copy.deepcopy(network), (inputs, outputs), grid)
+        made = _network(form.network, (inputs, outputs), grid, generator=torch.Generator(), options=form.options)
+        return Surrogate(made, (inputs, outputs), grid)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BundleError(f"the config.json in {folder} is damaged: {place}: {first['msg']}") from error
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if isinstance(error, MlftError):
+            raise
+        raise BundleError(f"the config.json in {folder} describes no network: {error}") from error
 
 
 def _network(
@@ -193,26 +227,6 @@ def _network(
         if option not in known:
             raise unknown_name(f"option of {name}", option, list(known))
     return SURROGATES[name](channels, generator=generator, **{**known, **options})
-
-
-def _grid(config: dict[str, Any]) -> Grid:
-    return Grid(tuple(config["cells"]), tuple(config["lengths"]), config["centring"], config["periodic"])
-
-
-def _fill(surrogate: Surrogate, tensors: dict[str, Tensor]) -> None:
-    """Replace the weights, dtypes included; tied weights stay tied."""
-    state = surrogate.state_dict(keep_vars=True)
-    saved = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    wrong = [name for name in sorted(saved | wanted) if saved.get(name) != wanted.get(name)]
-    if wrong:
-        first = wrong[0]
-        raise BundleError(
-            f"the saved weights do not fit the network: {len(wrong)} differ, first {first!r}, saved with shape "
-            f"{saved.get(first, 'none')}, in the network {wanted.get(first, 'none')}"
-        )
-    for name, tensor in state.items():
-        tensor.data = tensors[name]
 
 
 def _name(network: nn.Module) -> str:
