@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlft.grids import Grid, norm, prolong, prolong_jumps, refine, restrict
@@ -33,6 +33,7 @@ def rough(generator, n=5, c=2, cells=28):
     return np.repeat(steps, 4, axis=-1) + 0.05 * noise
 
 
+@example(place=0.501953125, values=(2.0, 1.0), slopes=(0.0, 2.0), ratio=2)  # just inside a cell, larger from the next
 @given(
     place=st.floats(0.35, 0.6),
     values=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),

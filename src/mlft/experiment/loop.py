@@ -11,6 +11,7 @@ from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, claim
 from mlft.experiment.corrected import corrections
 from mlft.experiment.foresight import Forecast, foresee, reconsider
+from mlft.experiment.manifest import MANIFEST, set_aside, unfit, write_manifest
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, TestError
 from mlft.experiment.pricing import afford
@@ -43,6 +44,8 @@ from mlft.training import Course, Training
 def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool = True, report: Report) -> Record:
     """Return the record of a run; a folder that holds a part of it is continued, a finished one is read.
 
+    Of a finished one whose files are not what its manifest says, they are made anew from samples and checkpoints.
+
     Args:
         asked: what is asked.
         folder: the run folder, made where absent.
@@ -60,6 +63,9 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
     if not (folder / RECORD).exists():
         rehearse(asked.problem, seed=asked.config.seed, solve=False)
     claim(asked.config, folder)
+    if (folder / RECORD).exists() and unfit(folder):
+        report(Progress("repair", "damaged or of another run, made anew", 0, 1, ", ".join(unfit(folder))))
+        set_aside(folder)
     if (folder / RECORD).exists():
         _refuse_other(asked.problem, folder)
     else:
@@ -67,6 +73,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
             if again:
                 refuse_other_solver(session)
             write_outcome(folder, _run(session))
+        write_manifest(folder)
     told = _with_rivals(asked, folder, samples or folder, report)
     return Record(told, load(folder / "surrogate", network=asked.module), folder, corrections(asked.problem, folder))
 
@@ -205,7 +212,9 @@ def _with_rivals(asked: Asked, folder: Path, samples: Path, report: Report) -> O
         error, spent = other.error.relative_l2.mean, other.budget.spent.solves
         row = Baseline(name, "trained", error, spent, other.plan.samples)
         told = replace(told, baselines=(*told.baselines, row))
+        (folder / MANIFEST).unlink(missing_ok=True)
         write_outcome(folder, told)
+        write_manifest(folder)
     return told
 
 

@@ -11,7 +11,7 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        phase: "solve", "plan", "lift", "train", "compare" or "trust".
+        phase: "solve", "plan", "lift", "train", "compare", "trust" or "repair".
         label: what is being done, such as "train, level 2".
         done: samples or steps done.
         total: of how many.

@@ -13,6 +13,7 @@ from mlft.errors import ConfigError, unknown_name
 from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, resolve, written_problem
 from mlft.experiment.config import EXECUTION, configure, read_config
+from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.progress import Report, quiet
 from mlft.experiment.record import from_plain, read_outcome, read_trust, write_trust
@@ -57,6 +58,7 @@ def trust(
     if samples < 4:
         raise ConfigError(f"at least 4 samples a law are needed, got {samples}")
     folder = Path(folder)
+    refuse_unfit(folder)
     told = read_outcome(folder)
     asked = _asked(folder, told.problem, problem, network, execution)
     law, seed = asked.problem, asked.config.seed

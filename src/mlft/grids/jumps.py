@@ -14,6 +14,7 @@ Array = np.ndarray
 
 kernel = njit(cache=True, nogil=True)
 
+ON_FACE = 1e-9  # shares of a cell from its ends at which a jump is on its face
 SLACK = 0.05  # shares of a cell beyond its ends at which a jump is still taken for one on its face
 
 
@@ -37,7 +38,8 @@ def prolong_jumps(
     a quadratic equation; the cells beside it are their averages and the slopes of L and R. So `restrict` undoes it, to
     round-off. Exact for two lines and a jump anywhere in a cell, if two cells on each side are free of other jumps. The
     jump of a smooth field is of order h³ and its slopes of order h: there it is `prolong`, of order 3. Of jumps in
-    neighbouring cells the larger is taken.
+    neighbouring cells the larger is taken, one on a face counting half: seen from a cell, a jump just inside the next
+    one is on its face.
 
     A scheme that smears jumps over several cells has them in none. With `widest` = m, the cells of a jump may be 2 to m
     as well, where fewer do not do; then the average over the cells of a jump is kept, and each of them only where
@@ -127,7 +129,7 @@ def _total(u, i, m):
 @kernel
 @no_type_check
 def _jump(u, i, m, criteria):
-    """The size of a jump within m cells, 0 where there is none that keeps their sum."""
+    """The size of a jump within m cells, half of it on a face of theirs, 0 where there is none that keeps their sum."""
     falling, least, steepness = criteria
     left, rise, right, fall = _lines(u, i, m)
     jump, bend = left - right, rise - fall
@@ -139,7 +141,9 @@ def _jump(u, i, m, criteria):
         return 0.0
     most = m * jump + 0.5 * m * m * bend
     share = (_total(u, i, m) - m * right - 0.5 * m * m * fall) / most
-    return size if -SLACK <= share <= 1 + SLACK else 0.0
+    if not -SLACK <= share <= 1 + SLACK:
+        return 0.0
+    return size if ON_FACE < share < 1 - ON_FACE else 0.5 * size  # on a face it may be one inside the next cell
 
 
 @kernel

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mlft.errors import MlftError
+from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.record import RECORD, ROWS, read_outcome
 from mlft.files import write_whole
 from mlft.reports.compare import compare_report
@@ -23,8 +24,8 @@ def report(folder: str | Path) -> Path:
     the same bytes. Every file is written whole or not at all, the page last.
 
     Raises:
-        MlftError: if the folder holds neither a finished run nor a comparison, if a part of it is missing or damaged,
-            or if it cannot be written.
+        MlftError: if the folder holds neither a finished run nor a comparison, if a part of it is missing, damaged or
+            of another run, or if it cannot be written.
     """
     folder = Path(folder)
     run, comparison = (folder / RECORD).is_file(), (folder / ROWS).is_file()
@@ -33,6 +34,7 @@ def report(folder: str | Path) -> Path:
             f"{folder} holds neither a finished run ({RECORD}) nor a comparison ({ROWS}); "
             "give a folder that `mlft run` or `mlft compare` has written"
         )
+    refuse_unfit(folder)
     page, figures = run_report(folder) if run else compare_report(folder)
     files = {f"figures/{name}.svg": text for name, text in figures.items()}
     files |= {"metrics.csv": metrics_csv(read_outcome(folder))} if run else {}
