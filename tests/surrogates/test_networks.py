@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vmap
 
+from mlft.errors import ConfigError
 from mlft.grids import Grid
 from mlft.surrogates import FNO, SURROGATES, Network, Surrogate, build
 from mlft.surrogates.spectral import SpectralLayer, analyse, mix, synthesise, transform
@@ -224,7 +226,26 @@ def test_an_fno_names_what_is_wrong_with_its_inputs(generator: torch.Generator) 
         network(torch.zeros(5, 2, 7, 9))
 
 
-@pytest.mark.parametrize("wrong", [{"modes": ()}, {"modes": (2, 2, 2)}, {"modes": (0,)}, {"width": 0}, {"depth": 0}])
-def test_an_fno_refuses_sizes_that_are_not_positive(wrong: dict[str, object], generator: torch.Generator) -> None:
-    with pytest.raises(ValueError, match="one or two axes and needs positive numbers"):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"modes": ()},
+        {"modes": (2, 2, 2)},
+        {"modes": (0,)},
+        {"width": 0},
+        {"depth": 0},
+    ],
+)
+def test_an_fno_refuses_sizes_that_are_no_positive_whole_numbers(
+    wrong: dict[str, object], generator: torch.Generator
+) -> None:
+    with pytest.raises(ValueError, match="one or two axes and needs positive whole numbers"):
         FNO((1, 1), **{"modes": (3,), **wrong}, generator=generator)
+
+
+@pytest.mark.parametrize("options", [{"modes": [2**31]}, {"width": 10**5}, {"depth": 1000, "width": 700}])
+def test_a_network_too_large_to_be_made_is_refused_before_room_is_made(
+    options: dict[str, Any], generator: torch.Generator
+) -> None:
+    with pytest.raises(ConfigError, match=r"has .*e\+\d+ parameters; at most 1e\+09 are made: give fewer modes"):
+        build("fno", (1, 1), Grid((64,)), generator=generator, options=options)

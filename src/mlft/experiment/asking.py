@@ -58,8 +58,8 @@ class Asked:
                 made = build(config.surrogate, channels, grid, generator=stream, options=options)
         except ConfigError:
             raise
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"surrogate '{config.surrogate}': {error}") from None
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+            raise ConfigError(f"surrogate '{config.surrogate}': {str(error).splitlines()[0]}") from None
         try:
             return made.to(config.device)
         except (RuntimeError, AssertionError) as error:

@@ -1,6 +1,7 @@
 """The Fourier neural operator in one and two dimensions."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, final
 
 import torch
@@ -66,9 +67,10 @@ class FNO(Network):
     ) -> None:
         super().__init__(channels, generator=generator)
         modes = tuple(modes)
-        if len(modes) not in (1, 2) or min(*channels, *modes, width, depth, patch) < 1:
+        numbers = (*channels, *modes, width, depth, patch)
+        if len(modes) not in (1, 2) or not all(isinstance(n, Integral) and n >= 1 for n in numbers):
             raise ValueError(
-                "an FNO has one or two axes and needs positive numbers throughout, "
+                "an FNO has one or two axes and needs positive whole numbers throughout, "
                 f"got {channels=}, {modes=}, {width=}, {depth=}, {patch=}"
             )
         if depth > MOST_LAYERS:

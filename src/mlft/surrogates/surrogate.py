@@ -22,6 +22,9 @@ Array = np.ndarray
 
 _POINTS_AT_ONCE = 2**15
 
+MOST_PARAMETERS = 10**9
+"""Of a network of the registry, 4 GB in float32; its training takes some five times that."""
+
 
 @final
 class Surrogate(nn.Module):
@@ -144,9 +147,17 @@ def build(
         options: options of the network that replace `Network.defaults(grid)`.
 
     Raises:
-        ConfigError: for a name or an option that is not known.
+        ConfigError: for a name or an option that is not known, or more than 1e9 parameters.
         ValueError: for options that the network or the grid does not allow.
     """
+    with torch.device("meta"):  # counts without making
+        planned = _network(name, channels, grid, generator=generator, options=options or {})
+    count = sum(parameter.numel() for parameter in planned.parameters())
+    if count > MOST_PARAMETERS:
+        raise ConfigError(
+            f"a network '{name}' with {options} has {count:.3g} parameters; at most {MOST_PARAMETERS:.3g} are made: "
+            "give fewer modes, or a smaller width or depth"
+        )
     network = _network(name, channels, grid, generator=generator, options=options or {})
     with torch.no_grad():
         network(torch.zeros(1, channels[0], *grid.shape))  # refuses what does not fit the grid now, not in training
