@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mlft.files import write_whole
+from mlft.files import write_new, write_whole
 
 
 def test_a_file_is_the_new_one_or_the_old_one_never_a_part(tmp_path, monkeypatch):
@@ -31,3 +31,13 @@ def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_retu
     monkeypatch.setattr(os, "replace", lambda *paths: (calls.append("replace"), replace(*paths)))
     write_whole(tmp_path / "a", b"x")
     assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_of_several_that_write_a_new_file_the_first_does_and_none_leaves_a_part(tmp_path, monkeypatch):
+    file = tmp_path / "config.toml"
+    assert write_new(file, b"first") and not write_new(file, b"second")
+    assert file.read_bytes() == b"first" and [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(OSError, match="No space"):
+        write_new(tmp_path / "other", b"third")
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]

@@ -22,6 +22,27 @@ def write_whole(path: Path, content: bytes) -> None:
     flush_folder(path.parent)
 
 
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a file as `write_whole` does, unless there is one of that name; return whether it was written.
+
+    Of several processes that write at once, one does.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written; nothing is left of the content then.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write_flushed(temporary, content)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    flush_folder(path.parent)
+    return True
+
+
 def write_flushed(path: Path, content: bytes) -> None:
     """Write a file in place and flush it to the disk; its name may still be lost, and a crash leaves a part of it.
 

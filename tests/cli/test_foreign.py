@@ -1,6 +1,8 @@
 """What is not mlft's, or not the user's word: folders of others, modules that only a file names."""
 
+import json
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,12 @@ def test_a_module_is_imported_when_its_problem_is_named_and_not_when_a_file_name
     config, plan = Path("run.toml"), Path("plan.json")
     config.write_text('problem = "theirs:problem"\nbudget = "24solves"\n')
     assert mlft_command("plan", "small:problem", *WORDS, "--out", "p", "--save", plan)[0] == 0
-    plan.write_text(plan.read_text().replace("small:", "theirs:"))
+    told = json.loads(plan.read_text().replace("small:", "theirs:"))
+    plan.write_text(json.dumps(told))
+    code, _, err = mlft_command("run", "--plan", plan, "--out", "a")
+    assert code == 2 and "does not match its digest" in err
+    del told["digest"]
+    plan.write_text(json.dumps(told | {"digest": sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}))
     for words in (("run", "--config", config), ("run", "--plan", plan), ("compare", "--config", config)):
         code, _, err = mlft_command(*words, "--out", "a")
         assert code == 2 and "runs the code of that module" in err and "name it yourself" in err

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import mlft
-from mlft.errors import StoreError
-from mlft.experiment import loop
+from mlft.errors import ConfigError, StoreError
+from mlft.experiment import asking, loop
+from mlft.experiment.config import Config
 from small import GRIDS, SMALL, draw, evaluate, solve
 
 ASKED: dict[str, Any] = {"strategy": "finetune:equal-cost", "budget": "24solves", **SMALL}
@@ -84,3 +85,18 @@ def test_trust_asks_the_solver_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="of another problem or solver"):
         mlft.trust(tmp_path, samples=4, problem=own(solve_function=lambda u, g: -7.0 * u))
     assert not (tmp_path / "trust.json").exists()
+
+
+def test_of_two_runs_that_begin_in_one_folder_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = asking.write_config
+
+    def beaten(file: Path, config: Config) -> bool:
+        real(file, config.model_copy(update={"seed": 5}))  # by another process, between the look and the write
+        return real(file, config)
+
+    monkeypatch.setattr(asking, "write_config", beaten)
+    with pytest.raises(ConfigError, match="of another configuration: seed is 5 there and 0 here"):
+        mlft.run(own(), out=tmp_path, **ASKED)
+    assert not (tmp_path / "ledger.sqlite").exists()

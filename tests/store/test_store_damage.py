@@ -1,11 +1,12 @@
 import errno
 import os
 import shutil
+import sqlite3
 
 import pytest
 
 from mlft.errors import StoreError
-from mlft.store import Recovery, files, folder
+from mlft.store import Recovery, SampleStore, files, folder
 from mlft.store.ledger import Ledger
 from toy_store import IDENTITY, Killed, assert_holds, batch, file_of, flip, names, reopen
 
@@ -96,6 +97,21 @@ def test_samples_whose_file_has_gone_are_missing(filled):
         assert store.recovery.lost == (("train", 1, 0), ("train", 1, 1), ("train", 1, 2))
         assert store.missing("train", 1, 3) == [0, 1, 2]
         assert_holds(store, batch((4, 7), level=0))
+
+
+def test_a_ledger_that_lost_its_identity_takes_that_of_its_files_and_no_other(filled):
+    for change in (
+        "DELETE FROM facts WHERE name = 'identity'",
+        "UPDATE facts SET value = '{}' WHERE name = 'identity'",
+    ):
+        with sqlite3.connect(filled / "ledger.sqlite") as ledger:
+            ledger.execute(change)
+        ledger.close()
+        with pytest.raises(StoreError, match="holds samples of another run: seed is"):
+            SampleStore.open(filled, {**IDENTITY, "seed": 99})
+        with reopen(filled) as store:
+            assert store.recovery == Recovery()
+            assert_holds(store, batch())
 
 
 # ---- damage

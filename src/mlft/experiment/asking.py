@@ -167,10 +167,10 @@ def claim(config: Config, folder: Path) -> None:
         _refuse_foreign(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_config(file, config)
+            if write_config(file, config):
+                return  # else another process was first
         except OSError as error:
             raise StoreError(f"the run folder {folder} cannot be written: {error.strerror or error}") from None
-        return
     there, here = configure(read_config(file)).identity, config.identity
     for name, value in here.items():
         if there[name] != value:

@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from mlft.errors import ConfigError, unknown_name
-from mlft.files import write_whole
+from mlft.files import write_new
 from mlft.training.settings import Training
 
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
@@ -167,9 +167,9 @@ def read_config(file: Path) -> dict[str, Any]:
         raise ConfigError(f"the configuration {file} cannot be read: {error}") from None
 
 
-def write_config(file: Path, asked: Config) -> None:
-    """Write a complete configuration as TOML, whole or not at all; what is None is left out."""
-    write_whole(file, tomli_w.dumps(asked.model_dump(mode="json", exclude_none=True)).encode())
+def write_config(file: Path, asked: Config) -> bool:
+    """Write a complete configuration as TOML, unless there is one; return whether it was written. None is left out."""
+    return write_new(file, tomli_w.dumps(asked.model_dump(mode="json", exclude_none=True)).encode())
 
 
 def checked(kind: type, options: dict[str, Any], what: str) -> Any:

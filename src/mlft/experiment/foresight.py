@@ -156,7 +156,8 @@ def write_plan(file: Path, forecast: Forecast, config: Config) -> None:
     told = {name: config.model_dump(mode="json")[name] for name in _ASKED}
     foresight = None if forecast.foresight is None else to_plain(forecast.foresight)
     content = {"asked": told, "plan": to_plain(plan_facts(forecast.plan)), "foresight": foresight}
-    write_whole(file, json.dumps(content, indent=2, allow_nan=False).encode())
+    content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+    write_whole(file, json.dumps(content | {"digest": _digest_of(content)}, indent=2).encode())
 
 
 def read_plan(file: Path) -> dict[str, Any]:
@@ -166,10 +167,12 @@ def read_plan(file: Path) -> dict[str, Any]:
         ConfigError: if the file cannot be read, or holds no plan.
     """
     try:
-        told = json.loads(file.read_text())
+        told = json.loads(file.read_bytes())
+        if told.pop("digest", None) != _digest_of(told):
+            raise ValueError("it does not match its digest, so it is damaged or was edited; make it again")
         plan = from_facts(told["plan"])
         return {**{name: told["asked"][name] for name in _ASKED}, "plan": list(plan.samples)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{file} holds no plan as `mlft plan --save` writes it: {error}") from None
 
 
@@ -289,4 +292,8 @@ def _frozen(plan: Plan, foresight: Foresight) -> dict[str, Any]:
 
 
 def _digest(asked: Asked) -> str:
-    return hashlib.sha256(json.dumps(asked.config.identity, sort_keys=True).encode()).hexdigest()[:16]
+    return _digest_of(asked.config.identity)[:16]
+
+
+def _digest_of(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -72,15 +72,15 @@ def read_header(content: bytes, file: str = "") -> tuple[dict[str, Any], list[Le
     return entry["identity"], rows
 
 
-def read_rows(path: Path) -> list[LedgerRow]:
-    """Return the ledger rows that the header of a file records, without reading its arrays.
+def read_head(path: Path) -> tuple[dict[str, Any], list[LedgerRow]]:
+    """Return the identity and the ledger rows that the header of a file records, without reading its arrays.
 
     Raises:
         UnreadableError: for a header that is damaged, or of another schema.
     """
     with path.open("rb") as file:
         start = file.read(8)
-        return read_header(start + file.read(int.from_bytes(start, "little")), path.name)[1]
+        return read_header(start + file.read(int.from_bytes(start, "little")), path.name)
 
 
 def read_arrays(content: bytes) -> dict[str, Array]:

@@ -17,7 +17,7 @@ from mlft.store import files
 from mlft.store.ledger import Ledger, canonical
 from mlft.store.lock import Lock
 from mlft.store.records import Array, Batch, LedgerRow, Recovery, Samples, Tally
-from mlft.store.repair import Shelf, recover, refuse_other, sort_out, verify
+from mlft.store.repair import Shelf, recover, refuse_other, refuse_other_files, sort_out, verify
 
 LEDGER = "ledger.sqlite"
 """The file in a run folder that says which samples there are."""
@@ -259,6 +259,8 @@ def _prepare(shelf: Shelf, verified: bool) -> Recovery:
     known = shelf.ledger.fact("identity")
     if known is not None:
         refuse_other(shelf.folder, json.loads(known), shelf.identity)
+    else:
+        refuse_other_files(shelf)
     found = recover(shelf)
     if known is None:
         shelf.ledger.set_fact("identity", canonical(shelf.identity))

@@ -1,5 +1,6 @@
 """What is done about a crash or a flipped bit: take in, set aside, move what is healthy, forget what is not."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,17 @@ def refuse_other(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any
                 f"{folder} holds samples of another run: {name} is {there.get(name)!r} there, {here.get(name)!r} was "
                 "asked; give another folder, or ask for the same"
             )
+
+
+def refuse_other_files(shelf: Shelf) -> None:
+    """Check that the files that a ledger without an identity knows are of the store's, by their heads.
+
+    Raises:
+        StoreError: if one is not.
+    """
+    for path in shelf.by_file():
+        with contextlib.suppress(OSError, files.UnreadableError):  # what is damaged is found by its hash
+            refuse_other(shelf.folder, files.read_head(path)[0], shelf.identity)
 
 
 def _adopt(shelf: Shelf, path: Path) -> bool:
