@@ -46,8 +46,8 @@ def generate(
     """Solve the samples asked for that the store does not have, and return what was done.
 
     What is stored does not depend on the pool, on the batches, on the order, on a worker's death, or on how often the
-    generation was interrupted: sample i of a stream on a level is the same, bit for bit, as long as a source's samples do
-    not depend on their batch (`mlft.check` tells of a problem of your own). Dearest levels go first.
+    generation was interrupted: sample i of a stream on a level is the same, bit for bit, as long as a sample of the
+    source does not depend on its batch (`mlft.check` tells of a problem of your own). Dearest levels go first.
 
     Args:
         sources: the source of each stream that is asked for.
