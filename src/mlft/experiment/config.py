@@ -61,6 +61,10 @@ def _option(default: Any, words: str, *, flag: str = "", **bounds: Any) -> Any:
     return Field(description=words, json_schema_extra=extra, **made, **bounds)
 
 
+MOST, MOST_PROCESSES = 2**31 - 1, 1024
+"""Of a seed and of counts, and of threads and processes."""
+
+
 @final
 class Config(BaseModel):
     """A run, completely: the same configuration gives the same record (on one machine, bit for bit).
@@ -78,7 +82,7 @@ class Config(BaseModel):
         None, "stated (the problem's cost table) or measured; by default stated for solves, measured for time"
     )
     plan: tuple[int, ...] | None = _option(None, "samples a level, coarsest first, in place of a planned number")
-    seed: int = _option(0, "root of every random stream; the first seed of a comparison", ge=0)
+    seed: int = _option(0, "root of every random stream; the first seed of a comparison", ge=0, le=MOST)
     strategy: str = _option("finetune", "a way of spending the budget: a name in `mlft.STRATEGIES`")
     estimator: str = _option(
         "learning-curve",
@@ -96,17 +100,21 @@ class Config(BaseModel):
         flag="--train",
     )
     pilot: int = _option(
-        2, "samples a level that measure costs, where costs are measured; charged and trained on", ge=1
+        2, "samples a level that measure costs, where costs are measured; charged and trained on", ge=1, le=MOST
     )
-    test: int = _option(200, "fresh draws of the finest grid that measure the error; not charged", ge=1)
-    bias_draws: int = _option(8, "test draws solved on every level to measure its bias; not charged", ge=0)
+    test: int = _option(200, "fresh draws of the finest grid that measure the error; not charged", ge=1, le=MOST)
+    bias_draws: int = _option(8, "test draws solved on every level to measure its bias; not charged", ge=0, le=MOST)
     baselines: tuple[str, ...] = _option((), "rival strategies to train at equal cost, a,b,c")
-    threads: int = _option(1, "CPU threads of the training; another number changes the last bits", ge=1)
+    threads: int = _option(
+        1, "CPU threads of the training; another number changes the last bits", ge=1, le=MOST_PROCESSES
+    )
     device: str = _option("cpu", "where the network runs, such as cpu or cuda")
-    workers: int | None = _option(None, "processes that solve; 0 solves in this one; by default one a core", ge=0)
+    workers: int | None = _option(
+        None, "processes that solve; 0 solves in this one; by default one a core", ge=0, le=MOST_PROCESSES
+    )
     scheduler: str | None = _option(None, "a Dask scheduler that solves instead, tcp://host:port")
     timeout: float | None = _option(None, "seconds allowed for one sample", gt=0)
-    retries: int = _option(1, "tries after a dead worker, a time-out or an exception", ge=0)
+    retries: int = _option(1, "tries after a dead worker, a time-out or an exception", ge=0, le=MOST)
     max_failure_rate: float = _option(0.2, "share of failed samples at which the run stops", ge=0, le=1)
     retry_failed: bool = _option(
         False, "try the samples again that failed before, as after a repair of the solver; once a command"

@@ -13,6 +13,7 @@ from mlft.experiment.corrected import corrections
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.manifest import MANIFEST, set_aside, unfit, write_manifest
 from mlft.experiment.measure import free_baselines, summary
+from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, labelled
@@ -89,13 +90,16 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
     claim(asked.config, folder)
     with Session(asked, folder, report=report) as session:
         refuse_other_solver(session)
-        return foresee(session)
+        forecast = foresee(session)
+        refuse_more_than_memory(session, forecast.plan)
+        return forecast
 
 
 def _run(session: Session) -> Outcome:
     """Price, pilot and plan; fit the coarse stage and plan the rest anew; solve, fit, measure, record."""
     with session.clock("plan"):
         forecast = foresee(session)
+    refuse_more_than_memory(session, forecast.plan)
     if forecast.rounds:
         coarse = _coarse_stage(session, forecast.plan)
         with session.clock("plan"):

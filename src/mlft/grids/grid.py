@@ -9,6 +9,9 @@ from jaxtyping import Float
 
 Array = np.ndarray
 
+MOST = 2**31
+"""Cells of a grid: one field of more takes 16 GiB."""
+
 FEWEST = 4
 """Cells on each axis of a coarsest grid from which every plain prolongation can start."""
 
@@ -28,7 +31,8 @@ class Grid:
         periodic: whether every axis is periodic.
 
     Raises:
-        ValueError: fewer than 2 cells on an axis, a length that is not positive, or more than two axes.
+        ValueError: fewer than 2 cells on an axis or more than 2³¹ in all, a length that is not positive, or more than
+            two axes.
     """
 
     cells: tuple[int, ...]
@@ -43,6 +47,8 @@ class Grid:
             raise ValueError(f"a grid has one or two axes, each with a length; got {self.cells=}, {self.lengths=}")
         if min(self.cells) < 2:
             raise ValueError(f"a grid needs at least 2 cells on each axis, got {self.cells}")
+        if math.prod(self.cells) > MOST:
+            raise ValueError(f"a grid has {MOST} cells at most, got {math.prod(self.cells)}")
         if not all(0 < length < math.inf for length in self.lengths):
             raise ValueError(f"the lengths of a grid must be positive and finite, got {self.lengths}")
         if self.centring not in ("cell", "nodal"):

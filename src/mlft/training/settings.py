@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
+MOST = 2**31 - 1
+
 
 @final
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Training:
             "held_out >= 2": self.held_out >= 2,
             "guards >= 1": self.guards >= 1,
             "checks >= 1": self.checks >= 1,
+            f"counts of at most {MOST}": max(self.steps or 0, self.most, self.batch, self.guards, self.checks) <= MOST,
             "0 <= replay < 1": 0 <= self.replay < 1,
         }
         broken = [rule for rule, holds in checks.items() if not holds]
