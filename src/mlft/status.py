@@ -17,6 +17,9 @@ UNRESOLVED = "unresolved"
 DEGENERATE = "degenerate"
 """An eigenvalue so near to the next that its eigenvector is not determined."""
 
+OUT_OF_RANGE = "out-of-range"
+"""A solution whose largest value is over 1e100, or under 1e-100: its squares would be no numbers any more."""
+
 WRONG_SHAPE = "wrong-shape"
 """Arrays, statuses or scalars of another shape than the level's."""
 

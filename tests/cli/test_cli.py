@@ -1,6 +1,7 @@
 import csv
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_a_comparison_writes_its_table_and_report(tmp_path, mlft_command):
         (("run", "burgers", "--budget", "9solves", "--set", "cell=64"), 2, "did you mean 'cells'"),
         (("run", "burgers", "--budget", "9solves", "--train", "step=64"), 2, "did you mean 'steps'"),
         (("run", "burgers", "--budget", "9solves", "--set", "cells"), 2, "NAME=VALUE"),
-        (("run", "burgers", "--budget", "-1s"), 2, "positive and finite"),
+        (("run", "burgers", "--budget", "-1s"), 2, "positive and at most"),
         (("run", "burgers"), 2, "budget is needed"),
         (("run", "--budget", "9solves"), 2, "problem is needed"),
         (("run", "burgers", "--buget", "9solves"), 2, "--budget"),
@@ -210,6 +211,13 @@ def test_help_needs_neither_networks_nor_solvers():
     code = f"import sys, mlft.cli; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+def test_a_terminal_that_knows_no_greek_letters_gets_question_marks():
+    code = "import sys; sys.argv[1:] = ['check', 'poisson']; from mlft.cli import main; main()"
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=plain)
+    assert (done.returncode, done.stderr) == (0, b"") and b"levels 0?3" in done.stdout
 
 
 OWN = """import numpy as np, torch, mlft

@@ -1,5 +1,6 @@
 import itertools
 import os
+import sys
 import time
 
 import numpy as np
@@ -199,6 +200,20 @@ def test_an_input_that_is_not_finite_fails_whatever_the_solver_makes_of_it():
     problem = FunctionProblem("toy", LEVELS, draw, broken, lambda inputs, grid: np.nan_to_num(inputs) + 1.0, 1.0)
     made = solve_batch(drawn(problem), 0, stream="train", indices=range(3))
     assert made.status == ("ok", "not-finite", "ok") and made.notes == ("", "its input is not finite", "")
+
+
+@pytest.mark.parametrize("size", [1e101, 1e300, 1e-101, 1e-310])
+def test_a_solution_whose_squares_are_no_numbers_is_no_sample_and_a_large_input_is_none(size):
+    made = solve_batch(drawn(toy(on({1}, lambda u: size * np.ones_like(u)))), 0, stream="train", indices=range(3))
+    assert made.status == ("ok", "out-of-range", "ok") and "give it another unit" in made.notes[1]
+    problem = FunctionProblem("toy", LEVELS, draw, lambda draws, grid: size * evaluate(draws, grid), square, 1.0)
+    inputs = solve_batch(Inputs(drawn(problem)), 2, stream="inputs/train", indices=range(2))
+    assert inputs.status == (("out-of-range",) if size > 1 else ("ok",)) * 2
+
+
+def test_a_solver_that_exits_fails_by_name():
+    made = solve_batch(drawn(toy(on({1}, lambda u: sys.exit(3)))), 0, stream="train", indices=range(3))
+    assert made.status == ("ok", "raised-SystemExit", "ok")
 
 
 def test_a_solution_that_is_zero_everywhere_is_no_sample_but_an_input_may_be():

@@ -3,6 +3,7 @@
 A command is the function of `mlft` of the same name. Its options are the fields of `mlft.Config`, and a few of its own.
 """
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -165,6 +166,9 @@ def check(
 
 def main() -> None:
     """Run the command line: exit code 0 when done, 1 for a named failure, 2 for wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no Greek letters gets question marks
     try:
         app()
     except MlftError as error:

@@ -33,11 +33,14 @@ class Budget:
     unit: Literal["solves", "seconds"]
 
 
+MOST_BUDGET = 1e12
+
+
 def budget(text: str) -> Budget:
     """Return the budget written as a number and a unit: solves, s, min or h.
 
     Raises:
-        ConfigError: if the text is not of that form, or the number not positive and finite.
+        ConfigError: if the text is not of that form, or the number not positive, or over 1e12.
 
     >>> budget("1.5min")
     Budget(asked='1.5min', value=90.0, unit='seconds')
@@ -48,8 +51,10 @@ def budget(text: str) -> Budget:
     if match is None or match.group(2) not in UNITS:
         raise ConfigError(f"a budget is a number and a unit, as in 100solves, 30s, 10min or 2h; got '{text}'")
     number = _number(match.group(1))
-    if not 0 < number < math.inf:
-        raise ConfigError(f"a budget must be positive and finite, got '{text}'; give for example 100solves or 10min")
+    if not 0 < number <= MOST_BUDGET:
+        raise ConfigError(
+            f"a budget must be positive and at most {MOST_BUDGET:g}, got '{text}'; give for example 100solves or 10min"
+        )
     unit: Literal["solves", "seconds"] = "solves" if match.group(2).startswith("solve") else "seconds"
     return Budget(text.strip(), number * UNITS[match.group(2)], unit)
 

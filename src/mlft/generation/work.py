@@ -13,11 +13,14 @@ from mlft.grids import Grid
 from mlft.problems import Solved
 from mlft.problems.solved import real
 from mlft.sources import Source
-from mlft.status import NOT_FINITE, OK, RAISED, WRONG_SHAPE, ZERO
+from mlft.status import NOT_FINITE, OK, OUT_OF_RANGE, RAISED, WRONG_SHAPE, ZERO
 from mlft.store import Batch
 from mlft.store.files import write_parcel
 
 Array = np.ndarray
+
+LARGEST = 1e100
+"""Of the values of a field, and the inverse of the least that a solution may have for its largest."""
 
 
 def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[int]) -> Batch:
@@ -29,8 +32,9 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     level.
 
     Beside the problem's own failures: "not-finite" (an input, or a solution), "zero" (a solution that errors cannot be
-    relative to), "wrong-shape" (arrays, statuses or scalars of another shape than the level's), and
-    "raised-<exception>"; after an exception the batch is solved sample by sample, so that only the culprit fails.
+    relative to), "out-of-range" (values whose squares are no numbers), "wrong-shape" (arrays, statuses or scalars of
+    another shape than the level's), and "raised-<exception>"; after an exception the batch is solved sample by sample,
+    so that only the culprit fails.
     """
     started = time.perf_counter()
     try:
@@ -41,7 +45,7 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
         seconds = (time.perf_counter() - started) / len(indices)
         solutions = real(solved.solutions, "solutions")
         scalars = {name: real(values, f"scalars {name!r}") for name, values in solved.scalars.items()}
-    except Exception as error:  # whatever a solver raises is a failure of its samples, and has a name
+    except (Exception, SystemExit) as error:  # whatever a solver raises is a failure of its samples, and has a name
         if len(indices) > 1:
             return join([solve_batch(source, level, stream=stream, indices=[i]) for i in indices])
         name, seconds = RAISED + type(error).__name__, time.perf_counter() - started
@@ -49,7 +53,7 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     wrong = _wrong_shape(len(indices), inputs, solved, solutions, source.hierarchy[level])
     if wrong:
         return failure(stream, level, indices, status=WRONG_SHAPE, seconds=seconds, note=wrong)
-    status = _statuses(solved, solutions, fit, zero=ZERO if source.measured else OK)
+    status = _statuses(solved, solutions, fit, measured=source.measured)
     keep = [p for p, name in enumerate(status) if name == OK]
     return Batch(
         stream=stream,
@@ -135,16 +139,32 @@ def _wrong_shape(n: int, inputs: Array, solved: Solved, solutions: Array, grid: 
     return f"a status is a text, got {names[0]!r}" if names else ""
 
 
-def _statuses(solved: Solved, solutions: Array, fit: Array, *, zero: str) -> tuple[str, ...]:
+def _statuses(solved: Solved, solutions: Array, fit: Array, *, measured: bool) -> tuple[str, ...]:
     """Return the solver's statuses, and names for what it took for "ok" and is not."""
-    finite, some = fit & _finite(solutions), np.asarray(solutions.reshape(len(solutions), -1).any(axis=1))
-    marks = zip(solved.status, finite, some, strict=True)
-    return tuple(name if name != OK else NOT_FINITE if not good else OK if any_ else zero for name, good, any_ in marks)
+    sizes = np.abs(solutions).reshape(len(solutions), -1).max(axis=1, initial=0.0)
+    finite = fit & np.isfinite(sizes)
+    return tuple(
+        _named(float(size), bool(good), measured) if name == OK else name
+        for name, good, size in zip(solved.status, finite, sizes, strict=True)
+    )
+
+
+def _named(size: float, finite: bool, measured: bool) -> str:
+    """Return the status of a solution by its largest value."""
+    if not finite:
+        return NOT_FINITE
+    if measured and size == 0:
+        return ZERO
+    return OUT_OF_RANGE if size > LARGEST or (measured and size < 1 / LARGEST) else OK
 
 
 def _note(status: str, fit: np.bool) -> str:
     unfit = "" if fit else "its input is not finite"
-    return "it is zero everywhere, and errors are relative to it" if status == ZERO else unfit
+    told = {
+        ZERO: "it is zero everywhere, and errors are relative to it",
+        OUT_OF_RANGE: f"its largest value is over {LARGEST:g} or under {1 / LARGEST:g}: give it another unit",
+    }
+    return told.get(status, unfit)
 
 
 def _finite(fields: Array) -> Array:
