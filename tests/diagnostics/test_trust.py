@@ -261,11 +261,12 @@ def test_a_second_look_solves_nothing_and_a_wider_one_what_is_new(tmp_path):
     run(own, budget="60solves", out=tmp_path, strategy="finest-only", **options)
     shutil.copytree(tmp_path, tmp_path / "fresh")
     asked.clear()
+    compared = [(poisson_line.GRIDS[-1].cells[0], 1)]  # one sample of the run is made again
     first = trust(tmp_path, samples=6, problem=own)
     solved = sum(n for _, n in asked)
     assert solved > 6 * 10
     asked.clear()
-    assert trust(tmp_path, samples=6, problem=own) == first and asked == []
+    assert trust(tmp_path, samples=6, problem=own) == first and asked == compared
     wider = trust(tmp_path, samples=8, problem=own)
     laws = len({law.name for law in (*wider.families, *wider.amplitudes)})
     assert 0 < sum(n for _, n in asked) < 2 * laws + 2 * 8 + 5 + 22  # two draws a law; the shifted, sums, units anew
@@ -274,7 +275,7 @@ def test_a_second_look_solves_nothing_and_a_wider_one_what_is_new(tmp_path):
         assert (one.mean, one.outside) == pytest.approx((other.mean, other.outside), rel=1e-9), one.name
     asked.clear()
     trust(tmp_path, samples=8, problem=own, workers=1, timeout=60.0)
-    assert asked == []
+    assert asked == []  # in this process
 
 
 def test_a_solver_that_answers_nothing_leaves_a_page_that_says_so(tmp_path, poisson_run):

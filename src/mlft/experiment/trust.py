@@ -39,7 +39,8 @@ def trust(
     """Return how far the surrogate of a finished run can be trusted, and write it into the run folder.
 
     The solves are a measurement and are not charged: about 17 times `samples` of the finest grid. They are kept in the
-    ledger of the run, in streams "trust/<law>": asked again, nothing is solved again.
+    ledger of the run, in streams "trust/<law>": asked again, nothing is solved again, but for one training sample a
+    level, to see that the solver is the run's.
 
     Args:
         folder: the run folder.
