@@ -295,3 +295,17 @@ def test_solutions_come_closer_to_the_reference_with_every_level(name: str) -> N
         bias.append(relative_error(fine, reference, problem.finest).mean())
     assert all(fine < coarse for coarse, fine in zip(bias, bias[1:], strict=False)), bias
     assert bias[0] < 1
+
+
+@every_problem
+def test_what_is_given_in_float32_is_solved_in_float64_and_what_is_masked_is_refused(name: str) -> None:
+    problem = small(name)
+    draws = problem.draw(2, stream(3, "float32", name)).astype(np.float32)
+    inputs = problem.evaluate(draws, problem.hierarchy[1])
+    np.testing.assert_array_equal(inputs, problem.evaluate(draws.astype(np.float64), problem.hierarchy[1]))
+    single = np.array(inputs, dtype=np.float32)
+    found, meant = (problem.solve(given, problem.hierarchy[1]) for given in (single, single.astype(np.float64)))
+    assert found.solutions.dtype == np.float64 and found.status == meant.status
+    np.testing.assert_array_equal(found.solutions, meant.solutions)
+    with pytest.raises(TypeError, match=f"the inputs of {problem.name} are masked in places"):
+        problem.solve(np.ma.masked_less_equal(inputs, inputs.min()), problem.hierarchy[1])

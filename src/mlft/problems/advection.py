@@ -83,7 +83,7 @@ class Advection(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         rows, shift = blanked(inputs), self.time / grid.spacing[0]
         if advection_steps(shift) > STEPS_PER_CELL * grid.cells[0]:
             return judged(rows, np.zeros(len(rows), dtype=np.bool_))
@@ -117,7 +117,7 @@ class Advection(Problem):
         return with_other(super().families(), "waves", lambda draws: (draws[:, : self.boxes] @ waves)[:, None])
 
     def _boxes(self, draws: Array, grid: Grid, time: float) -> Array:
-        checks.draws(self, draws, 3 * self.boxes, grid)
+        draws = checks.draws(self, draws, 3 * self.boxes, grid)
         heights, starts, widths = np.split(draws, 3, axis=1)
         faces = np.arange(grid.cells[0] + 1) / grid.cells[0]
         fields = np.zeros((len(draws), *grid.shape))

@@ -78,7 +78,7 @@ class Biharmonic(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, self.width, grid)
+        draws = checks.draws(self, draws, self.width, grid)
         return spaces.combine(draws, spaces.antiderivatives(self.space, self.degree, grid.points[0], 0))[:, None]
 
     def solve(self, inputs: Float[Array, "n 1 points"], grid: Grid) -> Solved:
@@ -87,7 +87,7 @@ class Biharmonic(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         loads = blanked(inputs)[:, 0] / self.stiffness
         return judged(biharmonic_1d(loads, spacing=grid.spacing[0], clamped=self.ends == "clamped")[:, None])
 
@@ -105,7 +105,7 @@ class Biharmonic(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, self.width, grid)
+        draws = checks.draws(self, draws, self.width, grid)
         (x,), ends = grid.points, np.array([0.0, 1.0])
         derivative = 1 if self.ends == "clamped" else 2
         values = spaces.antiderivatives(self.space, self.degree, ends, 4)

@@ -87,7 +87,7 @@ class Burgers(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, 2 * self.modes, grid)
+        draws = checks.draws(self, draws, 2 * self.modes, grid)
         (x,), fields = grid.points, np.zeros((len(draws), *grid.shape))
         for k in range(1, self.modes + 1):  # in this order, element by element: no sample sees its batch
             mean = np.sinc(k / grid.cells[0])
@@ -101,7 +101,7 @@ class Burgers(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         width, rows = grid.spacing[0], inputs[:, 0]
         if self.viscosity > 0:
             limit = VISCOUS_STEPS_PER_CELL * grid.cells[0]
@@ -133,7 +133,7 @@ class Burgers(Problem):
         Raises:
             ValueError: draws of another width, or not finite.
         """
-        checks.draws(self, draws, 2 * self.modes)
+        draws = checks.draws(self, draws, 2 * self.modes)
         cosines, sines = draws[:, : self.modes], draws[:, self.modes :]
         if self.viscosity > 0:
             return cole_hopf(cosines, sines, cells=self.cells, time=self.time, viscosity=self.viscosity)[:, None]

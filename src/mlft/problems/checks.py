@@ -7,6 +7,7 @@ import numpy as np
 
 from mlft.grids import Grid
 from mlft.problems.base import Problem
+from mlft.problems.solved import real
 
 Array = np.ndarray
 
@@ -78,30 +79,36 @@ def on_grid(problem: Problem, grid: Grid) -> None:
         )
 
 
-def draws(problem: Problem, given: Array, width: int, grid: Grid | None = None) -> None:
-    """Refuse draws that are not rows of `width` finite numbers, and a grid to evaluate them on of another kind.
+def draws(problem: Problem, given: Array, width: int, grid: Grid | None = None) -> Array:
+    """Return draws in float64; refuse those that are not rows of `width` finite numbers, and a grid of another kind.
 
     Raises:
+        TypeError: for what is no real number.
         ValueError: saying the shape that was got, or what the problem lives on.
     """
+    given = real(given, f"draws of {problem.name}")
     if given.ndim != 2 or given.shape[1] != width:
         raise ValueError(f"draws of {problem.name} have shape (n, {width}), got {given.shape}")
     if not np.isfinite(given).all():
         raise ValueError(f"draws of {problem.name} must be finite, got some that are not")
     if grid is not None:
         on_grid(problem, grid)
+    return given
 
 
-def inputs(problem: Problem, given: Array, grid: Grid, channels: int = 1) -> None:
-    """Refuse inputs that do not lie on a grid of the problem.
+def inputs(problem: Problem, given: Array, grid: Grid, channels: int = 1) -> Array:
+    """Return inputs in float64, in which solvers compute; refuse those that do not lie on a grid of the problem.
 
     Raises:
+        TypeError: for what is no real number.
         ValueError: saying the shape that was got.
     """
     on_grid(problem, grid)
+    given = real(given, f"inputs of {problem.name}")
     if given.shape[1:] != (channels, *grid.shape):
         shape = ", ".join(map(str, (channels, *grid.shape)))
         raise ValueError(f"inputs of {problem.name} on {grid} have shape (n, {shape}), got {given.shape}")
+    return given
 
 
 def above(problem: Problem, given: Array, bound: float, what: str) -> None:

@@ -133,7 +133,7 @@ class Darcy(Problem):
             ValueError: draws of another width or not finite, or a grid whose cells are not those of the finest times a
                 power of 2.
         """
-        checks.draws(self, draws, 5 * self.channels if self.field == "channels" else self.modes**2 - 1, grid)
+        draws = checks.draws(self, draws, 5 * self.channels if self.field == "channels" else self.modes**2 - 1, grid)
         fields = np.empty((len(draws), 1, *self.finest.shape))
         for i, coefficients in enumerate(draws):
             fields[i, 0] = self._conductivity(coefficients)
@@ -147,7 +147,7 @@ class Darcy(Problem):
         Raises:
             ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         source, (h, k) = np.full((1, *grid.shape), self.source), grid.spacing
         found = solve_elliptic(inputs[:, 0], source, spacing=(h, k), limit=self.iteration_limit)
         return judged(found.solutions[:, None], found.converged, iterations=found.iterations, residual=found.residuals)

@@ -85,7 +85,7 @@ class Elliptic1d(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, self.modes + 1, grid)
+        draws = checks.draws(self, draws, self.modes + 1, grid)
         (x,), (h,), sizes = grid.points, grid.spacing, self._sizes()
         fast, phase = 2 / self.epsilon, 2 * np.pi * draws[:, -1, None]  # in half turns a unit of length
 
@@ -125,7 +125,7 @@ class Elliptic1d(Problem):
         Raises:
             ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         checks.above(self, inputs, 0.0, "the coefficient")
         return judged(solve_layered(blanked(inputs)[:, 0], self.source, width=grid.spacing[0])[:, None])
 
@@ -156,7 +156,7 @@ class Elliptic1d(Problem):
         return self.contrast * sizes / sizes.sum()
 
     def _exact(self, draws: Array, ripple: float) -> Array:
-        checks.draws(self, draws, self.modes + 1)
+        draws = checks.draws(self, draws, self.modes + 1)
         period = self.epsilon if ripple > 0 else 2.0
         cosines = self._sizes() * draws[:, :-1]
         averages = exact_averages(cosines, draws[:, -1], cells=self.cells, ripple=ripple, period=period)

@@ -76,7 +76,7 @@ class Euler(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, len(LOWEST), grid)
+        draws = checks.draws(self, draws, len(LOWEST), grid)
         faces = np.arange(grid.cells[0] + 1) / grid.cells[0]
         before = np.minimum(faces, draws[:, 6, None])
         share = (before[:, 1:] - before[:, :-1]) * grid.cells[0]  # of a cell, left of the jump
@@ -90,7 +90,7 @@ class Euler(Problem):
             ValueError: inputs that are not on the grid or whose density or pressure is not positive, or a grid of
                 another kind.
         """
-        checks.inputs(self, inputs, grid, 3)
+        inputs = checks.inputs(self, inputs, grid, 3)
         self._check_positive(inputs)
         limit = STEPS_PER_CELL * grid.cells[0]
         states, steps, done = march_gas(
@@ -117,7 +117,7 @@ class Euler(Problem):
         Raises:
             ValueError: draws of another width or not finite.
         """
-        checks.draws(self, draws, len(LOWEST))
+        draws = checks.draws(self, draws, len(LOWEST))
         faces = np.arange(self.cells + 1) / self.cells
         solutions = np.empty((len(draws), 3, self.cells))
         for i, row in enumerate(draws.tolist()):

@@ -97,7 +97,7 @@ class Helmholtz(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, self.width, grid)
+        draws = checks.draws(self, draws, self.width, grid)
         sizes = np.arange(1.0, self.modes + 1) ** -self.decay
         basis = spaces.antiderivatives("sin", self.modes, grid.points[0], 0) * (sizes / sizes.sum())[:, None]
         if self.dimension == 1:
@@ -115,7 +115,7 @@ class Helmholtz(Problem):
         Raises:
             ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         checks.above(self, inputs, 0.0, "the squared refractive index")
         options = {"wave_number": self.wave_number, "spacing": grid.spacing[0]}
         right = self.incident(grid)

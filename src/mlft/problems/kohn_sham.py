@@ -101,7 +101,7 @@ class KohnSham(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, 2 * self.electrons, grid)
+        draws = checks.draws(self, draws, 2 * self.electrons, grid)
         (x,), (length,) = grid.points, grid.lengths
         images = math.ceil(8 * self.width / length) + 1
         fields = np.zeros((len(draws), *grid.shape))
@@ -133,7 +133,7 @@ class KohnSham(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind or of too few points.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         spectral, length = self.scheme == "spectral", grid.lengths[0]
         found = orbital_densities(inputs[:, 0], electrons=self.electrons, length=length, spectral=spectral)
         return judged(

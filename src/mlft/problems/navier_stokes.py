@@ -93,7 +93,7 @@ class NavierStokes(Problem):
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
         waves = self.waves
-        checks.draws(self, draws, 2 * len(waves), grid)
+        draws = checks.draws(self, draws, 2 * len(waves), grid)
         n = grid.cells[0]
         circle = np.exp(2j * np.pi * np.arange(n) / n)
         fields, rows = np.zeros((len(draws), n, n)), np.arange(n)
@@ -112,7 +112,7 @@ class NavierStokes(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         turns = 2 * np.pi * (grid.points[0][:, None] + grid.points[1])
         states, steps, done = march_vorticity(
             inputs[:, 0],

@@ -90,7 +90,7 @@ class Poisson(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, self.width, grid)
+        draws = checks.draws(self, draws, self.width, grid)
         basis = spaces.antiderivatives(self.space, self.degree, grid.points[0], 0)
         return self._combine(draws, basis)[:, None]
 
@@ -100,7 +100,7 @@ class Poisson(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         sources, h = blanked(inputs)[:, 0] / self.conductivity, grid.spacing[0]
         fields = poisson_1d(sources, spacing=h) if self.dimension == 1 else poisson_2d(sources, spacing=(h, h))
         return judged(fields[:, None])
@@ -119,7 +119,7 @@ class Poisson(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, self.width, grid)
+        draws = checks.draws(self, draws, self.width, grid)
         x = grid.points[0]
         if self.dimension == 1:
             return self._combine(draws, _integrals(self.space, self.degree, x))[:, None] / self.conductivity

@@ -88,7 +88,7 @@ class RadiativeTransfer(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, 2 * self.scatterers + 1, grid)
+        draws = checks.draws(self, draws, 2 * self.scatterers + 1, grid)
         faces, fields = np.arange(grid.cells[0] + 1) / grid.cells[0], np.zeros((len(draws), *grid.shape))
         for i, row in enumerate(draws):
             for j in range(self.scatterers):
@@ -120,7 +120,7 @@ class RadiativeTransfer(Problem):
         Raises:
             ValueError: inputs that are not on the grid or negative, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         found = mean_intensity(inputs[:, 0], absorption=float(self.absorption), width=grid.spacing[0])
         return judged(found[:, None])
 

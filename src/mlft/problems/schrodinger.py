@@ -142,7 +142,7 @@ class Schrodinger(Problem):
         """
         waves = self.waves
         width = self.wells * (1 + self.dimension) + 1 if self.law == "wells" else 2 * len(waves)
-        checks.draws(self, draws, width, grid)
+        draws = checks.draws(self, draws, width, grid)
         if self.law == "wells":
             return self._evaluate_wells(draws, grid)
         cosines, sines = draws[:, : len(waves)], draws[:, len(waves) :]
@@ -155,7 +155,7 @@ class Schrodinger(Problem):
         Raises:
             ValueError: inputs that are not on the grid, or a grid of another kind, or of fewer than 3 points.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         if self._by_gradients:
             periodic, spectral = self.boundary == "periodic", self.scheme == "spectral"
             found = condensates(inputs[:, 0], cubic=float(self.cubic), periodic=periodic, spectral=spectral)

@@ -92,7 +92,7 @@ class Wkb(Problem):
         Raises:
             ValueError: draws of another width or not finite, or a grid of another kind.
         """
-        checks.draws(self, draws, self.modes, grid)
+        draws = checks.draws(self, draws, self.modes, grid)
         sizes = np.arange(1.0, self.modes + 1) ** -self.decay
         sizes *= self.contrast / sizes.sum()
         fields = np.ones((len(draws), *grid.shape))
@@ -110,7 +110,7 @@ class Wkb(Problem):
         Raises:
             ValueError: inputs that are not on the grid or not positive, or a grid of another kind.
         """
-        checks.inputs(self, inputs, grid)
+        inputs = checks.inputs(self, inputs, grid)
         checks.above(self, inputs, 0.0, "the coefficient")
         h = grid.spacing[0]
         coefficients = blanked(inputs)[:, 0]
