@@ -68,12 +68,13 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped."""
-    from mlft.reports import spending_lines, worth_lines
+    from mlft.reports import spending_lines, target_lines, worth_lines
 
     asked = asked_of(given, config, plan)
     with Screen() as screen:
         record = mlft.run(**asked, out=out, report=screen.tell)
-    print("\n".join([str(record), *worth_lines(record.outcome), *spending_lines(record.outcome)]))
+    told = record.outcome
+    print("\n".join([str(record), *worth_lines(told), *target_lines(told), *spending_lines(told)]))
     print(f"report: {mlft.report(out)}")
 
 

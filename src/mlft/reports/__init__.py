@@ -11,10 +11,19 @@ from mlft.reports.gallery import gallery_page
 from mlft.reports.metrics import metrics_csv
 from mlft.reports.run import run_report
 from mlft.reports.spending import spending_lines
+from mlft.reports.target import target_lines
 from mlft.reports.trust import trust_lines, trust_report
 from mlft.reports.worth import worth_lines
 
-__all__ = ["report", "spending_lines", "trust_lines", "worth_lines", "write_gallery", "write_trust_report"]
+__all__ = [
+    "report",
+    "spending_lines",
+    "target_lines",
+    "trust_lines",
+    "worth_lines",
+    "write_gallery",
+    "write_trust_report",
+]
 
 
 def report(folder: str | Path) -> Path:

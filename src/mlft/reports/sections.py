@@ -8,6 +8,7 @@ from mlft.experiment.outcome import BoughtPlan, LevelFacts, Outcome, StageFacts
 from mlft.reports.figures import histogram, stage_figure
 from mlft.reports.page import Cell, Column, Markup, code, figure, paragraph, part_of, section, table, terms
 from mlft.reports.spending import spending_lines
+from mlft.reports.target import target_lines
 from mlft.reports.wording import MISSING, error, interval, number, share, without_null
 
 Section = tuple[str, dict[str, str]]
@@ -196,7 +197,7 @@ def _bias(facts: Outcome) -> str:
     )
     if measure is not None and why:
         words += f" Here {number(measure.draws)} {'draw' if measure.draws == 1 else 'draws'}: {why}."
-    return paragraph(words, "soft")
+    return "\n".join([paragraph(words, "soft"), *map(paragraph, target_lines(facts))])
 
 
 def _guard(stage: StageFacts) -> Cell:
