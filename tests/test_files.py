@@ -1,5 +1,6 @@
 """One way to write a file whole."""
 
+import errno
 import os
 
 import pytest
@@ -41,3 +42,14 @@ def test_of_several_that_write_a_new_file_the_first_does_and_none_leaves_a_part(
     with pytest.raises(OSError, match="No space"):
         write_new(tmp_path / "other", b"third")
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_where_a_file_system_knows_no_links_the_first_writes_all_the_same(code, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(code, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    file = tmp_path / "config.toml"
+    assert write_new(file, b"first") and not write_new(file, b"second")
+    assert file.read_bytes() == b"first" and [path.name for path in tmp_path.iterdir()] == ["config.toml"]

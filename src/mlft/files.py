@@ -1,8 +1,12 @@
 """One way to write a file whole: its name holds the old content or the new, never a part, also after a power cut."""
 
 import contextlib
+import errno
+import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -33,7 +37,7 @@ def write_new(path: Path, content: bytes) -> bool:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write_flushed(temporary, content)
-        os.link(temporary, path)
+        _link(temporary, path)
     except FileExistsError:
         return False
     finally:
@@ -41,6 +45,19 @@ def write_new(path: Path, content: bytes) -> bool:
             temporary.unlink(missing_ok=True)
     flush_folder(path.parent)
     return True
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless there is one; where a file system knows no links, by writing it there again."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        with path.open("xb") as file:
+            file.write(temporary.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def write_flushed(path: Path, content: bytes) -> None:
@@ -53,6 +70,11 @@ def write_flushed(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a plain value as JSON, the same for equal values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def flush_folder(folder: Path) -> None:

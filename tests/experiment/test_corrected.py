@@ -1,5 +1,6 @@
 """The corrected solver: its fields by the maps it is made of, what it refuses, and that it comes back from a folder."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,6 +131,10 @@ def test_a_shipped_problems_corrected_solver_comes_back_by_its_name_and_options(
             mlft.load(tmp_path, problem=other)
     with pytest.raises(LiftError, match="level 2, which burgers does not have"):
         mlft.load(tmp_path, problem=Burgers(cells=64, levels=2))
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["digest"]  # as the first format was
+    (tmp_path / "config.json").write_text(json.dumps(config | {"format": "mlft-lift-1"}))
+    np.testing.assert_array_equal(mlft.load(tmp_path).predict(fields), made.predict(fields))
 
 
 def test_a_problem_of_your_own_must_be_given(inputs: np.ndarray, tmp_path: Path) -> None:

@@ -1,18 +1,16 @@
 """Whether a folder that is continued is continued with the same solver: one stored sample a level is solved again."""
 
+import math
 from collections.abc import Iterator
-
-import numpy as np
 
 from mlft.errors import StoreError
 from mlft.experiment.progress import Progress
 from mlft.experiment.session import INPUTS, Session
 from mlft.generation import Request, Supervision, generate
+from mlft.grids import relative_error
 from mlft.sources import Inputs, Source
 from mlft.status import OK
 from mlft.store import SampleStore
-
-Array = np.ndarray
 
 TOLERANCE = 1e-6
 """Relative L2 distance that a sample may have from itself: more than other batches or machines do to the last bits."""
@@ -27,15 +25,16 @@ def refuse_other_solver(session: Session) -> None:
     Raises:
         StoreError: naming the level, and how far the sample is from the stored one.
     """
-    known = {level: index for stream, level, index in _first(session) if stream == "train"}
-    if not known:
+    wanted = list(_first(session))
+    if not wanted:
         return
-    streams: dict[str, Source] = {"train": session.drawn("train"), INPUTS + "train": Inputs(session.drawn("train"))}
+    config, drawn = session.asked.config, session.drawn("train")
+    asked = Supervision(timeout=config.timeout, retries=config.retries, max_failure_rate=1.0)
+    streams: dict[str, Source] = {"train": drawn, INPUTS + "train": Inputs(drawn)}
     with SampleStore.open(session.store.scratch / "again", session.store.identity) as store:
-        for stream, level, index in _first(session):
+        for stream, level, index in wanted:
             what = "an input" if stream.startswith(INPUTS) else "a sample"
             session.report(Progress("solve", f"{what} of level {level} again, to compare", 0, 1, ""))
-            asked = Supervision(timeout=session.asked.config.timeout, max_failure_rate=1.0)
             generate(streams, store, requests=[Request(stream, level, 1, index)], pool=session.pool, supervision=asked)
             _compare(session, store, stream, level, index)
 
@@ -58,14 +57,10 @@ def _compare(session: Session, store: SampleStore, stream: str, level: int, inde
         told = f"ends as '{row.status}' now" + (f" ({row.note})" if row.note else "")
         raise StoreError(f"{session.store.folder} is of another solver: the {what} of sample {index} {told}; {advice}")
     old, new = (each.read(stream, level, [index]).solutions for each in (session.store, store))
-    off = np.inf if old.shape != new.shape else _distance(new, old)
+    grid = session.asked.problem.hierarchy[level]
+    off = relative_error(new, old, grid)[0] if old.shape == new.shape else math.inf
     if not off <= TOLERANCE:
         raise StoreError(
             f"{session.store.folder} is of another problem or solver: made again, the {what} of sample {index} is "
             f"{off:.2g} (relative L2) away from the stored one; {advice}"
         )
-
-
-def _distance(field: Array, reference: Array) -> float:
-    scale = np.abs(reference).max() or 1.0
-    return float(np.linalg.norm((field - reference) / scale) / (np.linalg.norm(reference / scale) or 1.0))

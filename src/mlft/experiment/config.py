@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from mlft.errors import ConfigError, unknown_name
 from mlft.files import write_new
-from mlft.training.settings import Training
+from mlft.training.settings import MOST, Training
 
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -66,8 +66,8 @@ def _option(default: Any, words: str, *, flag: str = "", **bounds: Any) -> Any:
     return Field(description=words, json_schema_extra=extra, **made, **bounds)
 
 
-MOST, MOST_PROCESSES = 2**31 - 1, 1024
-"""Of a seed and of counts, and of threads and processes."""
+MOST_PROCESSES = 1024
+"""And threads; of a seed and of counts it is `MOST`."""
 
 
 @final

@@ -15,7 +15,7 @@ from mlft.lifts import Coarse, Lift, LiftError, Place, ratio_of
 from mlft.problems import Problem, prolonged
 from mlft.sources import fingerprint
 from mlft.status import OK
-from mlft.surrogates import Surrogate, form_of, read_bundle
+from mlft.surrogates import Surrogate, holds, read_bundle
 from mlft.training import Scheme
 
 Array = np.ndarray
@@ -117,7 +117,7 @@ def load(
         LiftError: for a lift of another problem, of other options, grids or transfers.
     """
     folder = Path(folder)
-    if form_of(folder) != lifts.FORMAT:
+    if not holds(folder, lifts.FORMAT):
         return surrogates.load(folder, network)
     return load_corrected(folder, _problem(folder, problem))
 

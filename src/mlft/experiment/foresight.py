@@ -1,7 +1,6 @@
 """Foresight: when a run plans. From a pilot to a plan with a predicted error, and again after the coarse stage."""
 
 import contextlib
-import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from mlft.experiment.pricing import Prices, prices
 from mlft.experiment.progress import Progress
 from mlft.experiment.record import from_plain, to_plain
 from mlft.experiment.session import Session
-from mlft.files import write_whole
+from mlft.files import digest, write_whole
 from mlft.learners import Fitted, OneLevel, adapt
 from mlft.planning import (
     PASSES,
@@ -157,7 +156,7 @@ def write_plan(file: Path, forecast: Forecast, config: Config) -> None:
     foresight = None if forecast.foresight is None else to_plain(forecast.foresight)
     content = {"asked": told, "plan": to_plain(plan_facts(forecast.plan)), "foresight": foresight}
     content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
-    write_whole(file, json.dumps(content | {"digest": _digest_of(content)}, indent=2).encode())
+    write_whole(file, json.dumps(content | {"digest": digest(content)}, indent=2).encode())
 
 
 def read_plan(file: Path) -> dict[str, Any]:
@@ -168,7 +167,7 @@ def read_plan(file: Path) -> dict[str, Any]:
     """
     try:
         told = json.loads(file.read_bytes())
-        if told.pop("digest", None) != _digest_of(told):
+        if told.pop("digest", None) != digest(told):
             raise ValueError("it does not match its digest, so it is damaged or was edited; make it again")
         plan = from_facts(told["plan"])
         return {**{name: told["asked"][name] for name in _ASKED}, "plan": list(plan.samples)}
@@ -292,8 +291,4 @@ def _frozen(plan: Plan, foresight: Foresight) -> dict[str, Any]:
 
 
 def _digest(asked: Asked) -> str:
-    return _digest_of(asked.config.identity)[:16]
-
-
-def _digest_of(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return digest(asked.config.identity)[:16]

@@ -64,8 +64,9 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
     if not (folder / RECORD).exists():
         rehearse(asked.problem, seed=asked.config.seed, solve=False)
     claim(asked.config, folder)
-    if (folder / RECORD).exists() and unfit(folder):
-        report(Progress("repair", "damaged or of another run, made anew", 0, 1, ", ".join(unfit(folder))))
+    damaged = unfit(folder)
+    if damaged:
+        report(Progress("repair", "damaged or of another run, made anew", 0, 1, ", ".join(damaged)))
         set_aside(folder)
     if (folder / RECORD).exists():
         _refuse_other(asked.problem, folder)

@@ -1,5 +1,5 @@
 from .bundle import BundleError as BundleError
-from .bundle import form_of as form_of
+from .bundle import holds as holds
 from .bundle import read_bundle as read_bundle
 from .bundle import write_bundle as write_bundle
 from .export import export_onnx as export_onnx

@@ -23,7 +23,7 @@ import safetensors.torch
 from torch import Tensor
 
 from mlft.errors import MlftError
-from mlft.files import write_whole
+from mlft.files import digest, write_whole
 
 FORMAT = "mlft-surrogate-2"
 
@@ -55,16 +55,16 @@ def write_bundle(
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = safetensors.torch.save(tensors, metadata={"format": "pt"})
-    digest = hashlib.sha256(weights).hexdigest()
-    staged = _staged(folder, digest)
+    sha256 = hashlib.sha256(weights).hexdigest()
+    staged = _staged(folder, sha256)
     write_whole(staged, weights)
-    described = {"format": form, **config, "sha256": digest}
+    described = {"format": form, **config, "sha256": sha256}
     described = json.loads(json.dumps(described))  # as it will be read
-    described |= {"digest": _digest(described)}
+    described |= {"digest": digest(described)}
     write_whole(folder / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
     os.replace(staged, folder / _WEIGHTS)
     write_whole(folder / "README.md", card.encode())
-    for leftover in folder.glob(_staged(folder, "?" * len(digest)).name):
+    for leftover in folder.glob(_staged(folder, "?" * len(sha256)).name):
         leftover.unlink()
 
 
@@ -87,8 +87,8 @@ def read_bundle(
             shapes than wanted, or numbers that are not finite.
     """
     config = _read_config(folder, form)
-    digest = str(config.get("sha256"))
-    found = [path for path in (folder / _WEIGHTS, _staged(folder, digest)) if path.is_file()]
+    sha256 = str(config.get("sha256"))
+    found = [path for path in (folder / _WEIGHTS, _staged(folder, sha256)) if path.is_file()]
     if not found:
         raise BundleError(f"{folder} holds no weights: there is no {_WEIGHTS}")
     expected = None if wanted is None else wanted(config)
@@ -96,20 +96,25 @@ def read_bundle(
         if expected is not None:
             _refuse_other_shapes(path, expected)
         weights = path.read_bytes()
-        if hashlib.sha256(weights).hexdigest() == digest:
+        if hashlib.sha256(weights).hexdigest() == sha256:
             return _finite(path, weights), config
     raise BundleError(
-        f"{found[0]} is damaged, or not the file that {_CONFIG} belongs to: its SHA-256 should be {digest}. "
+        f"{found[0]} is damaged, or not the file that {_CONFIG} belongs to: its SHA-256 should be {sha256}. "
         "Restore the folder from a copy or save the surrogate again"
     )
 
 
-def form_of(folder: Path) -> str | None:
-    """Return the format that a bundle states; None where it states none, or there is none."""
+def holds(folder: Path, form: str) -> bool:
+    """Return whether a folder holds a bundle of a format, or of the one before it."""
     try:
-        return str(_plain(folder / _CONFIG).get("format"))
+        return _plain(folder / _CONFIG).get("format") in _forms(form)
     except BundleError:
-        return None
+        return False
+
+
+def _forms(form: str) -> tuple[str, str]:
+    """Return a format and the one before it, of which the configuration had no digest."""
+    return form, f"{form[:-1]}1"
 
 
 def _refuse_other_shapes(path: Path, expected: Mapping[str, Tensor]) -> None:
@@ -141,8 +146,8 @@ def _finite(path: Path, weights: bytes) -> dict[str, Tensor]:
     return tensors
 
 
-def _staged(folder: Path, digest: str) -> Path:
-    return folder / f"{digest}.safetensors"
+def _staged(folder: Path, sha256: str) -> Path:
+    return folder / f"{sha256}.safetensors"
 
 
 def _read_config(folder: Path, form: str) -> dict[str, Any]:
@@ -150,10 +155,10 @@ def _read_config(folder: Path, form: str) -> dict[str, Any]:
     if not path.is_file():
         raise BundleError(f"{folder} holds no {form.split('-')[1]}: there is no {_CONFIG}")
     config = _plain(path)
-    name, older = config.get("format"), f"{form[:-1]}1"  # of which the configuration had no digest
-    if name not in (form, older):
+    name = config.get("format")
+    if name not in _forms(form):
         raise BundleError(f"{path} is written in the format {name!r}; this version reads {form!r}")
-    if name == form and config.pop("digest", None) != _digest(config):
+    if name == form and config.pop("digest", None) != digest(config):
         raise BundleError(f"{path} does not match its digest: it is damaged or was edited. Restore it from a copy")
     return config
 
@@ -173,7 +178,3 @@ def _plain(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise BundleError(f"{path} is damaged: it holds a {type(config).__name__}, not names and values")
     return config
-
-
-def _digest(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

@@ -12,6 +12,7 @@ from mlft.grids import Grid
 class Network(nn.Module, ABC):
     """A network (samples, channels_in, *grid) → (samples, channels_out, *grid) that knows how it was made.
 
+    Its constructor must do on the meta device too (shapes, no numbers): a saved network is compared there first.
     A network of your own need not be one: any `nn.Module` with these shapes can stand in a `Surrogate`.
 
     Attributes:
