@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import mlft
-from mlft.experiment.outcome import LiftFacts, Outcome
+from mlft.experiment.outcome import LiftFacts
 from mlft.experiment.progress import Progress
 from mlft.experiment.record import Record, read_evaluation, read_outcome
 from mlft.grids import relative_error
@@ -18,6 +19,7 @@ from mlft.lifts import LIFTS, Coarse, Correction, Coupled, LiftError, Method, Pl
 from mlft.lifts.learned import Effort
 from mlft.lifts.local import Layers, Local
 from mlft.lifts.none import Nothing
+from mlft.planning import ErrorCurve
 from mlft.store import SampleStore
 from mlft.training import Course
 from small import GRIDS, SMALL, draw, evaluate, failing
@@ -26,10 +28,10 @@ PLAN = (60, 24, 9)
 STEPS = 10
 
 
-def solve(inputs: np.ndarray, grid: mlft.Grid) -> np.ndarray:
+def solve(inputs: np.ndarray, grid: mlft.Grid, factor: float = 40.0) -> np.ndarray:
     """A map whose coarse levels are off by a local function of the solution."""
     right = np.tanh(inputs) + 1.0
-    return np.asarray(right + 40 * grid.spacing[0] ** 2 * np.sin(2 * right))
+    return np.asarray(right + factor * grid.spacing[0] ** 2 * np.sin(2 * right))
 
 
 PROBLEM = mlft.FunctionProblem("off", GRIDS, draw, evaluate, solve, cost_exponent=2.0)
@@ -146,8 +148,15 @@ def test_a_stopped_run_goes_on_to_the_same_record(what: str, at: int, tmp_path: 
     assert same(lifted_run(tmp_path / "stopped"), whole)
 
 
-def test_a_run_that_plans_by_itself_lifts_the_levels_of_its_plan(tmp_path: Path) -> None:
-    told: Outcome = lifted_run(tmp_path, plan=None, budget="90solves").outcome
+def test_a_run_that_plans_by_itself_lifts_the_levels_of_its_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a fourfold number of samples is believed to halve the error, and coarse levels are far off."""
+    curve = ErrorCurve(((40, 0.3),), 0.3 * 40**0.5, 0.5, 1.0, ((0.3 * 40**0.5, 0.5),) * 3, (0.1,))
+    monkeypatch.setattr("mlft.estimators.study.network_curve", lambda *_, **__: curve)
+    monkeypatch.setattr("mlft.training.Training.reach", lambda *_: 1e6)
+    off = mlft.FunctionProblem("far", GRIDS, draw, evaluate, partial(solve, factor=80.0), cost_exponent=2.0)
+    told = mlft.run(off, budget="90solves", strategy="lift", out=tmp_path, **SMALL).outcome
     used = [level for level, n in enumerate(told.plan.samples) if n]
     assert told.plan.rule == "lift" and told.foresight is not None and told.plan.cost <= 90.0
     assert [row.level for row in told.lifts] == used[:-1] and all(row.target == used[-1] for row in told.lifts)

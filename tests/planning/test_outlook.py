@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlft.errors import BudgetError
 from mlft.estimators import fit_curve
-from mlft.planning import ByVariances, ErrorCurve, Gap, Outlook, Terms, learnability, pilot_counts, predict
+from mlft.planning import ByVariances, ErrorCurve, Fall, Gap, Outlook, Terms, learnability, pilot_counts, predict
 from mlft.planning.pilot import SHARE
 
 COSTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
@@ -87,8 +87,10 @@ def test_a_measured_error_takes_the_place_of_the_curve():
 def test_a_belief_moves_each_number_by_its_own_scatter():
     base = ErrorCurve(((16, 0.3),), 1.0, 0.4, 1.0, ((1.0, 0.4), (1.2, 0.3)))
     pairs = {(0, 1): Gap(0.3, 0.1, 4), (0, 2): Gap(0.5, 0.9, 1), (1, 2): Gap(0.2, 0.4, 0)}
-    of = Outlook(base, 0, 0.4, 0.2, pairs, 100.0, known=(0, 50, 0.07))
-    rows = np.array([[0.5, -2.0, 1.0, 1.0, -1.0], [-9.0, 0.0, 0.0, 0.0, 0.0], [9.0, 3.0, 0.0, 2.0, 0.0]])
+    own = ErrorCurve(((40, 0.1),), 0.5, 0.6, 1.0, ((0.5, 0.6), (0.4, 0.5), (0.3, 0.7)))
+    of = Outlook(base, 0, 0.4, 0.2, pairs, 100.0, (0, 50, 0.07), {1: own}, {(0, 2): Fall(16, 0.5, 0.1)})
+    beliefs = np.array([[0.5, -2.0, 1.0, 1.0, -1.0], [-9.0, 0.0, 0.0, 0.0, 0.0], [9.0, 3.0, 0.0, 2.0, 0.0]])
+    rows = np.concatenate([beliefs, [[0.0, 2.0, -1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]], axis=1)
     assert of.beliefs == rows.shape[1]
     first, second, third = of.replicates(rows)
     assert [each.learnability for each in (first, second, third)] == pytest.approx([0.5, 0.0, 1.0])
@@ -103,6 +105,21 @@ def test_a_belief_moves_each_number_by_its_own_scatter():
     assert second.gaps == pairs and second.known == of.known
     assert first.known == (0, 50, pytest.approx(0.07 * math.exp(-0.2)))
     assert third.known == (0, 50, pytest.approx(0.07 * math.exp(0.3)))
+    assert [(each.own[1].scale, each.own[1].exponent) for each in (first, second, third)] == [*own.replicates]
+    assert first.falls[0, 2].left == pytest.approx(0.5 * math.exp(0.2))
+    assert first.falls[1, 2](64) == pytest.approx(1.6 * 64**-0.3 * math.exp(-0.45))  # believed, so it moves by more
+    assert second.falls[1, 2] == Fall() and second.falls[0, 2] == of.falls[0, 2]
+
+
+def test_a_curve_is_the_levels_own_or_that_of_the_nearest_measured_one_and_slows_beyond_what_a_training_visits():
+    one = outlook(gaps([0.3, 0.2, 0.1]))
+    near, far = (ErrorCurve(((40, 0.1),), scale, 0.5, 1.0, ((scale, 0.5),)) for scale in (0.5, 0.8))
+    known = replace(one, own={0: far, 2: near})
+    assert one.learned(1, 64) == one.base(64).value
+    assert [known.learned(level, 64) for level in range(4)] == pytest.approx([0.1, 0.0625, 0.0625, 0.0625])
+    slow = replace(known, reach=64.0)
+    assert slow.learned(0, 64) == pytest.approx(0.1)
+    assert slow.learned(0, 64 * 16) == pytest.approx(0.1 * 16 ** (-0.5 * 0.3))
 
 
 def test_learnability_is_one_for_a_correction_that_is_learned_like_the_map(generator):

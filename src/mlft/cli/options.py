@@ -84,7 +84,7 @@ def asked_of(
     """Return the options of a file, overridden by those of a plan, and by those that were given."""
     values = read_config(config) if config is not None else {}
     if plan is not None:
-        from mlft.experiment.foresight import read_plan
+        from mlft.experiment.plan_file import read_plan
 
         values |= read_plan(plan)
     if "problem" not in given and ":" in str(values.get("problem", "")):

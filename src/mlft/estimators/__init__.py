@@ -3,7 +3,7 @@
 from mlft.estimators.curve import fit_curve
 from mlft.estimators.kernel import kernel_curve
 from mlft.estimators.network import network_curve
-from mlft.estimators.study import ESTIMATORS, Estimator, Study, estimate, evidence
+from mlft.estimators.study import ESTIMATORS, Estimator, Study, estimate, evidence, learned
 from mlft.estimators.task import PilotError, Task, Train, subset_sizes
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "evidence",
     "fit_curve",
     "kernel_curve",
+    "learned",
     "network_curve",
     "subset_sizes",
 ]

@@ -11,7 +11,7 @@ import torch
 from mlft.estimators.kernel import kernel_curve
 from mlft.estimators.network import network_curve
 from mlft.estimators.task import Task, Train
-from mlft.planning import LEARNABILITY, SPREAD, ErrorCurve, Outlook, Pilot, coupled, learnability, scale_of
+from mlft.planning import LEARNABILITY, SPREAD, ErrorCurve, Labelled, Outlook, Pilot, coupled, learnability, scale_of
 from mlft.registry import Registry
 from mlft.surrogates import Surrogate
 
@@ -29,12 +29,16 @@ class Study:
         further: trains a trained surrogate further.
         streams: the random streams of the estimates, by name.
         reach: the number of samples that the run's training can visit often enough; see `Outlook`.
+        nested: whether a learning curve is made of trainings on three subsets, or on the largest alone.
+        known: the learning curve that such trainings gave from fewer samples.
     """
 
     fresh: Train
     further: Train
     streams: Streams
     reach: float
+    nested: bool = True
+    known: ErrorCurve | None = None
 
 
 @final
@@ -45,7 +49,7 @@ class Estimator:
     Attributes:
         trained: whether the evidence for the next correction is taken at coarse-trained weights.
         base_trained: whether the base curve is, too.
-        base: (task of the untrained surrogate, coarse-trained surrogate, study, stream) → the coarsest level's curve.
+        base: (task of the untrained surrogate, coarse-trained surrogate, study, stream) → a level's own curve.
         evidence: (task of a correction, study, stream) → its curve.
     """
 
@@ -72,21 +76,27 @@ def estimate(
         PilotError: for too few pilot samples.
     """
     origin = min(pilot.samples)
-    coarse = pilot.samples[origin]
-    half = len(coarse.indices) // 2
-    start.fit_normalisers(coarse.inputs, coarse.solutions)
-    trained = start
-    if estimator.base_trained or (corrections and estimator.trained):
-        trained = copy.deepcopy(start)
-        study.fresh(trained, coarse.inputs[half:], coarse.solutions[half:])
-    untaught = coarse.solutions - start.predict(coarse.inputs)
-    task = Task(start, coarse.inputs, untaught, scale_of(coarse.solutions))
-    base = estimator.base(task, trained, study, study.streams("estimate", "base"))
+    base, trained = _learned(estimator, pilot.samples[origin], start, study, needed=corrections and estimator.trained)
     if not corrections:
         return Outlook(base, origin, LEARNABILITY, SPREAD, pilot.gaps, study.reach)
-    found = evidence(estimator, pilot, origin, trained, study, upto=half)
+    found = evidence(estimator, pilot, origin, trained, study, upto=len(pilot.samples[origin].indices) // 2)
     kappa = learnability(base, found) if found is not None else learnability(base, base)
     return Outlook(base, origin, *kappa, pilot.gaps, study.reach)
+
+
+def learned(estimator: Estimator, samples: Labelled, start: Surrogate, study: Study) -> ErrorCurve:
+    """Return the learning curve of one level from its samples.
+
+    Args:
+        estimator: the way to it.
+        samples: of the level.
+        start: the untrained surrogate; its normalisers are fitted to them.
+        study: how it is trained.
+
+    Raises:
+        PilotError: for too few samples.
+    """
+    return _learned(estimator, samples, start, study, needed=False)[0]
 
 
 def evidence(
@@ -115,6 +125,24 @@ def evidence(
     return estimator.evidence(task, study, study.streams("estimate", f"correction-{level}"))
 
 
+def _learned(
+    estimator: Estimator, samples: Labelled, start: Surrogate, study: Study, *, needed: bool
+) -> tuple[ErrorCurve, Surrogate]:
+    """Return the learning curve, and a surrogate trained on the second half of the samples where one is needed."""
+    half = len(samples.indices) // 2
+    start.fit_normalisers(samples.inputs, samples.solutions)
+    trained = start
+    if estimator.base_trained or needed:
+        trained = copy.deepcopy(start)
+        study.fresh(trained, samples.inputs[half:], samples.solutions[half:])
+    task = Task(start, samples.inputs, samples.solutions - start.predict(samples.inputs), scale_of(samples.solutions))
+    return estimator.base(task, trained, study, study.streams("estimate", "base")), trained
+
+
+def _network(task: Task, trained: Surrogate, study: Study, stream: torch.Generator) -> ErrorCurve:  # noqa: ARG001
+    return network_curve(task, stream, train=study.fresh, nested=study.nested, known=study.known)
+
+
 def _kernel_after_training(task: Task, trained: Surrogate, study: Study, stream: torch.Generator) -> ErrorCurve:
     half = len(task.inputs) // 2
     labels = task.surrogate.predict(task.inputs) + task.targets
@@ -128,7 +156,7 @@ ESTIMATORS: Registry[Estimator] = Registry(
         "learning-curve": Estimator(
             trained=True,
             base_trained=False,
-            base=lambda task, trained, study, stream: network_curve(task, stream, train=study.fresh),
+            base=_network,
             evidence=lambda task, study, stream: network_curve(task, stream, train=study.further),
         ),
         "kernel-trained": Estimator(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-from mlft.lifts import Choice
+from mlft.lifts import Choice, LabelError
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
 from mlft.training.course import Course
@@ -82,6 +82,18 @@ class Learner(ABC):
         Raises:
             ValueError: for samples that it cannot learn from.
         """
+
+    def left(self, coarse: Samples, fine: Samples, course: Course) -> LabelError | None:  # noqa: ARG002
+        """Return the label error of a level as this learner uses it, against a finer level's solutions.
+
+        None unless a learner does something about it.
+
+        Args:
+            coarse: samples of the level, fields on the finest grid.
+            fine: of the finer one.
+            course: how the training is run.
+        """
+        return None
 
     def check(self, samples: Sequence[int]) -> None:  # noqa: B027 (most learners take any plan)
         """Refuse a plan that it cannot learn from, before anything is bought; none unless a learner knows better.

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from mlft.errors import ConfigError
 from mlft.learners.base import Fitted, Learner, LiftLog
 from mlft.learners.finetune import FineTune
-from mlft.lifts import Coarse, Coupled, Place, choose, ratio_of
+from mlft.lifts import Coarse, Coupled, LabelError, Place, choose, ratio_of
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
 from mlft.training import Course, Scheme
@@ -69,6 +69,20 @@ class Lifted(Learner):
                 f"labels are lifted by what {LEAST} coupled draws teach at least, and the plan {list(samples)} has "
                 f"{min(used)}: give more samples of its finest level, or use one level alone"
             )
+
+    def left(self, coarse: Samples, fine: Samples, course: Course) -> LabelError | None:
+        """Return the certificate of the lift that draws of both levels teach; None where they share none.
+
+        Raises:
+            ValueError: if the course has no scheme.
+            LiftError: for fields that are not finite.
+        """
+        _, i, j = np.intersect1d(coarse.indices, fine.indices, return_indices=True)
+        if not len(i):
+            return None
+        place = Place.of(_scheme(course), coarse.level, fine.level)
+        shared = Coupled(Coarse(coarse.inputs, coarse.solutions).take(i), fine.solutions[j], np.ones(len(j), bool))
+        return choose(self.lifts, shared, place, course).lift.error
 
     def fit(self, surrogate: Surrogate, samples: Sequence[Samples], course: Course) -> Fitted:
         """Return the surrogate, trained in place.

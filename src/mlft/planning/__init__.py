@@ -2,12 +2,13 @@
 
 from mlft.planning.allocate import allocate, predict
 from mlft.planning.curve import ErrorCurve, LevelError
+from mlft.planning.falls import Fall
 from mlft.planning.gaps import Gap, Labelled, coupled, relative, scale_of
 from mlft.planning.labels import ByLabels
 from mlft.planning.outlook import LEARNABILITY, PASSES, SPREAD, Outlook, learnability
 from mlft.planning.pilot import Pilot, pilot_counts, pilot_of
 from mlft.planning.plan import Curve, Levels, Pair, Plan, from_facts
-from mlft.planning.planner import ByRule, ByVariances, Given, Optimal, Planner, Terms
+from mlft.planning.planner import ByRule, ByVariances, Given, Measured, Optimal, Planner, Terms, Wanted
 from mlft.planning.rates import Rate, Rates, rates
 from mlft.planning.rules import equal_cost, finest_only, given, mlmc, single_level
 
@@ -20,11 +21,13 @@ __all__ = [
     "ByVariances",
     "Curve",
     "ErrorCurve",
+    "Fall",
     "Gap",
     "Given",
     "Labelled",
     "LevelError",
     "Levels",
+    "Measured",
     "Optimal",
     "Outlook",
     "Pair",
@@ -34,6 +37,7 @@ __all__ = [
     "Rate",
     "Rates",
     "Terms",
+    "Wanted",
     "allocate",
     "coupled",
     "equal_cost",

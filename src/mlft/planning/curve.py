@@ -1,6 +1,6 @@
 """A learning curve: the error of a network as a power of the number of samples, with an interval."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -27,6 +27,7 @@ class ErrorCurve:
         exponent: a; a mean square falls with 2a.
         cap: the error of learning nothing.
         replicates: (c, a) of curves that the points allow as well, for intervals.
+        scatters: relative standard error of each point, where it was kept.
     """
 
     points: tuple[tuple[int, float], ...]
@@ -34,6 +35,7 @@ class ErrorCurve:
     exponent: float
     cap: float
     replicates: tuple[tuple[float, float], ...]
+    scatters: tuple[float, ...] = ()
 
     def __call__(self, n: float) -> LevelError:
         """Return the error after n samples, with the 95% interval over the replicates; the cap at n = 0."""
@@ -43,3 +45,8 @@ class ErrorCurve:
         found = [min(self.cap, c * n**-a) for c, a in self.replicates]
         lower, upper = np.quantile([*found, value], [0.025, 0.975])
         return LevelError(value, float(min(lower, value)), float(max(upper, value)))
+
+    def replicate(self, number: int) -> "ErrorCurve":
+        """Return one of the curves that the points allow as well, counted around."""
+        scale, exponent = self.replicates[number % len(self.replicates)]
+        return replace(self, scale=scale, exponent=exponent)

@@ -1,34 +1,31 @@
 """The plan for lifted labels: which level is cheap, and how many coupled draws teach its lift."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import ClassVar, final
 
 import numpy as np
 
 from mlft.errors import BudgetError
+from mlft.planning.falls import Fall
 from mlft.planning.outlook import SIMPLICITY, Outlook
 from mlft.planning.plan import Levels, Plan, fit
-from mlft.planning.planner import Planner, Terms
-
-LEFT, FALL = 2.2, 0.5
-"""After n coupled draws a lift leaves min(1, 2.2 n^(−1/2)) of the label error.
-
-Measured between 8 and 64 draws: on Burgers 0.58 to 0.35 (32 points for 256), 0.64 to 0.18 (64), 0.70 to 0.11 (128); on
-Darcy 0.47 and 0.45 with 16. The rule says 0.78, 0.55, 0.39, 0.28 for 8, 16, 32, 64.
-"""
+from mlft.planning.planner import Measured, Planner, Terms, Wanted
 
 AVERAGED = 0.8
 """What a network keeps of the label error: it averages a part of it out (0.79 and 0.82 measured on Burgers)."""
 
 MARGIN = 1 - SIMPLICITY
-"""A plan of more levels must promise this much of the error of one of fewer, as every planner asks. It was 0.9, and on
+"""The best plan must promise this much of the error of one of fewer levels, as every planner asks. It was 0.9, and on
 Burgers at 64 solves three plans of six then lifted nothing; the others erred by 10 to 14% less than the best level."""
 
 LEAST = 8
 """Coupled draws that a lift is planned with, at least."""
+
+PARTS, FEW, MOST = (8, 2), 24, 1024
+"""Parts of a plan's samples that its learning curve is measured on, in turn; the least and the most samples for it."""
 
 FACTORS = (2, 3, 4, 6)
 """Draws of the middle level of a chain, in multiples of those of the finest one."""
@@ -39,15 +36,15 @@ FACTORS = (2, 3, 4, 6)
 class ByLabels(Planner):
     """The plan with the least predicted error where labels of a coarse level are lifted by what coupled draws teach.
 
-    With s(n) the learning curve of the network, V_kl the distance between levels and φ(n) = min(1, 2.2 n^(−1/2)) what
-    a lift leaves of it after n coupled draws, the plan with n_l samples of level l, n_m of level m and n_t of level t
-    (l < m < t, nested) has the error
+    With s(n) the learning curve of the network, V_kl the distance between levels and φ(n) what a lift leaves of it
+    after n coupled draws (`Fall`), the plan with n_l samples of level l, n_m of level m and n_t of level t (l < m < t,
+    nested) has the error
 
         e² = s(n_l)² + 0.8² [(V_lm φ(n_m))² + (V_mt φ(n_t))² + V_tL²],
 
-    without the middle term for two levels, and s(n_t)² + 0.8² V_tL² for a single one. Curve and distances are the
-    pilot's. All single levels, pairs and triples are compared, with n_t in steps of a fifth; levels are lifted only
-    where that promises a twentieth less error than the best single level.
+    without the middle term for two levels, and s(n_t)² + 0.8² V_tL² for a single one. Curve, distances and lifts are
+    the pilot's and what was measured since. All single levels, pairs and triples are compared, with n_t in steps of a
+    fifth; of those within a twentieth of the best the one of the fewest levels is taken.
     """
 
     estimates: bool = True
@@ -74,29 +71,39 @@ class ByLabels(Planner):
         rest = (plan for plan in judged if plan is not chosen)
         return replace(chosen, alternatives=tuple(sorted(rest, key=lambda plan: plan.predicted or 0.0)))
 
+    def wants(self, plan: Plan, measured: Measured) -> Wanted | None:
+        """Return what is to be measured next: a lift, that of the finest level first, or the learning curve.
+
+        A lift is measured on half of the plan's coupled draws, 8 at least; the curve on an eighth, then on half of the
+        coarsest level's samples, 24 at least and 1,024 at most.
+        """
+        for k, level in reversed(list(pairwise(plan.levels))):
+            enough = max(LEAST, math.ceil(plan.samples[level] / 2))
+            if measured.get((k, level), 0) < enough:
+                return Wanted(k, level, _samples(plan, {k: enough, level: enough}))
+        first, n = plan.levels[0], plan.samples[plan.levels[0]]
+        known, steps = measured.get((first, None), 0), [min(n, MOST, max(FEW, math.ceil(n / k))) for k in PARTS]
+        more = [step for step in steps if step > 1.5 * known]
+        return Wanted(first, None, _samples(plan, {first: more[0]})) if more else None
+
     def levels(self, costs: Sequence[float]) -> Levels:
         """Return all levels."""
         return tuple(range(len(costs)))
 
 
-def left(draws: float) -> float:
-    """Return what a lift is believed to leave of the label error after some coupled draws, φ(n).
-
-    >>> left(4), round(left(16), 2)
-    (1.0, 0.55)
-    """
-    return min(1.0, LEFT * draws**-FALL)
-
-
 def predicted(outlook: Outlook, samples: Sequence[int]) -> float:
     """Return the predicted error of samples a level, by the formula of `ByLabels`."""
     used = [level for level, n in enumerate(samples) if n]
-    sizes = {pair: gap.size for pair, gap in outlook.gaps.items()}
-    label = [sizes[k, level] * left(samples[level]) for k, level in zip(used, used[1:], strict=False)]
-    top = outlook.levels[-1]
-    remaining = sizes.get((used[-1], top), 0.0)
-    own = outlook.base(samples[used[0]]).value
+    label = [_label(outlook, pair, samples[pair[1]]) for pair in pairwise(used)]
+    top = outlook.gaps.get((used[-1], outlook.levels[-1]))
+    remaining = top.size if top is not None else 0.0
+    own = outlook.learned(used[0], samples[used[0]])
     return math.hypot(own, AVERAGED * math.hypot(*label, remaining))
+
+
+def _label(outlook: Outlook, pair: tuple[int, int], draws: int) -> float:
+    """Return the label error that a lift leaves of the distance of a pair of levels."""
+    return outlook.gaps[pair].size * outlook.falls.get(pair, Fall())(draws)
 
 
 def _best(outlook: Outlook, terms: Terms, count: int) -> Plan | None:
@@ -134,6 +141,10 @@ def _coupled(terms: Terms, levels: Sequence[int], budget: float) -> Iterator[dic
         n = max(n + 1, math.floor(1.2 * n))
 
 
+def _samples(plan: Plan, some: Mapping[int, int]) -> tuple[int, ...]:
+    return tuple(some.get(level, 0) for level in range(len(plan.samples)))
+
+
 def _bought(terms: Terms, levels: Levels) -> float:
     """Return what was spent on levels that are not among these."""
     spent = (c * n for level, (c, n) in enumerate(zip(terms.costs, terms.bought, strict=True)) if level not in levels)
@@ -145,25 +156,20 @@ def _judged(plan: Plan, outlook: Outlook, others: Sequence[Outlook]) -> Plan:
     value = predicted(outlook, plan.samples)
     lower, upper = np.quantile([value, *(predicted(other, plan.samples) for other in others)], [0.025, 0.975])
     used = plan.levels
-    gaps = {level: outlook.gaps[k, level].size for k, level in zip(used, used[1:], strict=False)}
-    sizes = tuple(
-        gaps.get(level, outlook.base.cap if level in used[:1] else math.nan) for level in range(len(plan.samples))
-    )
-    errors = tuple(
-        size * left(n) if level in gaps else outlook.base(n).value if n else math.nan
-        for level, (size, n) in enumerate(zip(sizes, plan.samples, strict=True))
-    )
+    sizes, errors = ([math.nan] * len(plan.samples) for _ in range(2))
+    sizes[used[0]], errors[used[0]] = outlook.base.cap, outlook.learned(used[0], plan.samples[used[0]])
+    for k, level in pairwise(used):
+        sizes[level], errors[level] = outlook.gaps[k, level].size, _label(outlook, (k, level), plan.samples[level])
     interval = float(min(lower, value)), float(max(upper, value))
-    return replace(plan, predicted=value, interval=interval, corrections=sizes, errors=errors, reason=_reason(plan))
+    return replace(
+        plan, predicted=value, interval=interval, corrections=tuple(sizes), errors=tuple(errors), reason=_reason(plan)
+    )
 
 
 def _chosen(plans: Sequence[Plan]) -> Plan:
-    """Return the best plan; fewer levels unless more promise a twentieth less error."""
-    chosen = plans[0]
-    for plan in plans[1:]:
-        if (plan.predicted or math.inf) < MARGIN * (chosen.predicted or math.inf):
-            chosen = plan
-    return chosen
+    """Return the plan of the fewest levels among those within a twentieth of the best."""
+    allowed = min(plan.predicted or 0.0 for plan in plans) / MARGIN
+    return next(plan for plan in plans if (plan.predicted or 0.0) <= allowed)
 
 
 def _reason(plan: Plan) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from mlft.planning.allocate import allocate, predict
 from mlft.planning.curve import ErrorCurve
+from mlft.planning.falls import Fall
 from mlft.planning.gaps import Gap
 from mlft.planning.plan import Curve, Pair, Plan
 
@@ -51,6 +52,8 @@ class Outlook:
         reach: n*.
         known: a level whose error after its samples is measured, with that error: (level, samples, error); it replaces
             the curve there.
+        own: learning curves that were measured in rounds, by level.
+        falls: what lifts were measured to leave of the label error, by pair of levels.
     """
 
     base: ErrorCurve
@@ -60,6 +63,19 @@ class Outlook:
     gaps: Mapping[tuple[int, int], Gap]
     reach: float
     known: tuple[int, int, float] | None = None
+    own: Mapping[int, ErrorCurve] = field(default_factory=dict)
+    falls: Mapping[tuple[int, int], Fall] = field(default_factory=dict)
+
+    def learned(self, level: int, n: float) -> float:
+        """Return the error of a network after n samples of a level, on that level's own solutions.
+
+        By the curve that was measured on the level, or on the nearest one, the finer of two; by the pilot's where none
+        was: the error of a network on its own level's labels hardly depends on the level. Beyond n* samples count less,
+        as n* (n / n*)^0.3.
+        """
+        nearest = min(self.own, key=lambda other: (abs(other - level), -other), default=None)
+        curve = self.base if nearest is None else self.own[nearest]
+        return curve(effective(n, self.reach)).value
 
     def curves(self) -> Curves:
         """Return the mean-square error curve of every pair of levels, as `allocate` takes them."""
@@ -81,8 +97,8 @@ class Outlook:
 
     @property
     def beliefs(self) -> int:
-        """How many numbers tell one belief from another: for κ, a measured error, and each distance."""
-        return len(self.gaps) + 2
+        """How many numbers tell one belief from another: for κ, a measured error, each distance and each lift."""
+        return 2 * len(self.gaps) + 2
 
     def plan(self, costs: Sequence[float], budget: float, *, bought: Sequence[int], noise: Noise) -> Plan:
         """Return the best plan, with intervals for it and its alternatives.
@@ -116,16 +132,16 @@ class Outlook:
     def replicates(self, noise: Noise) -> Iterator["Outlook"]:
         """Yield outlooks that the same pilot allows: curve, κ and distances moved by their own scatter."""
         for i, z in enumerate(noise.tolist()):
-            c, a = self.base.replicates[i % len(self.base.replicates)]
             kappa = min(1.0, max(0.0, self.learnability + self.scatter * z[0]))
             gaps = {
                 pair: replace(gap, size=gap.size * math.exp(min(gap.scatter, 0.5) * x))
-                for (pair, gap), x in zip(self.gaps.items(), z[2:], strict=True)
+                for (pair, gap), x in zip(self.gaps.items(), z[2:], strict=False)
             }
             known = None if self.known is None else (*self.known[:2], self.known[2] * math.exp(0.1 * z[1]))
-            yield replace(
-                self, base=replace(self.base, scale=c, exponent=a), learnability=kappa, gaps=gaps, known=known
-            )
+            base, own = self.base.replicate(i), {level: curve.replicate(i) for level, curve in self.own.items()}
+            lifts = zip(self.gaps, z[2 + len(self.gaps) :], strict=True)
+            falls = {pair: self.falls.get(pair, Fall()).moved(x) for pair, x in lifts}
+            yield replace(self, base=base, learnability=kappa, gaps=gaps, known=known, own=own, falls=falls)
 
     def _base(self) -> tuple[Curve, Curve]:
         c, a, v = self.base.scale, self.base.exponent, self.base.cap
@@ -141,6 +157,15 @@ class Outlook:
         """Return the curve through a measured error, with half the exponent of the base: what more samples may gain."""
         p = self.base.exponent
         return (Curve(error**2 * samples**p, p, max(self.base.cap, error) ** 2),)
+
+
+def effective(n: float, reach: float) -> float:
+    """Return the number of samples that teach as much when all get enough passes, n* (n / n*)^0.3 beyond n*.
+
+    >>> effective(100, 100), round(effective(1000, 100))
+    (100, 200)
+    """
+    return n if n <= reach else reach * (n / reach) ** SLOWED
 
 
 def learnability(base: ErrorCurve, correction: ErrorCurve) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -45,6 +45,26 @@ class Terms:
         return self.outlook, self.noise
 
 
+Measured = Mapping[tuple[int, int | None], int]
+"""Samples of a level that were asked for when its learning curve (level, None) or lift (level, target) was measured."""
+
+
+@final
+@dataclass(frozen=True)
+class Wanted:
+    """What a plan rests on that is not measured yet.
+
+    Attributes:
+        level: whose learning curve, or label error, it is.
+        target: the level whose solutions lifted labels are to be; None for a learning curve.
+        samples: of all levels, to be bought for it.
+    """
+
+    level: int
+    target: int | None
+    samples: tuple[int, ...]
+
+
 class Planner(ABC):
     """Makes plans.
 
@@ -63,6 +83,10 @@ class Planner(ABC):
         Raises:
             BudgetError: if the budget is too small, with what is needed.
         """
+
+    def wants(self, plan: Plan, measured: Measured) -> Wanted | None:  # noqa: ARG002 (most planners trust their pilot)
+        """Return what a plan rests on that should be measured before it is followed; None where nothing is left."""
+        return None
 
     @abstractmethod
     def levels(self, costs: Sequence[float]) -> Levels:

@@ -32,13 +32,14 @@ def foresight(facts: Outcome) -> Section:
     warned = [paragraph(f"Warning: {text}.", "rejected") for text in told.warnings]
     caption = (
         "Line and band: the error predicted for the best plan of each budget, with its 95% interval, as it was seen "
-        "from the pilot. Dot: this run, measured afterwards."
+        f"{'after the last round' if told.rounds else 'from the pilot'}. Dot: this run, measured afterwards."
     )
     alt = f"Predicted error against budget; measured {error(facts.error.relative_l2.mean)}"
     parts = [
         paragraph(words),
         *warned,
         figure(drawings, caption, alt=alt),
+        _rounds(told),
         _alternatives(facts.plan, told.first),
         _rates(told),
     ]
@@ -73,6 +74,23 @@ def _alternatives(plan: BoughtPlan, first: PlanFacts | None) -> str:
     rows += [[_kind(other), _samples(other), *_prediction(other)] for other in others]
     kinds = ["total", *[""] * (len(rows) - 1)]
     return table("Other ways to spend the same budget, with the error predicted for each", columns, rows, kinds=kinds)
+
+
+def _rounds(told: Foresight) -> str:
+    """Return what was measured before the plan was followed, and the plan after each; empty where nothing was."""
+    columns = (
+        Column("Round"),
+        Column("Measured", text=True),
+        Column("Tried by then", "coarse to fine"),
+        Column("Plan then", "coarse to fine"),
+        Column("Predicted"),
+    )
+    rows = [
+        [str(i), str(one), counts(one.bought), _samples(one.plan), _prediction(one.plan)[0]]
+        for i, one in enumerate(told.rounds, 1)
+    ]
+    caption = "What the plan rests on was bought in part and measured before it was followed, and the plan made again"
+    return table(caption, columns, rows) if rows else ""
 
 
 def _rates(told: Foresight) -> str:

@@ -5,7 +5,16 @@ A number that was not measured is None, and null in the file. The file's top-lev
 """
 
 from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
-from mlft.experiment.outcome.plan import BoughtPlan, CurveFacts, Foresight, PlanFacts, Prediction, RateFacts, RatesFacts
+from mlft.experiment.outcome.plan import (
+    BoughtPlan,
+    CurveFacts,
+    Foresight,
+    PlanFacts,
+    Prediction,
+    RateFacts,
+    RatesFacts,
+    RoundFacts,
+)
 from mlft.experiment.outcome.run import (
     Baseline,
     Cost,
@@ -49,6 +58,7 @@ __all__ = [
     "Prediction",
     "RateFacts",
     "RatesFacts",
+    "RoundFacts",
     "Seconds",
     "Spending",
     "StageFacts",

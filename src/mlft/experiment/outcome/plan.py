@@ -60,6 +60,7 @@ class CurveFacts:
     exponent: float
     cap: float
     replicates: tuple[tuple[float, float], ...] = field(repr=False)
+    scatters: tuple[float, ...] = ()
 
 
 @final
@@ -84,6 +85,36 @@ class RatesFacts:
 
 @final
 @dataclass(frozen=True)
+class RoundFacts:
+    """What was measured before a plan was followed, and the plan that was made with it.
+
+    Attributes:
+        level: whose learning curve, or label error, was measured.
+        target: the level whose solutions lifted labels are to be; None for a learning curve.
+        bought: samples a level that were tried by then.
+        curve: the learning curve, of the run's own training.
+        fall: (coupled draws, lifted over raw label error, relative standard error).
+        plan: the plan made then.
+    """
+
+    level: int
+    target: int | None
+    bought: tuple[int, ...]
+    curve: CurveFacts | None
+    fall: tuple[int, float, float] | None
+    plan: PlanFacts
+
+    def __str__(self) -> str:
+        """Return what was measured, in words."""
+        if self.curve is not None:
+            (samples, error), slope = self.curve.points[-1], self.curve.exponent
+            return f"level {self.level} alone errs by {error:.3g} after {samples} samples, falling with {slope:.2g}"
+        draws, left, _ = self.fall or (0, 1.0, 0.0)
+        return f"a lift of level {self.level} to {self.target} leaves {left:.2g} of the label error after {draws} draws"
+
+
+@final
+@dataclass(frozen=True)
 class Foresight:
     """What a plan was estimated from.
 
@@ -99,6 +130,7 @@ class Foresight:
         by_budget: (budget, predicted error, lower, upper) of the best plan of each budget.
         first: the plan made from the pilot, where the rest was planned again.
         learnability_after: κ after the coarsest stage.
+        rounds: what was measured before the plan was followed, in order.
     """
 
     estimator: str
@@ -112,3 +144,9 @@ class Foresight:
     by_budget: tuple[tuple[float, float, float, float], ...]
     first: PlanFacts | None = None
     learnability_after: tuple[float, float] | None = None
+    rounds: tuple[RoundFacts, ...] = ()
+
+    @property
+    def measured(self) -> dict[tuple[int, int | None], int]:
+        """Samples of a level that were tried when its learning curve, or its lift to a target, was measured last."""
+        return {(one.level, one.target): one.bought[one.level] for one in self.rounds}
