@@ -11,8 +11,8 @@ from loky import ProcessPoolExecutor
 import mlft
 from mlft.estimators import estimate
 from mlft.experiment.asking import ask
-from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.outcome import TrustOutcome
+from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.record import read_outcome
 from mlft.experiment.session import Session
 from mlft.planning import predict
