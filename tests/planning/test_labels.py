@@ -16,10 +16,12 @@ from mlft.planning.labels import AVERAGED, LEAST, MARGIN, predicted
 COSTS = (1 / 64, 1 / 8, 1.0)
 
 
-def outlook(sizes: dict[tuple[int, int], float], *, origin: int = 0, exponent: float = 0.4) -> Outlook:
+def outlook(
+    sizes: dict[tuple[int, int], float], *, origin: int = 0, exponent: float = 0.4, reach: float = 1e4
+) -> Outlook:
     """Believe in e(n) = min(1, n^(−exponent)), and in these distances."""
     base = ErrorCurve(((16, 0.3),), 1.0, exponent, 1.0, ((1.0, exponent), (1.3, exponent), (0.8, exponent)))
-    return Outlook(base, origin, 0.4, 0.2, {pair: Gap(size, 0.1, 4) for pair, size in sizes.items()}, 100.0)
+    return Outlook(base, origin, 0.4, 0.2, {pair: Gap(size, 0.1, 4) for pair, size in sizes.items()}, reach)
 
 
 def terms(of: Outlook, costs: tuple[float, ...], budget: float, bought: tuple[int, ...] = ()) -> Terms:
@@ -62,11 +64,12 @@ def seen(asked: Terms) -> Outlook:
 
 def test_the_formula_is_worked_out_by_hand() -> None:
     """e(n) = n^(−½), φ(16) = 0.696, φ(64) = 0.459; V_01 = 0.3, V_12 = 0.2, V_02 = 0.4; n* = 100."""
-    of, few, many = outlook({(0, 1): 0.3, (1, 2): 0.2, (0, 2): 0.4}, exponent=0.5), 1.6 * 16**-0.3, 1.6 * 64**-0.3
+    of = outlook({(0, 1): 0.3, (1, 2): 0.2, (0, 2): 0.4}, exponent=0.5, reach=100)
+    few, many = 1.6 * 16**-0.3, 1.6 * 64**-0.3
     assert predicted(of, (0, 0, 16)) == pytest.approx(0.25)
     assert predicted(of, (16, 0, 0)) == pytest.approx(math.sqrt(0.0625 + 0.64 * 0.16))
     assert predicted(of, (100, 0, 16)) == pytest.approx(math.sqrt(0.01 + 0.64 * (0.4 * few) ** 2))
-    three = 0.01 / 4**0.3 + 0.64 * ((0.3 * many) ** 2 + (0.2 * few) ** 2)  # of 400 samples 300 count as 52
+    three = 0.01 / 4**0.1 + 0.64 * ((0.3 * many) ** 2 + (0.2 * few) ** 2)  # of 400 samples 300 count as 15
     assert predicted(of, (400, 64, 16)) == pytest.approx(math.sqrt(three))
     below = 0.01 + 0.64 * ((0.3 * few) ** 2 + 0.2**2)  # the target is level 1, and 0.2 from the finest
     assert predicted(of, (100, 16, 0)) == pytest.approx(math.sqrt(below))

@@ -119,7 +119,7 @@ def test_a_curve_is_the_levels_own_or_that_of_the_nearest_measured_one_and_slows
     assert [known.learned(level, 64) for level in range(4)] == pytest.approx([0.1, 0.0625, 0.0625, 0.0625])
     slow = replace(known, reach=64.0)
     assert slow.learned(0, 64) == pytest.approx(0.1)
-    assert slow.learned(0, 64 * 16) == pytest.approx(0.1 * 16 ** (-0.5 * 0.3))
+    assert slow.learned(0, 64 * 16) == pytest.approx(0.1 * 16 ** (-0.5 * 0.1))
 
 
 def test_learnability_is_one_for_a_correction_that_is_learned_like_the_map(generator):

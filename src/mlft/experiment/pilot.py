@@ -1,7 +1,7 @@
 """The pilot of a run: what is solved before there is a plan, how it is studied, and the plan that comes of it."""
 
 import contextlib
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import torch
@@ -97,7 +97,7 @@ def outlook_of(told: Foresight, pilot: Pilot, reach: float) -> Outlook:
 
 
 def _curve(facts: CurveFacts) -> ErrorCurve:
-    return ErrorCurve(facts.points, facts.scale, facts.exponent, facts.cap, facts.replicates, facts.scatters)
+    return ErrorCurve(**{field.name: getattr(facts, field.name) for field in fields(facts)})
 
 
 def planned(session: Session, outlook: Outlook, price: Prices) -> Plan:

@@ -21,8 +21,8 @@ MARGIN = 1 - SIMPLICITY
 """The best plan must promise this much of the error of one of fewer levels, as every planner asks. It was 0.9, and on
 Burgers at 64 solves three plans of six then lifted nothing; the others erred by 10 to 14% less than the best level."""
 
-LEAST = 8
-"""Coupled draws that a lift is planned with, at least."""
+LEAST, ENOUGH = 8, 32
+"""Coupled draws that a lift is planned with, at least; that it is measured on before it is followed, at most."""
 
 PARTS, FEW, MOST = (8, 2), 24, 1024
 """Parts of a plan's samples that its learning curve is measured on, in turn; the least and the most samples for it."""
@@ -74,11 +74,11 @@ class ByLabels(Planner):
     def wants(self, plan: Plan, measured: Measured) -> Wanted | None:
         """Return what is to be measured next: a lift, that of the finest level first, or the learning curve.
 
-        A lift is measured on half of the plan's coupled draws, 8 at least; the curve on an eighth, then on half of the
-        coarsest level's samples, 24 at least and 1,024 at most.
+        A lift is measured on half of the plan's coupled draws, 8 at least and 32 at most; the curve on an eighth, then
+        on half of the coarsest level's samples, 24 at least and 1,024 at most.
         """
         for k, level in reversed(list(pairwise(plan.levels))):
-            enough = max(LEAST, math.ceil(plan.samples[level] / 2))
+            enough = min(ENOUGH, max(LEAST, math.ceil(plan.samples[level] / 2)))
             if measured.get((k, level), 0) < enough:
                 return Wanted(k, level, _samples(plan, {k: enough, level: enough}))
         first, n = plan.levels[0], plan.samples[plan.levels[0]]
