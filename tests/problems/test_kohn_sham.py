@@ -55,8 +55,10 @@ def test_densities_are_of_order_two_beside_mathieu_functions_and_spectral_ones_e
 def test_densities_are_those_of_the_eigenvectors_in_the_order_of_their_corrected_energies(
     spectral: bool, generator: torch.Generator
 ) -> None:
-    n, length = 21, 4.0
-    v = 100 + torch.randn(3, n, generator=generator, dtype=torch.float64).numpy()
+    n, length = 41, 4.0
+    angles = 2 * np.pi * np.arange(n) / n
+    amplitudes = 4 * torch.randn(3, 2, generator=generator, dtype=torch.float64).numpy()
+    v = 100 + amplitudes @ np.array([np.cos(angles), np.sin(2 * angles)])  # smooth: the grid puts its orbitals in order
     waves = 2j * np.pi * np.fft.fftfreq(n, 1 / n) / length
     exact = np.real(np.fft.ifft(-(waves[:, None] ** 2) / 2 * np.fft.fft(np.eye(n), axis=0), axis=0))
     second = (n / length) ** 2 * (np.eye(n) - (np.roll(np.eye(n), 1, 0) + np.roll(np.eye(n), -1, 0)) / 2)
@@ -92,17 +94,27 @@ def test_where_two_orbitals_change_places_on_a_grid_the_right_one_is_filled(leve
     assert relative_error(solved.solutions, exact, grid).max() < bound
 
 
+@pytest.mark.parametrize(("scheme", "bound"), [("differences", 0.36), ("spectral", 0.26)])
+def test_orbitals_that_two_points_a_well_put_in_the_wrong_order_are_filled_right(scheme: str, bound: float) -> None:
+    problem, rows = KohnSham(cells=40, levels=1, scheme=scheme), draws(3, 14, 28, 42, 52, 56, 110, 130, 133, 245)
+    solved = problem.solve(problem.evaluate(rows, problem.finest), problem.finest)
+    errors = relative_error(solved.solutions, spectral_densities(rows)[..., ::16], problem.finest)
+    certain = np.array(solved.status) == "ok"  # of the scheme alone up to 45% off, and ok
+    assert certain.sum() >= 8
+    assert errors[certain].max() < bound
+
+
 def test_an_orbital_that_the_grid_cannot_place_is_degenerate_by_name() -> None:
-    problem, rows = KohnSham(), draws(1220, 3)
+    rows = draws(49, 149, 204, 9)  # gaps of 4e-4 and 2e-4; an orbital that is in two wells on the grid; a plain one
     exact = spectral_densities(rows)
     statuses, errors = [], []
-    for grid in problem.hierarchy[2:]:
-        solved = problem.solve(problem.evaluate(rows, grid), grid)
+    for grid in KohnSham().hierarchy[:2]:
+        solved = KohnSham().solve(KohnSham().evaluate(rows, grid), grid)
         statuses.append(solved.status)
         errors.append(relative_error(solved.solutions, exact[..., :: 640 // grid.cells[0]], grid))
-    assert statuses == [("degenerate", "ok"), ("ok", "ok")]
-    assert errors[0][0] > 0.4
-    assert max(errors[0][1], *errors[1]) < 0.02
+    assert statuses == [("degenerate", "degenerate", "degenerate", "ok"), ("ok",) * 4]
+    assert errors[0][:2].min() > 0.4
+    assert max(errors[0][3], 4 * errors[1].max()) < 0.36
 
 
 def test_the_gap_is_that_of_the_equation_at_order_four() -> None:

@@ -34,13 +34,13 @@ class KohnSham(Problem):
 
     What makes it hard: each solve is the full matrix's lowest eigenpairs, (points)³ in the limit; and where the gap is
     small, a small change of V moves an electron from one well to another, and so does the error of a coarse grid. So
-    orbitals are filled in the order of energies corrected to order 4, and the gap is that of these, see
-    `mlft.solvers.orbitals`: in the scheme's own order 1% of the draws are 40% wrong on 320 points, and 6% on 80. Where
-    even this gap is under a hundredth of the corrections, or so small that round-off counts, the sample ends as
-    "degenerate": in 1,500 draws 17, 8, 1 and none on 40, 80, 160 and 320 points. Of those that are "ok" the largest
-    error on 320 points is 4%; on 80 points 0.4% still have another orbital filled than the exact one, and on 40, where
-    a level of wells has 21% of error anyway, a tenth. (The source drops draws of a small gap; here the gap tells them.)
-    A residual over 1e-9, as from a wall of 1e14, is "not-converged", a value that is not finite "not-finite".
+    orbitals are filled in the order of energies corrected to order 4, and where the grid cannot tell even so, as a grid
+    twice as fine fills them, see `mlft.solvers.orbitals`: in the scheme's own order 1% of the draws are 40% wrong on
+    320 points, 6% on 80 and half on 40. What that leaves open, or round-off, ends as "degenerate": of 1,500 draws 84, 3
+    and none on 40, 80, and 160 points or more. Of those that are "ok" the largest error on 320 points is 4%, on 80
+    24%, on 40, where an orbital is 20% off by itself, 37%; none has another orbital filled than the exact one. (The
+    source drops draws of a small gap; here the gap tells them.) A residual over 1e-9, as from a wall of 1e14, is
+    "not-converged", a value that is not finite "not-finite".
 
     The scheme is of order 2 with differences; spectral, of no finite order, it is exact to 1e-4 on 80 points and to
     1e-9 on 160 by default.
