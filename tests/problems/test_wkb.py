@@ -6,6 +6,7 @@ from scipy.special import airy
 
 from mlft.grids import Grid, relative_error
 from mlft.problems import Wkb
+from mlft.seeds import generator as stream
 from mlft.solvers.wkb import envelopes, integral, numerov
 from orders import observed_order
 from refusals import refuses
@@ -81,10 +82,10 @@ def test_the_formula_is_off_by_the_square_of_epsilon_on_a_grid_without_a_single_
     for epsilon in epsilons:
         phases = ((1 + x) ** 1.5 - 1) * 2 / 3 / epsilon
         speed = 1 + 5 / 32 * epsilon**2  # θ′ at 0, where a^(−¼)(a^(−¼))″ is 5/16
-        assert envelopes(1 + x[None], epsilon=epsilon, spacing=1 / 16)[0, 0] == pytest.approx(1.0)
+        assert envelopes(1 + x[None], epsilon=epsilon, spacing=1 / 16)[0][0, 0] == pytest.approx(1.0)
         start = by_airy(x, epsilon)  # a′(0) is not 0, so that the wave sent is not the purely outgoing one
         other = _outgoing(x, epsilon, speed)
-        errors.append(np.abs(envelopes(1 + x[None], epsilon=epsilon, spacing=1 / 16)[0] - other).max())
+        errors.append(np.abs(envelopes(1 + x[None], epsilon=epsilon, spacing=1 / 16)[0][0] - other).max())
         assert np.abs(start * np.exp(-1j * phases) - other).max() < epsilon
     slope = np.polyfit(np.log(epsilons), np.log(errors), 1)[0]
     assert slope > 1.9
@@ -136,6 +137,18 @@ def test_a_grid_without_waves_is_told_unless_the_level_is_mesh_free() -> None:
         assert solved.status == (status, status)  # 2π · 0.03 · 16 = 3.016 points a wave
         np.testing.assert_allclose(solved.scalars["points_per_wavelength"], [0.96 * np.pi, 0.32 * np.pi])
     assert problem.solve(np.ones((1, 1, 33)), problem.hierarchy[1]).status == ("ok",)
+
+
+@pytest.mark.parametrize(("epsilon", "least", "most"), [(0.04, 40, 40), (0.5, 5, 20), (1e3, 0, 0)])
+def test_the_formula_is_ok_only_for_waves_shorter_than_what_they_cross(epsilon: float, least: int, most: int) -> None:
+    problem = Wkb(epsilon=epsilon)
+    rows, grid = problem.draw(40, stream(0, "long waves")), problem.hierarchy[0]
+    solved = problem.solve(problem.evaluate(rows, grid), grid)  # at 0.5 before: errors up to 1, and roots of θ′ < 0
+    ok = np.array(solved.status) == "ok"
+    assert least <= ok.sum() <= most
+    assert set(solved.status) <= {"ok", "unresolved"}
+    exact = problem.solve(problem.evaluate(rows, problem.finest), problem.finest).solutions[..., ::8]
+    assert relative_error(solved.solutions[ok], exact[ok], grid).max(initial=0) < 0.4
 
 
 def test_the_coefficient_is_the_stated_series(generator: torch.Generator) -> None:

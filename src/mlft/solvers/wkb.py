@@ -34,12 +34,15 @@ def numerov(coefficients: Float[Array, "n points"], *, epsilon: float, spacing: 
     return out
 
 
-def envelopes(coefficients: Float[Array, "n points"], *, epsilon: float, spacing: float) -> Complex[Array, "n points"]:
-    """Return the second-order WKB approximation of φ(x) exp(−(i/ε) ∫₀ˣ √a), which does not oscillate.
+def envelopes(
+    coefficients: Float[Array, "n points"], *, epsilon: float, spacing: float
+) -> tuple[Complex[Array, "n points"], Float[Array, "n points"]]:
+    """Return the second-order WKB approximation of φ(x) exp(−(i/ε) ∫₀ˣ √a), which does not oscillate, and θ′/√a − 1.
 
         φ ≈ √(θ′(0)/θ′) a(0)^(−¼) e^(iθ/ε),   θ′ = √a + ½ ε² a^(−¼) (a^(−¼))″,   θ(0) = 0.
 
     Off by O(ε²), whatever the grid: the grid has only to resolve a. The second derivative is a central difference.
+    Where θ′/√a − 1 is no longer small, as for waves as long as what they cross, the formula means nothing.
 
     Raises:
         ValueError: fewer than 4 points.
@@ -51,8 +54,9 @@ def envelopes(coefficients: Float[Array, "n points"], *, epsilon: float, spacing
     second[:, 1:-1] = (root[:, 2:] - 2 * root[:, 1:-1] + root[:, :-2]) / spacing**2
     second[:, [0, -1]] = 2 * second[:, [1, -2]] - second[:, [2, -3]]
     shift = 0.5 * epsilon**2 * root * second
-    speed = root**-2 + shift
-    return root[:, :1] * np.sqrt(speed[:, :1] / speed) * np.exp(1j / epsilon * integral(shift, spacing=spacing))
+    speed = np.abs(root**-2 + shift)
+    waves = root[:, :1] * np.sqrt(speed[:, :1] / speed) * np.exp(1j / epsilon * integral(shift, spacing=spacing))
+    return waves, shift * root**2
 
 
 def integral(values: Float[Array, "n points"], *, spacing: float) -> Float[Array, "n points"]:
