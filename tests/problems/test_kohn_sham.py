@@ -142,7 +142,12 @@ def test_a_wall_beside_which_the_wells_are_round_off_is_not_certified() -> None:
 
 
 def test_the_bias_measured_with_the_reference_is_the_true_one() -> None:
-    for options in ({}, {"cells": 160, "levels": 1}, {"cells": 80, "levels": 1}, {"cells": 40, "scheme": "spectral"}):
+    for options in (
+        {},
+        {"cells": 160, "levels": 1},
+        {"cells": 80, "levels": 1},
+        {"cells": 40, "levels": 1, "scheme": "spectral"},
+    ):
         problem, rows = KohnSham(**{"levels": 2} | options), draws(2, 49, 5)
         solved = problem.solve(problem.evaluate(rows, problem.finest), problem.finest).solutions
         exact = spectral_densities(rows)[..., :: 640 // problem.finest.cells[0]]
@@ -199,7 +204,9 @@ def test_wells_are_the_stated_gaussians_at_their_gaps(generator: torch.Generator
         ({"width": 5.0}, "width of kohn-sham must be below 5 .* got 5.0"),
         ({"electrons": 0}, "electrons .* got 0"),
         ({"scheme": "finite"}, "got 'finite'"),
-        ({"electrons": 40}, "at least 41 points on the coarsest grid, got 40"),
+        ({"cells": 160, "electrons": 40, "width": 4.9}, "at least 82 points on the coarsest grid, got 20"),
+        ({"cells": 4, "levels": 1, "electrons": 4, "width": 4.9}, "at least 9 points on the coarsest grid, got 4"),
+        ({"levels": 5}, "8 electrons of kohn-sham in wells of width 2 need at least 40 points .* got 20"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:

@@ -11,7 +11,7 @@ TINY = {
     "darcy": {"cells": 16, "modes": 8, "contrast": 2.0},
     "elliptic1d": {"epsilon": 0.15},
     "helmholtz": {"wave_number": 8.0},
-    "kohn-sham": {"cells": 40},
+    "kohn-sham": {"cells": 40, "electrons": 4},
     "navier-stokes": {"cells": 16, "time": 1.0},
     "radiative-transfer": {"cells": 40},
     "wkb": {"epsilon": 0.12},

@@ -47,7 +47,8 @@ class KohnSham(Problem):
 
     Attributes:
         cells: points of the finest grid.
-        levels: grids of ratio 2; the coarsest must keep more points than electrons.
+        levels: grids of ratio 2; the coarsest must keep more points than electrons, and a point a width: fewer do not
+            tell where a well is, nor which orbitals are filled.
         electrons: how many, and how many wells.
         width: of a well, in the unit of length; below 5 for the gaps to fit.
         scheme: how −½ d²/dx² is discretized.
@@ -77,11 +78,11 @@ class KohnSham(Problem):
             raise ValueError(f"width of kohn-sham must be below 5 for the gaps of 2 widths to fit, got {self.width!r}")
         finest = Grid((self.cells,), (10.0 * self.electrons,), centring="nodal")
         settle(self, finest, self.levels, order=2.0 if self.scheme == "differences" else math.inf)
-        needed, coarsest = max(3, self.electrons + 1), self.hierarchy[0].cells[0]
-        if coarsest < needed:
+        needed, coarsest = max(self.electrons + 1, math.ceil(self.finest.lengths[0] / self.width)), self.hierarchy[0]
+        if coarsest.cells[0] < needed:
             raise ValueError(
-                f"{self.electrons} electrons of kohn-sham need at least {needed} points on the coarsest grid, "
-                f"got {coarsest}: ask for more cells or fewer levels"
+                f"{self.electrons} electrons of kohn-sham in wells of width {self.width:g} need at least {needed} "
+                f"points on the coarsest grid, got {coarsest}: ask for more cells or fewer levels"
             )
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
