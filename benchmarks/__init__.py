@@ -11,4 +11,5 @@
 | `plans` | strategies at equal cost; plans and predicted errors against real trainings |
 | `crash` | what is lost when drivers and workers are killed |
 | `laboratory` | how far surrogates generalize |
+| `numbers.py` | whether what says `ok` is right: every problem beside the references of `truths` |
 """
