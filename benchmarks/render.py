@@ -9,6 +9,7 @@ from mlft.files import write_whole
 PAGE = ROOT / "docs" / "results.md"
 SECTIONS = {
     "Plans": ("equal_cost", "sweep", "regret", "foresight"),
+    "Numbers": ("numbers",),
     "Levels": ("distances",),
     "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
     "Networks": ("surrogates",),
