@@ -217,17 +217,51 @@ def laplacian(n: int, length: float, *, spectral: bool, periodic: bool = True) -
 
 
 def ground(matrix: Array, potential: Array, weight: float, cubic: float) -> Array:
-    """Return the ground state of matrix + V + β u²: the lowest eigenvector, continued to β by Newton's method."""
-    values, vectors = eigh(matrix + np.diag(potential), subset_by_index=(0, 0))
-    u = vectors[:, 0] * np.sign(vectors[:, 0].sum()) / np.sqrt(weight)
-    value = values[0]
-    for beta in cubic * np.arange(1, 21) ** 2 / 400 if cubic > 0 else ():
-        for _ in range(6):
-            residual = matrix @ u + (potential + beta * u**2 - value) * u
-            system = np.block([[matrix + np.diag(potential + 3 * beta * u**2 - value), -u[:, None]], [u[None], 0.0]])
-            step = np.linalg.solve(system, np.append(-residual, 0.5 * (1 / weight - u @ u)))
-            u, value = u + step[:-1], value + step[-1]
-    return np.asarray(u)
+    """Return the ground state of matrix + V + β u²: the lowest eigenvector, or for β > 0 a self-consistent one.
+
+    The energy is convex in the density u²: its mixtures with that of the lowest orbital in its own field, mixed where
+    the energy is least, tend to the ground state. From them Newton's method is tried till it finds a state that is the
+    lowest in its own field, which the ground state alone is.
+
+    Raises:
+        RuntimeError: where it finds none.
+
+    Source: Cancès, Le Bris, Int. J. Quantum Chem. 79 (2000), for the mixing.
+    """
+    linear = matrix + np.diag(potential)
+    u = eigh(linear, subset_by_index=(0, 0))[1][:, 0] / np.sqrt(weight)
+    density, energy = u**2, weight * u @ linear @ u
+    for turn in range(2000 if cubic > 0 else 0):
+        u = eigh(linear + cubic * np.diag(density), subset_by_index=(0, 0))[1][:, 0] / np.sqrt(weight)
+        other, change = weight * u @ linear @ u, u**2 - density
+        slope, bend = other - energy + cubic * weight * density @ change, cubic * weight * change @ change
+        part = min(1.0, max(0.0, -slope / bend)) if bend > 0 else 0.0
+        density, energy = density + part * change, energy + part * (other - energy)
+        if turn % 5 == 0:
+            found = _newton(linear, weight, cubic, np.sqrt(np.maximum(density, 0.0)))
+            if found is not None:
+                return found
+    if cubic > 0:
+        raise RuntimeError(f"no ground state was found for a repulsion of {cubic:g}")
+    return np.asarray(u * np.sign(u.sum()))
+
+
+def _newton(linear: Array, weight: float, cubic: float, u: Array) -> Array | None:
+    """Return the state that Newton's method finds from u, if it is the lowest in its own field; else None.
+
+    Its absolute value: in wells that feel nothing of each other, signs are round-off.
+    """
+    value, scale = weight * u @ (linear @ u + cubic * u**3), np.ptp(np.diag(linear)) + cubic
+    for _ in range(30):
+        residual = linear @ u + (cubic * u**2 - value) * u
+        field = linear + np.diag(3 * cubic * u**2 - value)
+        system = np.block([[field, -u[:, None]], [u[None], 0.0]])
+        change = np.linalg.solve(system, np.append(-residual, 0.5 * (1 / weight - u @ u)))
+        u, value = u + change[:-1], value + change[-1]
+        if np.linalg.norm(change[:-1]) <= 1e-8 * np.linalg.norm(u):
+            lowest = eigh(linear + cubic * np.diag(u**2), subset_by_index=(0, 0), eigvals_only=True)[0]
+            return np.abs(u) if lowest > value - 1e-9 * scale else None
+    return None
 
 
 def occupied(problem: Any, draws: Array) -> list[Array]:

@@ -147,7 +147,7 @@ SETTINGS: dict[str, tuple[Options, ...]] = {
         {"depth": 1e6, "cells": 256, "levels": 2},
         {"ripple": 1e5, "last": 60, "cells": 1024, "levels": 1},
         {"law": "wells", "wells": 19, "boundary": "dirichlet", "scheme": "spectral", "cells": 128, "levels": 3},
-        {"law": "wells", "wells": 1, "cubic": 1e4, "cells": 64, "levels": 3},
+        {"depth": 1e4, "ripple": 1e3, "cubic": 1e4, "cells": 128, "levels": 3, "boundary": "dirichlet"},
         {"law": "wells", "wells": 2, "dimension": 2, "cells": 20, "levels": 2, "cubic": 10.0, "scheme": "spectral"},
         {"law": "wells", "wells": 2, "dimension": 2, "cells": 16, "levels": 2, "boundary": "dirichlet"},
     ),
