@@ -90,7 +90,7 @@ def test_a_belief_moves_each_number_by_its_own_scatter():
     own = ErrorCurve(((40, 0.1),), 0.5, 0.6, 1.0, ((0.5, 0.6), (0.4, 0.5), (0.3, 0.7)))
     of = Outlook(base, 0, 0.4, 0.2, pairs, 100.0, (0, 50, 0.07), {1: own}, {(0, 2): Fall(16, 0.5, 0.1)})
     beliefs = np.array([[0.5, -2.0, 1.0, 1.0, -1.0], [-9.0, 0.0, 0.0, 0.0, 0.0], [9.0, 3.0, 0.0, 2.0, 0.0]])
-    rows = np.concatenate([beliefs, [[0.0, 2.0, -1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]], axis=1)
+    rows = np.concatenate([beliefs, [[2.0, 2.0, -1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]], axis=1)
     assert of.beliefs == rows.shape[1]
     first, second, third = of.replicates(rows)
     assert [each.learnability for each in (first, second, third)] == pytest.approx([0.5, 0.0, 1.0])
@@ -107,6 +107,7 @@ def test_a_belief_moves_each_number_by_its_own_scatter():
     assert third.known == (0, 50, pytest.approx(0.07 * math.exp(0.3)))
     assert [(each.own[1].scale, each.own[1].exponent) for each in (first, second, third)] == [*own.replicates]
     assert first.falls[0, 2].left == pytest.approx(0.5 * math.exp(0.2))
+    assert first.falls[0, 1].left == pytest.approx(0.5 * math.exp(0.2))  # as towards level 2
     assert first.falls[1, 2](64) == pytest.approx(1.6 * 64**-0.3 * math.exp(-0.45))  # believed, so it moves by more
     assert second.falls[1, 2] == Fall() and second.falls[0, 2] == of.falls[0, 2]
 
@@ -120,6 +121,12 @@ def test_a_curve_is_the_levels_own_or_that_of_the_nearest_measured_one_and_slows
     slow = replace(known, reach=64.0)
     assert slow.learned(0, 64) == pytest.approx(0.1)
     assert slow.learned(0, 64 * 16) == pytest.approx(0.1 * 16 ** (-0.5 * 0.1))
+
+
+def test_a_level_is_believed_to_be_lifted_to_one_target_as_to_another():
+    known = replace(outlook(gaps([0.3, 0.2, 0.1])), falls={(0, 1): Fall(30, 0.9), (0, 2): Fall(8, 0.4)})
+    assert [known.fall((0, top)).left for top in (1, 2, 3)] == [0.9, 0.4, 0.9]
+    assert known.fall((1, 3)) == Fall()
 
 
 def test_learnability_is_one_for_a_correction_that_is_learned_like_the_map(generator):

@@ -9,7 +9,6 @@ from typing import ClassVar, final
 import numpy as np
 
 from mlft.errors import BudgetError
-from mlft.planning.falls import Fall
 from mlft.planning.outlook import SIMPLICITY, Outlook
 from mlft.planning.plan import Levels, Plan, fit
 from mlft.planning.planner import Measured, Planner, Terms, Wanted
@@ -103,7 +102,7 @@ def predicted(outlook: Outlook, samples: Sequence[int]) -> float:
 
 def _label(outlook: Outlook, pair: tuple[int, int], draws: int) -> float:
     """Return the label error that a lift leaves of the distance of a pair of levels."""
-    return outlook.gaps[pair].size * outlook.falls.get(pair, Fall())(draws)
+    return outlook.gaps[pair].size * outlook.fall(pair)(draws)
 
 
 def _best(outlook: Outlook, terms: Terms, count: int) -> Plan | None:

@@ -81,6 +81,17 @@ class Outlook:
         curve = self.base if nearest is None else self.own[nearest]
         return curve(effective(n, self.reach)).value
 
+    def fall(self, pair: tuple[int, int]) -> Fall:
+        """Return what a lift leaves of the distance of a pair of levels: as measured, else what is believed.
+
+        What lifts of a level left towards one target, that of most draws, is believed of the others: an aliased level is
+        aliased for all of them.
+        """
+        alike = [other for other in self.falls if other[0] == pair[0]]
+        if pair in self.falls or not alike:
+            return self.falls.get(pair, Fall())
+        return self.falls[max(alike, key=lambda other: self.falls[other].draws)]
+
     def curves(self) -> Curves:
         """Return the mean-square error curve of every pair of levels, as `allocate` takes them."""
         found: Curves = {(None, self.origin): self._base()}
@@ -144,7 +155,7 @@ class Outlook:
             known = None if self.known is None else (*self.known[:2], self.known[2] * math.exp(0.1 * z[1]))
             base, own = self.base.replicate(i), {level: curve.replicate(i) for level, curve in self.own.items()}
             lifts = zip(self.gaps, z[2 + len(self.gaps) :], strict=True)
-            falls = {pair: self.falls.get(pair, Fall()).moved(x) for pair, x in lifts}
+            falls = {pair: self.fall(pair).moved(x) for pair, x in lifts}
             yield replace(self, base=base, learnability=kappa, gaps=gaps, known=known, own=own, falls=falls)
 
     def _base(self) -> tuple[Curve, Curve]:
