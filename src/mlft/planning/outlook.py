@@ -84,8 +84,8 @@ class Outlook:
     def fall(self, pair: tuple[int, int]) -> Fall:
         """Return what a lift leaves of the distance of a pair of levels: as measured, else what is believed.
 
-        What lifts of a level left towards one target, that of most draws, is believed of the others: an aliased level is
-        aliased for all of them.
+        What lifts of a level left towards one target, that of most draws, is believed of the others: an aliased level
+        is aliased for all of them.
         """
         alike = [other for other in self.falls if other[0] == pair[0]]
         if pair in self.falls or not alike:
