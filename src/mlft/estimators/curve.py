@@ -24,9 +24,6 @@ NOISE = 0.1
 
 REPLICATES = 200
 
-LEAST_PART = 0.2
-"""Part of an error that more samples are taken to remove, at least, however near it is to that on what was taught."""
-
 
 def fit_curve(
     sizes: Sequence[int],
@@ -34,22 +31,20 @@ def fit_curve(
     *,
     cap: float,
     generator: torch.Generator,
-    floors: Sequence[float] = (),
     known: ErrorCurve | None = None,
 ) -> ErrorCurve:
     """Return the power law through errors measured after a few numbers of samples.
 
     log e = log c − a log n by least squares, weighted by the scatter of each point (of its test samples, and `NOISE`),
-    with a normal prior on a; of a point with a floor f, log √(e² − f²). Replicates are draws of the posterior, exact
-    for this linear model: each refits to points and prior that are moved at random by their own scatter. Points at or
-    above the cap have learned nothing: they count as the cap, so the curve begins to fall where it was last seen flat.
+    with a normal prior on a. The replicates are draws of the posterior, exact for this linear model: each refits to
+    points and prior that are moved at random by their own scatter. Points at or above the cap have learned nothing:
+    they count as the cap, so the curve begins to fall where it was last seen flat.
 
     Args:
         sizes: numbers of samples, each at least 1.
         errors: for each of them, the relative errors of test samples.
         cap: the error of learning nothing.
         generator: moves the replicates.
-        floors: for each of them, the error on the samples trained on; none where it is not known.
         known: a curve of the same learning from fewer samples, whose points are fitted to as well.
 
     Raises:
@@ -60,23 +55,19 @@ def fit_curve(
     plain = [float(np.mean(e)) for e in errors]
     if not all(0 < e < math.inf for e in [*plain, cap]):
         raise ValueError(f"errors and cap must be positive and finite, got means {plain} and cap {cap}")
-    new = [(n, *_mean(e), f) for n, e, f in zip(sizes, errors, floors or [0.0] * len(sizes), strict=True)]
-    rows = [*_rows(known), *new]
-    counts, means, scatter, floor = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-    taught = np.sqrt(np.maximum(means**2 - floor**2, (LEAST_PART * means) ** 2))
-    x, y, exponent = np.log(counts), np.log(np.minimum(taught, cap)), (EXPONENT, SPREAD)
+    rows = [*_rows(known), *((n, *_mean(e)) for n, e in zip(sizes, errors, strict=True))]
+    counts, means, scatter = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
+    x, y, exponent = np.log(counts), np.log(np.minimum(means, cap)), (EXPONENT, SPREAD)
     best = _line(x, y, scatter, exponent)
     noise = torch.randn(REPLICATES, len(x) + 1, generator=generator, dtype=torch.float64).numpy()
     moved = [_line(x, y + scatter * z[1:], scatter, (exponent[0] + exponent[1] * z[0], exponent[1])) for z in noise]
     points = tuple((int(n), float(e)) for n, e in zip(counts, means, strict=True))
-    return ErrorCurve(points, *best, cap, tuple(moved), tuple(map(float, scatter)), tuple(map(float, floor)))
+    return ErrorCurve(points, *best, cap, tuple(moved), tuple(map(float, scatter)))
 
 
-def _rows(known: ErrorCurve | None) -> list[tuple[int, float, float, float]]:
-    """Return samples, error, scatter and floor of each point of a curve; nothing of none."""
-    if known is None:
-        return []
-    return [(n, e, s, f) for (n, e), s, f in zip(known.points, known.scatters, known.floors, strict=True)]
+def _rows(known: ErrorCurve | None) -> list[tuple[int, float, float]]:
+    """Return samples, error and scatter of each point of a curve; nothing of none."""
+    return [] if known is None else [(n, e, s) for (n, e), s in zip(known.points, known.scatters, strict=True)]
 
 
 def _line(x: Array, y: Array, scatter: Array, exponent: tuple[float, float]) -> tuple[float, float]:

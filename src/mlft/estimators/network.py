@@ -2,7 +2,6 @@
 
 import copy
 
-import numpy as np
 import torch
 
 from mlft.estimators.curve import fit_curve
@@ -31,12 +30,10 @@ def network_curve(
     need(task, 4, "a learning curve")
     n, sizes = len(task.inputs), subset_sizes(len(task.inputs))
     labels = task.surrogate.predict(task.inputs) + task.targets
-    sizes, errors, floors = sizes if nested else sizes[-1:], [], []
+    sizes, errors = sizes if nested else sizes[-1:], []
     for size in sizes:
         fresh = n - size
         trained = copy.deepcopy(task.surrogate)
         train(trained, task.inputs[fresh:], labels[fresh:])
-        found = relative(trained.predict(task.inputs) - labels, task.scale)
-        errors.append(found[:fresh])
-        floors.append(0.0 if nested else float(np.median(found[fresh:])))  # the median: a few of them are held out
-    return fit_curve(sizes, errors, cap=task.cap, generator=generator, floors=floors, known=known)
+        errors.append(relative(trained.predict(task.inputs[:fresh]) - labels[:fresh], task.scale[:fresh]))
+    return fit_curve(sizes, errors, cap=task.cap, generator=generator, known=known)

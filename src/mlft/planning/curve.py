@@ -1,6 +1,5 @@
 """A learning curve: the error of a network as a power of the number of samples, with an interval."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -20,7 +19,7 @@ class LevelError:
 @final
 @dataclass(frozen=True)
 class ErrorCurve:
-    """Mean relative L2 error after n samples, e(n)² = min(cap², f² + (c n^(−a))²).
+    """Mean relative L2 error after n samples, e(n) = min(cap, c n^(−a)).
 
     Attributes:
         points: what it was fitted to, (samples, error).
@@ -29,8 +28,6 @@ class ErrorCurve:
         cap: the error of learning nothing.
         replicates: (c, a) of curves that the points allow as well, for intervals.
         scatters: relative standard error of each point, where it was kept.
-        floors: the error on the samples trained on, beside each point, where it was kept; f is the last: what more
-            samples do not teach a training of these steps.
     """
 
     points: tuple[tuple[int, float], ...]
@@ -39,22 +36,14 @@ class ErrorCurve:
     cap: float
     replicates: tuple[tuple[float, float], ...]
     scatters: tuple[float, ...] = ()
-    floors: tuple[float, ...] = ()
 
     def __call__(self, n: float) -> LevelError:
         """Return the error after n samples, with the 95% interval over the replicates; the cap at n = 0."""
         if n <= 0:
             return LevelError(self.cap, self.cap, self.cap)
-        value, *found = (
-            min(self.cap, math.hypot(self.floor, c * n**-a)) for c, a in [(self.scale, self.exponent), *self.replicates]
-        )
+        value, *found = (min(self.cap, c * n**-a) for c, a in [(self.scale, self.exponent), *self.replicates])
         lower, upper = np.quantile([*found, value], [0.025, 0.975])
         return LevelError(value, float(min(lower, value)), float(max(upper, value)))
-
-    @property
-    def floor(self) -> float:
-        """What no number of samples removes, f."""
-        return self.floors[-1] if self.floors else 0.0
 
     def replicate(self, number: int) -> "ErrorCurve":
         """Return one of the curves that the points allow as well, counted around."""

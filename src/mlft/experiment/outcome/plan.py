@@ -61,7 +61,6 @@ class CurveFacts:
     cap: float
     replicates: tuple[tuple[float, float], ...] = field(repr=False)
     scatters: tuple[float, ...] = ()
-    floors: tuple[float, ...] = ()
 
 
 @final
