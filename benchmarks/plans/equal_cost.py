@@ -78,7 +78,7 @@ SMALL = {"surrogate_options": {"modes": [8, 8], "width": 16}, "training": {"leas
 
 CASES = {
     "burgers-64": Case("burgers", 64, LINE, finetune=True, plain=True),
-    "burgers-256": Case("burgers", 256, LINE, finetune=True, plain=True),
+    "burgers-256": Case("burgers", 256, LINE),
     "euler-64": Case("euler", 64, LINE, finetune=True),
     "advection-64": Case("advection", 64, LINE, plain=True),
     "darcy-64": Case("darcy", 64, PLANE, SMALL, finetune=True),
@@ -205,7 +205,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run what is missing of the cases that are asked for, and publish."""
     options = parser(BENCHMARK, __doc__, cases=CASES, runs="runs/equal-cost")
     options.add_argument("--seeds", type=int, default=5)
-    options.add_argument("--seed", type=int, default=10, help="the first seed; on 0 to 4 and 900 the rules were chosen")
+    options.add_argument("--seed", type=int, default=20, help="the first seed; on 0 to 14 and 900 the rules were chosen")
     asked = parse(options, words)
     cases = {name: CASES[name] for name in asked.cases or CASES}
     if asked.short:

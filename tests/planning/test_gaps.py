@@ -96,3 +96,14 @@ def test_a_level_next_to_the_coarsest_that_shares_no_solved_draw_with_it_is_left
     alone = pilot_of((8, 8, 0), {0: samples[0], 1: samples[1]}, ())
     assert alone.gaps == {} and len(alone.warnings) == 2
     assert np.nan_to_num(alone.bias, nan=-1).tolist() == [0.0, -1.0, -1.0]
+
+
+def test_one_lucky_draw_does_not_bring_a_level_nearer_than_the_triangle_inequality_allows():
+    """Levels 1 and 2 differ by 0.01; level 0 is 0.2 from both, but for the one draw that is solved on level 2."""
+    errors = np.array([0.01, *[0.2] * 7])[:, None, None] * np.ones((8, 1, 5))
+    coarse = Solved(tuple(range(8)), errors, 1.01 + errors)
+    gaps = pilot_of((8, 8, 1), {0: coarse, 1: alike(0.01, 8), 2: alike(0.0, 1)}, ()).gaps
+    near = (0.01 + 7 * 0.2) / 8 / 1.01
+    assert gaps[0, 1].size == pytest.approx(near)
+    assert gaps[0, 2].size == pytest.approx(near - 0.01)
+    assert gaps[1, 2].size == pytest.approx(0.01)

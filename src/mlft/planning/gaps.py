@@ -90,6 +90,7 @@ def _steadied(pair: tuple[int, int], measured: Mapping[tuple[int, int], Gap], sa
     """Return the distance of a pair, corrected by the pair from the same level that most draws have been solved on.
 
     A ratio estimator: if the few draws of this pair are harder than usual on the other pair, they are so on this one.
+    By the triangle inequality it differs from the other pair's distance by no more than the two finer levels differ.
     """
     (k, level), gap = pair, measured[pair]
     other = max((j for i, j in measured if i == k), key=lambda j: measured[k, j].samples)
@@ -103,7 +104,9 @@ def _steadied(pair: tuple[int, int], measured: Mapping[tuple[int, int], Gap], sa
     right = samples[other].solutions[j[rows]]
     here = float(relative(right - samples[k].solutions[i[rows]], scale_of(right)).mean())
     factor = min(2.0, max(0.5, steady.size / here)) if here else 1.0
-    return Gap(gap.size * factor, math.hypot(0.7 * gap.scatter, steady.scatter), gap.samples)
+    across = measured.get((min(other, level), max(other, level)))
+    least, most = (0.0, math.inf) if across is None else (steady.size - across.size, steady.size + across.size)
+    return Gap(min(most, max(least, gap.size * factor)), math.hypot(0.7 * gap.scatter, steady.scatter), gap.samples)
 
 
 def _extrapolated(gaps: Mapping[tuple[int, int], Gap], usable: Sequence[int], after: int) -> Gap:
