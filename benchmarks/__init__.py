@@ -9,7 +9,7 @@
 |---|---|
 | `timing` | seconds of solvers, networks and workers, with the usual libraries beside; pollution |
 | `plans` | strategies at equal cost; plans and predicted errors against real trainings |
-| `crash` | what is lost when drivers and workers are killed |
+| `storm` | what is lost in a storm: kills of drivers and workers |
 | `laboratory` | how far surrogates generalize |
 | `numbers.py` | whether what says `ok` is right: every problem beside the references of `truths` |
 """

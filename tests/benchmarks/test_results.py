@@ -8,7 +8,7 @@ from benchmarks.publish import RESULTS, ROOT, read
 from benchmarks.render import PAGE, SECTIONS, page
 
 LISTED = [name for names in SECTIONS.values() for name in names]
-PACKAGES = (".", "timing", "plans", "crash", "laboratory")
+PACKAGES = (".", "timing", "plans", "storm", "laboratory")
 
 
 def modules():

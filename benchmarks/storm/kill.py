@@ -20,8 +20,8 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.crash.processes import has_ended, kill, start
 from benchmarks.publish import Benchmark, parse, parser, publish
+from benchmarks.storm.processes import has_ended, kill, start
 from benchmarks.table import Row, tabulate
 from mlft.generation import Request, Supervision, generate, open_pool
 from mlft.grids import Grid, hierarchy
@@ -30,7 +30,7 @@ from mlft.seeds import generator
 from mlft.sources import Drawn
 from mlft.store import Samples, SampleStore
 
-BENCHMARK = Benchmark("crash.kill", "Kills at random", ("numpy", "loky", "psutil"))
+BENCHMARK = Benchmark("storm.kill", "Kills at random", ("numpy", "loky", "psutil"))
 SEED = 1
 IDENTITY = {"problem": "killed", "seed": SEED}
 SUPERVISION = Supervision(batch_seconds=0.02, retries=9)

@@ -16,14 +16,14 @@ from typing import Any, final
 from safetensors.numpy import load_file
 
 from benchmarks import runs
-from benchmarks.crash.processes import has_ended, kill_group, start
 from benchmarks.publish import Benchmark, parse, parser, publish
+from benchmarks.storm.processes import has_ended, kill_group, start
 from benchmarks.table import Table, tabulate
 from mlft.problems import PROBLEMS
 from mlft.sources import Drawn
 from mlft.store import SampleStore
 
-BENCHMARK = Benchmark("crash.resume", "Kills of a run, continued", ("torch", "loky"))
+BENCHMARK = Benchmark("storm.resume", "Kills of a run, continued", ("torch", "loky"))
 SEED = 0
 
 

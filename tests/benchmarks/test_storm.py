@@ -7,7 +7,7 @@ from short_form import rows
 
 def run(module, folder):
     """Run the short form in a process of its own: it forks."""
-    words = [sys.executable, "-m", f"benchmarks.crash.{module}", "--short", "--results", str(folder)]
+    words = [sys.executable, "-m", f"benchmarks.storm.{module}", "--short", "--results", str(folder)]
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=120)
     return rows(read(folder / f"{module}.json"))
 
