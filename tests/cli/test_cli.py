@@ -10,7 +10,7 @@ from html import escape
 import pytest
 
 import mlft
-from mlft.cli import app
+from mlft.cli.app import app
 from mlft.experiment.config import EXECUTION, Config
 from mlft.experiment.record import read_outcome
 from mlft.reports import gallery
@@ -208,7 +208,7 @@ def test_a_problem_is_checked_from_the_command_line(mlft_command):
 
 def test_help_needs_neither_networks_nor_solvers():
     heavy = ("torch", "numba", "scipy", "matplotlib", "loky", "numpy")
-    code = f"import sys, mlft.cli; print(*[name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, mlft.cli.app; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 

@@ -150,7 +150,7 @@ class InlineLane(Lane):
 
 @final
 class ProcessLane(Lane):
-    """One process of this machine, on one thread, which ends with the process that made it.
+    """One process of this machine, on one thread, which ends with the process that made it, and its children with it.
 
     Args:
         lifetime: calls after which the process is replaced, against slow leaks of memory.
@@ -196,7 +196,8 @@ class ProcessLane(Lane):
 
         self.deaths = (TerminatedWorkerError,)
         self._executor = ProcessPoolExecutor(1, env=_ONE_THREAD, initializer=_begin, initargs=(os.getpid(),))
-        self._started = self._executor.submit(os.getpid)
+        with _deaf():
+            self._started = self._executor.submit(os.getpid)
         return self._executor
 
     def restart(self, stuck: Sequence[Future[Any]]) -> None:
@@ -204,9 +205,14 @@ class ProcessLane(Lane):
         self.close()
 
     def close(self) -> None:
-        """Kill the process."""
+        """Kill the process and its children, also of one that died."""
         if self._executor is not None:
             self._executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]  # loky's argument
+        if self._started is not None and self.ready:
+            with contextlib.suppress(
+                ProcessLookupError, PermissionError
+            ):  # no child is left, as Linux and macOS say it
+                os.killpg(self._started.result(), signal.SIGKILL)
         self._executor, self._started, self._calls = None, None, 0
 
 
@@ -300,11 +306,24 @@ def _cores() -> int:
     return max(1, int(cpu_count(only_physical_cores=True)))
 
 
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Put off Ctrl-C while a process starts: it inherits that, and is deaf to it before it can say so itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(parent: int) -> None:
     """Prepare a process: one thread, deaf to Ctrl-C (which is the driver's to handle), and no longer than the driver.
 
+    It leads a group of its own, so that the children of a solver can be ended with it.
+
     The libraries that are loaded already are told by `threadpool_limits`; the environment told the others.
     """
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
     torch.set_num_threads(1)
@@ -314,7 +333,7 @@ def _begin(parent: int) -> None:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 @contextlib.contextmanager

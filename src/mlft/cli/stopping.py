@@ -1,0 +1,49 @@
+"""Ctrl-C, and the SIGTERM of a batch system: one sentence, and an end in order."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import final
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_IMPORTING = "<frozen importlib"
+
+
+@final
+class Stopped(BaseException):
+    """A signal that asks to stop; not a KeyboardInterrupt, which typer ends without a word."""
+
+
+@contextlib.contextmanager
+def stoppable(sentence: str) -> Iterator[None]:
+    """Raise `Stopped` in the block where SIGINT or SIGTERM comes, unless it was ignored before.
+
+    While a module is imported nothing may be raised, since compiled modules end the process by a crash then: the
+    sentence is written, and the process left. Nothing that is on the disk needs more.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            os.write(2, f"\n{sentence}\n".encode())
+            os._exit(1)
+        raise Stopped
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORTING):
+            return True
+        frame = frame.f_back
+    return False

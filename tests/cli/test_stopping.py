@@ -1,0 +1,35 @@
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import mlft
+from mlft.cli import STOPPED
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_command_that_is_stopped_says_in_one_sentence_what_is_kept(mlft_command, monkeypatch, number):
+    before = signal.getsignal(number)
+    monkeypatch.setattr(mlft, "check", lambda *_, **__: signal.raise_signal(number), raising=False)
+    assert mlft_command("check", "poisson") == (1, "", f"{STOPPED}\n")
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_command_that_is_stopped_while_it_imports_says_the_same(tmp_path, number):
+    (tmp_path / "own.py").write_text(f"import signal\n\nsignal.raise_signal({int(number)})\nraise SystemExit(3)\n")
+    command = [sys.executable, "-c", "from mlft.cli import main; main()", "check", "own:problem"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (1, STOPPED)
+
+
+def test_what_was_told_to_be_deaf_stays_deaf(mlft_command, monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(mlft, "check", lambda *_, **__: signal.raise_signal(signal.SIGINT) or sys.exit(0))
+        assert mlft_command("check", "poisson") == (0, "", "")
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,88 @@
+"""What a worker leaves running: nothing, however it or its driver ends."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from mlft.generation import ProcessLane
+
+CHILD = [sys.executable, "-c", "import time; time.sleep(300)"]
+
+
+def start(file):
+    """Start a child, and tell a file its process id."""
+    child = subprocess.Popen(CHILD)
+    file.with_suffix(".new").write_text(str(child.pid))
+    file.with_suffix(".new").rename(file)
+    return child
+
+
+def die(file):
+    start(file)
+    os._exit(1)
+
+
+def hang(file):
+    start(file).wait()
+
+
+def child_of(file):
+    until = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return int(file.read_text())
+
+
+def assert_ends(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        try:
+            process.wait(timeout=10)
+        except psutil.TimeoutExpired:
+            process.kill()
+            pytest.fail("a child of a solver goes on")
+
+
+@pytest.fixture
+def lane():
+    made = ProcessLane()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("call", [die, hang])
+def test_the_children_of_a_solver_end_with_its_worker(lane, tmp_path, call):
+    future = lane.submit(call, tmp_path / "pid")
+    pid = child_of(tmp_path / "pid")
+    if call is die:
+        assert isinstance(future.exception(timeout=30), lane.deaths)
+    lane.restart([future])
+    assert_ends(pid)
+
+
+def test_the_children_of_a_solver_end_with_a_driver_that_is_killed(tmp_path):
+    code = f"""if True:
+        import sys, time
+        from pathlib import Path
+        sys.path[:0] = [{os.path.dirname(__file__)!r}]
+        from mlft.generation import ProcessLane
+        from test_left import hang
+        ProcessLane().submit(hang, Path({str(tmp_path / "pid")!r}))
+        time.sleep(300)"""
+    driver = subprocess.Popen([sys.executable, "-c", code])
+    pid = child_of(tmp_path / "pid")
+    driver.kill()
+    driver.wait()
+    assert_ends(pid)
+
+
+def test_a_worker_is_deaf_to_ctrl_c_before_it_can_say_so(lane):
+    blocked = lane.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result(timeout=60)
+    assert signal.SIGINT in blocked and signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
