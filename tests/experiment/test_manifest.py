@@ -103,6 +103,16 @@ def test_a_manifest_that_cannot_be_read_is_made_anew_and_a_run_without_one_is_re
     assert mlft.run(problem, out=run, seed=0, **ASKED).outcome == told
 
 
+def test_a_run_that_was_killed_between_its_record_and_its_manifest_gets_one(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    whole = (run / "manifest.json").read_bytes()
+    (run / "manifest.json").unlink()
+    mlft.run(problem, out=run, seed=0, **ASKED)
+    assert (run / "manifest.json").read_bytes() == whole
+
+
 def test_a_baseline_is_in_the_record_and_in_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {**ASKED, "strategy": "finest-only", "plan": None, "baselines": ("single-level:0",), "out": tmp_path}
     told = mlft.run(problem, **asked).outcome

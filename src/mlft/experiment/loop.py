@@ -11,7 +11,7 @@ from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, claim
 from mlft.experiment.corrected import corrections
 from mlft.experiment.foresight import Forecast, foresee, reconsider
-from mlft.experiment.manifest import MANIFEST, set_aside, unfit, write_manifest
+from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, TestError
@@ -75,7 +75,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
             if again:
                 refuse_other_solver(session)
             write_outcome(folder, _run(session))
-        write_manifest(folder)
+    complete(folder)
     told = _with_rivals(asked, folder, samples or folder, report)
     return Record(told, load(folder / "surrogate", network=asked.module), folder, corrections(asked.problem, folder))
 

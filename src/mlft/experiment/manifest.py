@@ -21,6 +21,12 @@ def write_manifest(folder: Path) -> None:
     write_whole(folder / MANIFEST, (json.dumps(content, indent=2) + "\n").encode())
 
 
+def complete(folder: Path) -> None:
+    """Write the manifest of a run that has its record and none: new, killed in between, or of an older version."""
+    if not (folder / MANIFEST).exists() and all((folder / name).is_file() for name in _files(folder)):
+        write_manifest(folder)
+
+
 def unfit(folder: Path) -> list[str]:
     """Return the files of a run that are not what its manifest says; none where a version without one made the run."""
     file = folder / MANIFEST
