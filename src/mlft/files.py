@@ -5,8 +5,17 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from mlft.errors import StoreError
+
+_UNFIT = (
+    *("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "EIO"),
+    *("EROFS", "EACCES", "EPERM", "EISDIR", "ENOTDIR", "EEXIST", "ENAMETOOLONG"),
+)
+"""What is wrong with a disk or a place on it, not with a program that looks for what is not there."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -84,3 +93,26 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Give a disk that is full, or a folder that cannot be written, a name wherever in the block it shows.
+
+    Raises:
+        StoreError: in place of the error of the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        if errno.errorcode.get(error.errno or 0) not in _UNFIT:
+            raise
+        raise cannot_write(Path(error.filename or folder), error.strerror or str(error)) from error
+
+
+def cannot_write(path: Path, reason: str) -> StoreError:
+    """Return the error for a store that cannot be written."""
+    return StoreError(
+        f"cannot write {path}: {reason}. What was acknowledged is still there: free some space, or make the folder "
+        "writable, and run the same command again."
+    )

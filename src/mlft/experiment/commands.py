@@ -13,6 +13,7 @@ from mlft.experiment.outcome import Comparison
 from mlft.experiment.plan_file import write_plan
 from mlft.experiment.progress import Report, quiet
 from mlft.experiment.record import Record
+from mlft.files import writing
 from mlft.problems import Problem
 from mlft.problems.contract import Examination, examine
 
@@ -35,7 +36,9 @@ def run(problem: str | Problem, *, budget: str, out: str | Path, report: Report 
         GenerationError: if too many samples fail.
         StoreError: if the folder cannot be used.
     """
-    return loop.run(ask(problem, budget=budget, **options), Path(out), report=report)
+    asked = ask(problem, budget=budget, **options)
+    with writing(Path(out)):
+        return loop.run(asked, Path(out), report=report)
 
 
 def plan(
@@ -61,9 +64,10 @@ def plan(
         MlftError: as `run`.
     """
     asked = ask(problem, budget=budget, **options)
-    found = loop.plan(asked, Path(out), report=report)
-    if save is not None:
-        write_plan(Path(save), found, asked.config)
+    with writing(Path(out)):
+        found = loop.plan(asked, Path(out), report=report)
+        if save is not None:
+            write_plan(Path(save), found, asked.config)
     return found
 
 
@@ -94,7 +98,8 @@ def compare(
         MlftError: as `run`.
     """
     asked = ask(problem, budget=budget, **options)
-    return comparing.compare(asked, Path(out), strategies=strategies, seeds=seeds, jobs=jobs, report=report)
+    with writing(Path(out)):
+        return comparing.compare(asked, Path(out), strategies=strategies, seeds=seeds, jobs=jobs, report=report)
 
 
 def check(

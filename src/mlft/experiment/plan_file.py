@@ -14,11 +14,12 @@ from mlft.planning import from_facts
 
 
 def write_plan(file: Path, forecast: Forecast, config: Config) -> None:
-    """Write a plan as JSON, with the problem, its options, the budget and the seed that it is for."""
+    """Write a plan as JSON, with the problem, its options, the budget and the seed that it is for; make its folder."""
     told = {name: config.model_dump(mode="json")[name] for name in _ASKED}
     foresight = None if forecast.foresight is None else to_plain(forecast.foresight)
     content = {"asked": told, "plan": to_plain(plan_facts(forecast.plan)), "foresight": foresight}
     content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(content | {"digest": digest(content)}, indent=2).encode())
 
 

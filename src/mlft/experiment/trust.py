@@ -18,6 +18,7 @@ from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.progress import Report, quiet
 from mlft.experiment.record import from_plain, read_outcome, read_trust, write_trust
 from mlft.experiment.session import Session
+from mlft.files import writing
 from mlft.problems import Problem
 from mlft.sources import Drawn
 from mlft.status import OK
@@ -65,7 +66,7 @@ def trust(
     law, seed = asked.problem, asked.config.seed
     surrogate = load(folder / "surrogate", network=network)
     trained = min(max(told.plan.samples), MOST_TRAINED)
-    with Session(asked, folder, samples=folder / told.store, report=report) as session:
+    with writing(folder), Session(asked, folder, samples=folder / told.store, report=report) as session:
         refuse_other_solver(session)
         found = measure_trust(
             surrogate.predict,
@@ -74,7 +75,7 @@ def trust(
             trained=Drawn(law, seed, "train").draws(range(trained)),
             solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
         )
-    write_trust(folder, _outcome(found, law, samples, trained), _arrays(found))
+        write_trust(folder, _outcome(found, law, samples, trained), _arrays(found))
     return read_trust(folder)[0]
 
 

@@ -16,8 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mlft.errors import StoreError
-from mlft.files import flush_folder, write_flushed, write_whole
+from mlft.files import cannot_write, flush_folder, write_flushed, write_whole
 from mlft.status import OK
 from mlft.store.records import Array, Batch, Key, LedgerRow
 
@@ -237,14 +236,6 @@ def set_aside(path: Path, why: str) -> str:
     os.replace(path, target)
     flush_folder(path.parent)
     return target.name
-
-
-def cannot_write(path: Path, reason: str) -> StoreError:
-    """Return the error for a store that cannot be written."""
-    return StoreError(
-        f"cannot write {path}: {reason}. What was acknowledged is still there: free some space, or make the folder "
-        "writable, and run the same command again."
-    )
 
 
 def _arrays_of(batch: Batch) -> dict[str, Array]:

@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from mlft.errors import StoreError
+from mlft.files import cannot_write
 from mlft.status import OK
 from mlft.store import files
 from mlft.store.ledger import Ledger, canonical
@@ -75,7 +76,7 @@ class SampleStore:
                 shutil.rmtree(store.scratch, ignore_errors=True)
                 store.scratch.mkdir(exist_ok=True)
             except OSError as error:
-                raise files.cannot_write(folder, error.strerror or str(error)) from error
+                raise cannot_write(folder, error.strerror or str(error)) from error
             stack.pop_all()
         return store
 
@@ -126,7 +127,7 @@ class SampleStore:
         try:
             files.move(path, target)
         except OSError as error:
-            raise files.cannot_write(target, error.strerror or str(error)) from error
+            raise cannot_write(target, error.strerror or str(error)) from error
         self._ledger.insert(rows)
 
     def read(self, stream: str, level: int, indices: int | Iterable[int]) -> Samples:

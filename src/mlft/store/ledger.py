@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, final
 
 from mlft.errors import StoreError
-from mlft.store.files import SCHEMA, cannot_write
+from mlft.files import cannot_write
+from mlft.store.files import SCHEMA
 from mlft.store.records import LedgerRow
 
 _TABLES = """
