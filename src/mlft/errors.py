@@ -48,6 +48,16 @@ class ConfigError(MlftError, ValueError):
     """A configuration that is not allowed: unknown name, value out of range, or not that of the run folder."""
 
 
+def plain(text: str, most: int = 200) -> str:
+    """Return a text in one line that can be shown anywhere: spaces for line ends, numbers for what has no shape.
+
+    >>> print(plain("no\\nsolution\\x1b"))
+    no solution\\x1b
+    """
+    line = " ".join(text[: 4 * most].split())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)[:most]
+
+
 def unknown_name(kind: str, got: str, known: list[str]) -> ConfigError:
     """Return the error for a name that is not known, naming the nearest known one and all the others.
 
@@ -55,5 +65,6 @@ def unknown_name(kind: str, got: str, known: list[str]) -> ConfigError:
     unknown problem 'burger': did you mean 'burgers'? Known: burgers, darcy.
     """
     close = get_close_matches(got, known, n=1, cutoff=0.5)
+    got = plain(got)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return ConfigError(f"unknown {kind} '{got}': {hint}Known: {', '.join(sorted(known))}.")

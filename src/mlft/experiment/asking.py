@@ -10,9 +10,9 @@ from typing import Any, final
 
 from torch import nn
 
-from mlft.errors import ConfigError, StoreError
+from mlft.errors import ConfigError, StoreError, plain
 from mlft.estimators import ESTIMATORS, Estimator
-from mlft.experiment.config import Config, checked, configure, read_config, write_config
+from mlft.experiment.config import Config, checked, configure, is_text, read_config, write_config
 from mlft.planning import Given
 from mlft.problems import PROBLEMS, Plain, Problem
 from mlft.seeds import generator
@@ -162,6 +162,8 @@ def claim(config: Config, folder: Path) -> None:
         ConfigError: naming the first option that differs, with both values.
         StoreError: if the folder cannot be written, or holds files and no run.
     """
+    if not is_text(str(folder)):
+        raise ConfigError(f"the name of the run folder is no text: {plain(str(folder))}; give another --out")
     file = folder / "config.toml"
     if not file.exists():
         _refuse_foreign(folder)
@@ -211,6 +213,8 @@ def _strategy(config: Config) -> Strategy:
 
 def _own_problem(name: str, options: dict[str, Any]) -> Problem:
     module, _, attribute = name.partition(":")
+    if not (all(module.split(".")) and attribute and "/" not in module and plain(name) == name):
+        raise ConfigError(f"the problem '{plain(name)}' is not module:attribute, as in my_package.my_module:problem")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # and stays there: workers import the module too, from the path of this process
     try:

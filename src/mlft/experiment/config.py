@@ -3,6 +3,7 @@
 import math
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
@@ -10,7 +11,7 @@ from typing import Any, Literal, final
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from mlft.errors import ConfigError, unknown_name
+from mlft.errors import ConfigError, plain, unknown_name
 from mlft.files import write_new
 from mlft.training.settings import MOST, Training
 
@@ -158,6 +159,9 @@ def configure(values: dict[str, Any]) -> Config:
     Raises:
         ConfigError: naming the key, what was got, and the nearest known name where the key is unknown.
     """
+    for name, value in values.items():
+        if not all(map(is_text, _texts([name, value]))):
+            raise ConfigError(f"option '{plain(str(name))}' is no text: got {plain(repr(value))}")
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -166,6 +170,22 @@ def configure(values: dict[str, Any]) -> Config:
         if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             raise unknown_name("option", str(first["loc"][-1]), _known(first["loc"])) from None
         raise ConfigError(_message(f"option '{key}'", first)) from None
+
+
+def is_text(text: str) -> bool:
+    """Return whether a text can be written to a file: half characters, as of names that no encoding gives, cannot."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -207,7 +227,7 @@ def checked(kind: type, options: dict[str, Any], what: str) -> Any:
 
 
 def _message(where: str, error: Any) -> str:
-    return f"{where}: {_told(error)}; got {error['input']!r}"
+    return f"{where}: {_told(error)}; got {plain(repr(error['input']))}"
 
 
 def _told(error: Any) -> str:

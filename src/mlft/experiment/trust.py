@@ -60,23 +60,27 @@ def trust(
     if samples < 4:
         raise ConfigError(f"at least 4 samples a law are needed, got {samples}")
     folder = Path(folder)
-    refuse_unfit(folder)
-    told = read_outcome(folder)
-    asked = _asked(folder, told.problem, problem, network, execution)
-    law, seed = asked.problem, asked.config.seed
-    surrogate = load(folder / "surrogate", network=network)
-    trained = min(max(told.plan.samples), MOST_TRAINED)
-    with writing(folder), Session(asked, folder, samples=folder / told.store, report=report) as session:
-        refuse_other_solver(session)
-        found = measure_trust(
-            surrogate.predict,
-            law,
-            Drawn(law, seed, "trust").draws(range(samples)),
-            trained=Drawn(law, seed, "train").draws(range(trained)),
-            solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
-        )
-        write_trust(folder, _outcome(found, law, samples, trained), _arrays(found))
-    return read_trust(folder)[0]
+    with writing(folder):
+        refuse_unfit(folder)
+        told = read_outcome(folder)
+        asked = _asked(folder, told.problem, problem, network, execution)
+        with Session(asked, folder, samples=folder / told.store, report=report) as session:
+            _measure(session, samples, min(max(told.plan.samples), MOST_TRAINED))
+        return read_trust(folder)[0]
+
+
+def _measure(session: Session, samples: int, trained: int) -> None:
+    """Measure, by fresh draws a law and some training inputs, and write what is found into the run folder."""
+    refuse_other_solver(session)
+    folder, law, seed = session.folder, session.asked.problem, session.asked.config.seed
+    found = measure_trust(
+        load(folder / "surrogate", network=session.asked.module).predict,
+        law,
+        Drawn(law, seed, "trust").draws(range(samples)),
+        trained=Drawn(law, seed, "train").draws(range(trained)),
+        solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
+    )
+    write_trust(folder, _outcome(found, law, samples, trained), _arrays(found))
 
 
 def _asked(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlft.errors import plain
 from mlft.generation.records import Inbox, Returned
 from mlft.grids import Grid
 from mlft.problems import Solved
@@ -21,6 +22,9 @@ Array = np.ndarray
 
 LARGEST = 1e100
 """Of the values of a field, and the inverse of the least that a solution may have for its largest."""
+
+LONGEST = 100
+"""Signs of a status, or of the name of a scalar."""
 
 
 def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[int]) -> Batch:
@@ -48,7 +52,7 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     except (Exception, SystemExit) as error:  # whatever a solver raises is a failure of its samples, and has a name
         if len(indices) > 1:
             return join([solve_batch(source, level, stream=stream, indices=[i]) for i in indices])
-        name, seconds = RAISED + type(error).__name__, time.perf_counter() - started
+        name, seconds = RAISED + plain(type(error).__name__), time.perf_counter() - started
         return failure(stream, level, indices, status=name, seconds=seconds, note=one_line(error))
     wrong = _wrong_shape(len(indices), inputs, solved, solutions, source.hierarchy[level])
     if wrong:
@@ -117,7 +121,7 @@ def join(parts: Sequence[Batch]) -> Batch:
 
 def one_line(error: BaseException) -> str:
     """Return an exception's type and message in one line of at most 200 characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return plain(f"{type(error).__name__}: {error}")
 
 
 @lru_cache(maxsize=8)
@@ -135,8 +139,15 @@ def _wrong_shape(n: int, inputs: Array, solved: Solved, solutions: Array, grid: 
     shapes = {name: np.shape(values) for name, values in solved.scalars.items()}
     if len(solved.status) != n or any(shape != (n,) for shape in shapes.values()):
         return f"{n} samples have {n} statuses and scalars, got {len(solved.status)} and {shapes}"
-    names = [name for name in solved.status if not (isinstance(name, str) and name)]
-    return f"a status is a text, got {names[0]!r}" if names else ""
+    for what, names in (("a status", solved.status), ("the name of a scalar", solved.scalars)):
+        wrong = [name for name in names if not _is_word(name)]
+        if wrong:
+            return f"{what} is a text, got {plain(repr(wrong[0]), LONGEST)}"
+    return ""
+
+
+def _is_word(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= LONGEST and name.isprintable()
 
 
 def _statuses(solved: Solved, solutions: Array, fit: Array, *, measured: bool) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from mlft.errors import MlftError
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.record import RECORD, ROWS, read_outcome
-from mlft.files import write_whole
+from mlft.files import write_whole, writing
 from mlft.reports.compare import compare_report
 from mlft.reports.gallery import gallery_page
 from mlft.reports.metrics import metrics_csv
@@ -37,6 +37,11 @@ def report(folder: str | Path) -> Path:
             of another run, or if it cannot be written.
     """
     folder = Path(folder)
+    with writing(folder):
+        return _report(folder)
+
+
+def _report(folder: Path) -> Path:
     run, comparison = (folder / RECORD).is_file(), (folder / ROWS).is_file()
     if not run and not comparison:
         raise MlftError(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlft.errors import ConfigError
+from mlft.errors import ConfigError, plain
 from mlft.problems.base import Problem
 from mlft.problems.contract.drawing import drawn
 from mlft.problems.contract.findings import Examination, Finding
@@ -82,7 +82,7 @@ def _examined(problem: Problem, draws: int, seed: int) -> list[Finding]:
 
 
 def _title(problem: Problem) -> str:
-    return str(getattr(problem, "name", type(problem).__name__))
+    return plain(str(getattr(problem, "name", type(problem).__name__)))
 
 
 def _rehearsed(problem: Problem, seed: int, solve: bool) -> Iterator[Finding]:

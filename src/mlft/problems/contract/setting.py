@@ -3,6 +3,7 @@
 import json
 import math
 
+from mlft.errors import plain
 from mlft.grids import FEWEST, Grid
 from mlft.problems.base import Problem
 from mlft.problems.contract.findings import Finding, Verdict, judge
@@ -22,10 +23,15 @@ def setting(problem: Problem) -> list[Finding]:
     ]
 
 
+LONGEST = 500
+"""Signs of a name, and of an equation."""
+
+
 def _statement(problem: Problem) -> Verdict:
     words = (problem.name, problem.equation)
-    if not all(isinstance(text, str) and text.strip() and "\n" not in text for text in words):
-        return Verdict(False, f"name and equation are {words}", "state each in one line")
+    if not all(isinstance(text, str) and text.strip() and plain(text, LONGEST) == text.strip() for text in words):
+        told = plain(str(words))
+        return Verdict(False, f"name and equation are {told}", f"state each in one line of at most {LONGEST} signs")
     if not problem.order > 0:
         return Verdict(False, f"order {problem.order}", "state the solver's order of accuracy, a number above 0")
     return Verdict(True, f"order {problem.order:g}")
