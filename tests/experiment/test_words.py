@@ -35,7 +35,7 @@ def test_a_name_that_is_no_line_of_text_is_refused_before_any_work(field: str, t
 def test_an_option_that_is_no_text_is_refused_before_any_work(option: str, tmp_path: Path) -> None:
     value = {"law": "\ud800"} if option == "options" else "a\ud800"
     own = "small:problem" if option == "options" else problem
-    assert option in refuses(tmp_path / "run", own, workers=None, **{option: value})
+    assert f"option '{option}' is no text" in refuses(tmp_path / "run", own, workers=None, **{option: value})
 
 
 def test_a_folder_whose_name_is_no_text_is_refused_before_any_work(tmp_path: Path) -> None:
