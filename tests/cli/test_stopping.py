@@ -22,8 +22,6 @@ def test_a_command_that_is_stopped_says_in_one_sentence_what_is_kept(mlft_comman
 def test_a_command_that_is_stopped_while_it_imports_says_the_same(tmp_path, number):
     code = f"import signal\n\ntry:\n    signal.raise_signal({int(number)})\nfinally:\n    raise SystemExit(3)\n"
     (tmp_path / "own.py").write_text(code)
-        f"import signal\n\ntry:\n    signal.raise_signal({int(number)})\nfinally:\n    raise SystemExit(3)\n"
-    )
     command = [sys.executable, "-c", "from mlft.cli import main; main()", "check", "own:problem"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip()) == (1, STOPPED)
