@@ -46,7 +46,7 @@ def races(storm: Storm, times: int) -> Tally:
             tally.add("lost", [f"neither driver came to an end: {[one.told[-200:] for one in ended]}"])
         else:
             tally.add("silent", held(life.folder, winner).differences(calm[winner]))
-    return tally
+    return tally.end()
 
 
 def moves(storm: Storm, times: int) -> Tally:
@@ -59,7 +59,7 @@ def moves(storm: Storm, times: int) -> Tally:
             life.folder.rename(moved.folder)
         tally.cases += 1
         moved.finish(tally)
-    return tally
+    return tally.end()
 
 
 def copies(storm: Storm, times: int) -> Tally:
@@ -73,7 +73,7 @@ def copies(storm: Storm, times: int) -> Tally:
         tally.cases += 1
         life.finish(tally)
         copied.finish(tally)
-    return tally
+    return tally.end()
 
 
 def _begun(storm: Storm, strategy: str, tally: Tally) -> Life:

@@ -36,7 +36,7 @@ def full(storm: Storm, sizes: int) -> Tally:
             tally.add("silent", [f"no end at size {turn}"] if ended.code == 0 else [])
             place.resize(2 * needed)
             life.finish(tally)
-    return tally
+    return tally.end()
 
 
 def closed(storm: Storm) -> Tally:
@@ -54,7 +54,7 @@ def closed(storm: Storm) -> Tally:
                 tally.add("tracebacks", ended.unnamed)
             place.resize(2 * storm.sizes[life.strategy])
         life.finish(tally)
-    return tally
+    return tally.end()
 
 
 def _asked(life: Life) -> list[Ended]:

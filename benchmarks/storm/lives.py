@@ -192,7 +192,7 @@ def at_random(storm: Storm, words: str, number: signal.Signals, times: int, work
             if number != signal.SIGKILL and alive:
                 tally.add("silent", [] if STOPPED in ended.told else [f"not said: {ended.told[-300:]}"])
         life.finish(tally)
-    return tally
+    return tally.end()
 
 
 def at_files(storm: Storm, strength: Strength) -> Tally:
@@ -208,7 +208,7 @@ def at_files(storm: Storm, strength: Strength) -> Tally:
             storm.hits[kind] += ended.code == -signal.SIGKILL
             tally.cases += ended.code == -signal.SIGKILL
         life.finish(tally)
-    return tally
+    return tally.end()
 
 
 def send(number: signal.Signals, wait: float, pid: int) -> None:

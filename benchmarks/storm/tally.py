@@ -31,6 +31,11 @@ class Tally:
             setattr(self, kind, getattr(self, kind) + 1)
             print(f"  {kind}: {self.storm}: {example}", flush=True)
 
+    def end(self) -> "Tally":
+        """Print what was found, as progress, and return it."""
+        print(f"{self.storm}: {self.row[1:]}", flush=True)
+        return self
+
     @property
     def row(self) -> Row:
         """The row of the table."""

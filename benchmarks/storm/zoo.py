@@ -5,7 +5,6 @@ what is stored as solved is right; nothing goes on.
 """
 
 import os
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -46,10 +45,8 @@ def storm(base: Path, *, short: bool) -> list[Tally]:
     for beast in beasts:
         tally = Tally(f"solver: {beast}")
         for share in (0.5,) if short else SHARES:
-            started = time.perf_counter()
             let_loose(base / f"{beast.replace(' ', '-')}-{share}", beast, share, tally)
-            print(f"{tally.storm}, {share:.0%}: {time.perf_counter() - started:.0f} s", flush=True)
-        tallies.append(tally)
+        tallies.append(tally.end())
     return tallies
 
 

@@ -185,7 +185,8 @@ class ProcessLane(Lane):
         executor = self._executor or self._start()
         self._calls += 1
         try:
-            return executor.submit(function, *args, **options)
+            with _deaf():  # a call starts the process again where that has ended
+                return executor.submit(function, *args, **options)
         except BrokenProcessPool as error:  # it died idle
             future: Future[Any] = Future()
             future.set_exception(error)
