@@ -205,7 +205,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run what is missing of the cases that are asked for, and publish."""
     options = parser(BENCHMARK, __doc__, cases=CASES, runs="runs/equal-cost")
     options.add_argument("--seeds", type=int, default=5)
-    options.add_argument("--seed", type=int, default=20, help="the first seed; on 0 to 14 and 900 the rules were chosen")
+    options.add_argument(
+        "--seed", type=int, default=20, help="the first; on 0 to 14 and from 900 the rules were chosen"
+    )
     asked = parse(options, words)
     cases = {name: CASES[name] for name in asked.cases or CASES}
     if asked.short:
