@@ -1,15 +1,20 @@
-"""One way to write a file whole: its name holds the old content or the new, never a part, also after a power cut."""
+"""One way to write a file whole, its name holding the old content or the new, and one to read a file of others."""
 
 import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mlft.errors import StoreError
+
+MOST_TEXT = 2**26
+"""Bytes of a file of text, at most: a record, a configuration, a plan."""
 
 _UNFIT = (
     *("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "EIO"),
@@ -79,6 +84,20 @@ def write_flushed(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def read_file(path: Path, *, most: float = math.inf) -> bytes:
+    """Return the bytes of a regular file: a pipe would be waited for, a device has no end.
+
+    Raises:
+        OSError: if it cannot be read, is none, or has more bytes than `most`.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, and {most:.0f} at most are read", str(path))
+    return path.read_bytes()
 
 
 def digest(value: Any) -> str:

@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import mlft
-from mlft.errors import MlftError
+from mlft.errors import ConfigError, MlftError
 from mlft.experiment import loop
+from mlft.experiment.corrected import corrections
+from mlft.experiment.manifest import write_manifest
 from mlft.experiment.progress import Progress
 from mlft.experiment.record import read_outcome
-from mlft.lifts import LIFTS
+from mlft.files import digest
+from mlft.lifts import LIFTS, LiftError
 from mlft.lifts.learned import Effort
 from mlft.lifts.local import Layers, Local
 from small import SMALL, problem
@@ -123,3 +128,95 @@ def test_a_baseline_is_in_the_record_and_in_its_manifest(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(loop, "_run", refuse)
     assert mlft.run(problem, **asked).outcome == told
+
+
+def told_of(run: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((run / "record.json").read_text())
+    return told
+
+
+@pytest.mark.parametrize("harm", [swapped, truncated, deleted])
+def test_a_finished_run_needs_no_config_file_and_refuses_a_harmed_one_by_name(
+    harm: Callable[[Path, str, Path], None], runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    known = read_outcome(run)
+    harm(run, "config.toml", runs[1])
+    assert mlft.report(run).is_file() and mlft.trust(run, samples=4, problem=problem).samples == 4
+    if harm is not deleted:
+        with pytest.raises(ConfigError, match=r"config\.toml is (of another configuration|damaged).*(--out|delete it)"):
+            mlft.run(problem, out=run, seed=0, **ASKED)
+        (run / "config.toml").unlink()
+    assert mlft.run(problem, out=run, seed=0, **ASKED).outcome == known
+
+
+def test_a_finished_run_without_its_config_file_is_not_that_of_other_options(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    (run / "config.toml").unlink()
+    with pytest.raises(ConfigError, match=r"record\.json is of another configuration: test is 7 there and 8 here"):
+        mlft.run(problem, out=run, seed=0, **ASKED | {"test": 8})
+
+
+@pytest.mark.parametrize("store", ["../elsewhere", "/elsewhere", "samples", "..", "../..", "../../..", "a\0"])
+def test_a_record_does_not_lead_to_samples_elsewhere(store: str, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(runs[0], tmp_path / "one" / "run"))
+    (run / "record.json").write_text(json.dumps(told_of(run) | {"store": store}))
+    write_manifest(run)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(MlftError, match="says its record; they are in the run folder"):
+        mlft.trust(run, samples=4, problem=problem)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_beside_the_lifts_is_nobodys_lift(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    (run / "lifts" / "level-mine").mkdir()
+    (run / "lifts" / "level-9").mkdir()
+    assert len(corrections(problem, run)) == len(corrections(problem, runs[0])) > 0
+
+
+def test_a_lift_of_levels_that_are_none_is_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(runs[0] / "lifts" / "level-0", tmp_path / "lift"))
+    config = json.loads((folder / "config.json").read_text())
+    for level, target in ((-1, 2), (2, 2), (0, 9)):
+        made = config | {"place": config["place"] | {"level": level, "target": target}}
+        del made["digest"]
+        (folder / "config.json").write_text(json.dumps(made | {"digest": digest(made)}))
+        with pytest.raises(LiftError, match=f"is for levels {level} and {target}, which small does not have"):
+            mlft.load(folder, problem=problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("errors", np.ones((7, 1))),
+        ("chosen", np.array([0, 1, 7])),
+        ("chosen", np.array([0.0, 1.0, 2.0])),
+        ("inputs", np.ones((3, 1, 27))),
+        ("inputs", np.ones((2, 1, 28))),
+        ("solutions", np.ones((3, 28))),
+        ("predictions", np.ones((3, 2, 28))),
+        ("lift-0", np.ones(28)),
+        ("lift-0", np.ones((2, 1, 28))),
+    ],
+)
+def test_arrays_of_other_shapes_are_no_evaluation(
+    name: str, array: np.ndarray, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    save_file(load_file(run / "evaluation.safetensors") | {name: array}, run / "evaluation.safetensors")
+    write_manifest(run)
+    with pytest.raises(MlftError, match=f"evaluation.safetensors is of another run: .*{name}.* another shape"):
+        mlft.report(run)
+
+
+def test_a_pilot_that_was_lost_is_paid_for_all_the_same(tmp_path: Path) -> None:
+    asked = {**ASKED, "strategy": "finetune", "plan": None}
+    known = mlft.run(problem, out=tmp_path, **asked).outcome
+    assert known.levels[1].samples > known.plan.samples[1]  # solved for the plan alone
+    for file in ("record.json", "manifest.json", *tmp_path.glob("samples/level-1/train-*")):
+        (tmp_path / file).unlink()
+    again = mlft.run(problem, out=tmp_path, **asked).outcome
+    assert again.budget.spent.solves == known.budget.spent.solves and again.error == known.error

@@ -143,7 +143,9 @@ def test_a_lift_of_another_place_is_refused(other, tmp_path: Path) -> None:  # t
         {"channels": 3},
         {"place": {"level": 1}},
         {"place": None},
+        {"place": {"level": "x", "target": 1, "source": "", "own": {}, "grid": {}, "ratio": 2, "order": 2.0}},
         {"error": {"raw": 1.0}},
+        {"cpu_seconds": "x"},
         {"name": ["local"]},
     ],
 )
@@ -153,7 +155,7 @@ def test_a_forged_lift_is_refused_in_words(changes: dict[str, Any], tmp_path: Pa
     del config["digest"]
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
     (tmp_path / "config.json").write_text(json.dumps(config | {"digest": digest}))
-    with pytest.raises(BundleError, match="describes no lift|do not fit a lift"):
+    with pytest.raises(BundleError, match="describes no lift|do not fit the network"):
         load(tmp_path)
 
 

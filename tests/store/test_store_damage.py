@@ -1,9 +1,13 @@
 import errno
+import hashlib
+import json
 import os
 import shutil
 import sqlite3
+import zlib
 
 import pytest
+from safetensors.numpy import save
 
 from mlft.errors import StoreError
 from mlft.store import Recovery, SampleStore, files, folder
@@ -193,13 +197,124 @@ def test_a_flipped_bit_in_a_ledger_row_makes_its_sample_missing(filled):
         (filled / "ledger.sqlite").write_bytes(content)
 
 
-def test_verify_removes_a_damaged_row_for_good(filled):
+def test_verify_writes_a_damaged_row_anew_from_its_file(filled):
+    with reopen(filled) as store:
+        rows = store.ledger()
     content = (filled / "ledger.sqlite").read_bytes()
     flip(filled / "ledger.sqlite", content.index(file_of(filled).name.encode()))
     with reopen(filled, verify=True) as store:
-        assert len(store.recovery.lost) == 1 and store.recovery.lost[0][:2] == ("train", 1)
+        assert store.recovery == Recovery() and store.ledger() == rows
+        assert_holds(store, batch())
+
+
+def test_verify_removes_a_damaged_row_whose_file_is_damaged_too(filled):
+    content = (filled / "ledger.sqlite").read_bytes()
+    flip(filled / "ledger.sqlite", content.index(file_of(filled).name.encode()))
+    flip(file_of(filled), 9)
+    with reopen(filled, verify=True) as store:
+        assert len(store.recovery.lost) == 3
         assert store.verify() == Recovery()
     assert_repaired_by_solving_again(filled, batch(), batch((4, 7), level=0))
+
+
+def forge_row(ledger, **changes):
+    """Change a row of the ledger, its checksum right."""
+    with sqlite3.connect(ledger) as connection:
+        names = [column[1] for column in connection.execute("PRAGMA table_info(samples)")][:-1]
+        row = dict(zip(names, connection.execute("SELECT * FROM samples").fetchone(), strict=False))
+        made = tuple((row | changes).values())
+        connection.execute(f"DELETE FROM samples WHERE (stream, level, sample) = {tuple(row.values())[:3]}")
+        marks = ", ".join("?" * (len(made) + 1))
+        connection.execute(f"INSERT INTO samples VALUES ({marks})", (*made, zlib.crc32(repr(made).encode())))
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"file": "../../../mine"},
+        {"file": "../../../mine-0000000-0123456789abcdef.safetensors"},
+        {"level": "../../.."},
+        {"level": -1},
+        {"note": b"x"},
+        {"sample": 1.5},
+        {"stream": "A"},
+        {"seconds": "x"},
+    ],
+)
+def test_a_forged_row_is_no_row_and_moves_no_file(filled, changes):
+    mine = [filled.parent / name for name in ("mine", "mine-0000000-0123456789abcdef.safetensors")]
+    for path in mine:
+        path.write_text("mine")
+    forge_row(filled / "ledger.sqlite", **changes)
+    with reopen(filled, verify=True) as store:
+        assert len(store.ledger()) == 5
+        assert_holds(store, batch())
+    assert [path.read_text() for path in mine] == ["mine", "mine"]
+
+
+def forge_head(path, entry):
+    """Write a sample file whose head holds some entry, its digests right; return its path."""
+    text = json.dumps(entry)
+    content = save({}, {"mlft": text, "digest": hashlib.sha256(text.encode()).hexdigest()})
+    made = path.with_name(f"train-0000000-{hashlib.sha256(content).hexdigest()[:16]}.safetensors")
+    made.write_bytes(content)
+    return made
+
+
+ENTRY = {"schema": 1, "identity": IDENTITY, "stream": "train", "level": 1, "samples": [[9, "ok", 1, 1.0, "", 0, "a"]]}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        3,
+        ENTRY | {"samples": 3},
+        ENTRY | {"samples": [["9", "ok", 1, 1.0, "", 0, "a"]]},
+        ENTRY | {"samples": [[9, "ok", 1, 1.0, "", None, "a"]]},
+        ENTRY | {"samples": [[9, None, 1, 1.0, "", 0, "a"]]},
+        ENTRY | {"stream": ["train"]},
+        ENTRY | {"level": "1"},
+    ],
+)
+def test_a_file_with_a_forged_head_is_set_aside(filled, entry):
+    made = forge_head(file_of(filled), entry)
+    with reopen(filled, verify=True) as store:
+        assert store.recovery.set_aside == (made.name,)
+        assert_holds(store, batch())
+
+
+def test_a_file_whose_head_says_that_it_is_longer_than_the_world_is_no_sample_file(filled):
+    (filled / "ledger.sqlite").unlink()
+    path = file_of(filled)
+    path.write_bytes((2**62).to_bytes(8, "little") + path.read_bytes()[8:])
+    with pytest.raises(files.UnreadableError):
+        files.read_head(path)
+    with reopen(filled) as store:
+        assert store.recovery.set_aside == (path.name,)
+
+
+def test_a_ledger_of_another_run_beside_these_files_is_said_to_be_one(filled, tmp_path):
+    with SampleStore.open(tmp_path / "other", IDENTITY | {"seed": 99}):
+        pass
+    shutil.copy(tmp_path / "other" / "ledger.sqlite", filled)
+    with pytest.raises(
+        StoreError, match=r"not that of the sample files .*seed is 99.*move ledger\.sqlite\* away"
+    ) as caught:
+        reopen(filled)
+    assert "\n" not in str(caught.value)
+    (filled / "ledger.sqlite").unlink()
+    with reopen(filled) as store:
+        assert_holds(store, batch())
+
+
+def test_a_lock_that_links_to_a_file_elsewhere_does_not_empty_it(filled, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (filled / ".lock").unlink()
+    (filled / ".lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(StoreError, match=r"cannot write .*\.lock"):
+        reopen(filled)
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_no_flipped_bit_of_the_ledger_gives_a_wrong_sample(filled, tmp_path_factory):

@@ -88,7 +88,7 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path, generator: torch.Ge
         (text, "[1]", "it holds a list"),
         (text, "[" * 100_000, "damaged"),
         (text, "\udcff", "damaged"),
-        (text, "{" + " " * 2**20, "a configuration has 1048576 at most"),
+        (text, "{" + " " * 2**20, "and 1048576 at most are read"),
         ("{", "[", "damaged"),
     ):
         assert old in text
@@ -119,6 +119,10 @@ FORGED = [
     ({"options": {"depth": 10**7}}, "an FNO has 1000 layers at most"),
     ({"options": {"modes": [4] * 3}}, "describes no network"),
     ({"options": {"modes": None}}, "describes no network"),
+    ({"options": {"width": 2**40}}, "describes no network: [^\n]*$"),  # torch says more, in many lines
+    ({"sha256": "a" * 5000}, "states no SHA-256"),
+    ({"sha256": "../" * 8 + "dev/zero"}, "states no SHA-256"),
+    ({"sha256": None}, "states no SHA-256"),
 ]
 
 
@@ -133,6 +137,15 @@ def test_a_forged_configuration_is_refused_before_room_is_made(
         config[name] = {**config[name], **value} if isinstance(value, dict) and name == "options" else value
     forge(tmp_path, config)
     with pytest.raises(MlftError, match=message):
+        load(tmp_path)
+
+
+def test_weights_that_are_larger_than_their_numbers_are_refused_before_they_are_opened(
+    tmp_path: Path, generator: torch.Generator
+) -> None:
+    small(GRIDS[0], generator).save(tmp_path)
+    os.truncate(tmp_path / "model.safetensors", 40 * 10**9)  # sparse: it takes no room
+    with pytest.raises(BundleError, match="it has 40000000000 bytes, and its numbers take"):
         load(tmp_path)
 
 

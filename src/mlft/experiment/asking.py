@@ -173,12 +173,28 @@ def claim(config: Config, folder: Path) -> None:
                 return  # else another process was first
         except OSError as error:
             raise StoreError(f"the run folder {folder} cannot be written: {error.strerror or error}") from None
-    there, here = configure(read_config(file)).identity, config.identity
-    for name, value in here.items():
-        if there[name] != value:
+    try:
+        there = configure(read_config(file))
+    except ConfigError as error:
+        raise ConfigError(
+            f"{file} is damaged, or of another version of mlft ({error}): delete it, and run the command that began "
+            "the run"
+        ) from None
+    refuse_other_configuration(there, config, file)
+
+
+def refuse_other_configuration(there: Config, here: Config, file: Path) -> None:
+    """Refuse a file of a run that was asked for otherwise.
+
+    Raises:
+        ConfigError: naming the first option that differs, with both values.
+    """
+    known, asked = there.identity, here.identity
+    for name, value in asked.items():
+        if known[name] != value:
             raise ConfigError(
-                f"the run folder {folder} is of another configuration: {name} is {there[name]!r} there and {value!r} "
-                "here; give another --out, or the options of the run"
+                f"{file} is of another configuration: {name} is {known[name]!r} there and {value!r} here; give another "
+                "--out, or the options of the run"
             )
 
 

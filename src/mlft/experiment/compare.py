@@ -9,11 +9,14 @@ from loky import ProcessPoolExecutor
 
 from mlft.errors import ConfigError
 from mlft.experiment.asking import Asked, claim
+from mlft.experiment.config import MOST_PROCESSES
 from mlft.experiment.loop import run
 from mlft.experiment.outcome import Comparison, ComparisonRow, Outcome
 from mlft.experiment.progress import Progress, Report, labelled, quiet
 from mlft.experiment.record import RECORD, write_comparison
 from mlft.experiment.recording import header
+
+MOST_SEEDS = 10_000
 
 
 def compare(
@@ -33,11 +36,14 @@ def compare(
         report: called with every step forward.
 
     Raises:
-        ConfigError: if no strategy is given, or one is unknown.
+        ConfigError: if no strategy is given, or one is unknown; for fewer than one seed or job, or more than can be.
         MlftError: as `run`.
     """
     if not strategies:
         raise ConfigError("at least one strategy is needed, as in finetune,finest-only")
+    for name, count, most in (("seeds", seeds, MOST_SEEDS), ("jobs", jobs, MOST_PROCESSES)):
+        if not 1 <= count <= most:
+            raise ConfigError(f"a comparison has 1 to {most} {name}, got {count}")
     first = asked.config.seed
     cases = [[asked.by(name, seed=seed) for name in strategies] for seed in range(first, first + seeds)]
     claim(asked.config, folder)

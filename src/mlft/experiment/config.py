@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from mlft.errors import ConfigError, plain, unknown_name
-from mlft.files import write_new
+from mlft.files import MOST_TEXT, read_file, write_new
 from mlft.training.settings import MOST, Training
 
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
@@ -195,7 +195,7 @@ def read_config(file: Path) -> dict[str, Any]:
         ConfigError: if it cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(read_file(file, most=MOST_TEXT).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"the configuration {file} cannot be read: {error}") from None
 

@@ -15,7 +15,7 @@ from mlft.lifts import Coarse, Lift, LiftError, Place, ratio_of
 from mlft.problems import Problem, prolonged
 from mlft.sources import fingerprint
 from mlft.status import OK
-from mlft.surrogates import Surrogate, holds, read_bundle
+from mlft.surrogates import Surrogate, holds, read_description
 from mlft.training import Scheme
 
 Array = np.ndarray
@@ -130,24 +130,24 @@ def load_corrected(folder: Path, problem: Problem) -> Corrected:
         LiftError: for a lift of another problem, of other options, grids or transfers.
     """
     lift = lifts.load(folder)
-    if lift.place.target >= len(problem.hierarchy):
-        raise LiftError(f"the lift in {folder} is for level {lift.place.target}, which {problem.name} does not have")
-    lift = lifts.load(folder, place=Place.of(scheme_of(problem), lift.place.level, lift.place.target))
-    return Corrected(problem, lift)
+    level, target = lift.place.level, lift.place.target
+    if not 0 <= level < target < len(problem.hierarchy):
+        raise LiftError(f"the lift in {folder} is for levels {level} and {target}, which {problem.name} does not have")
+    return Corrected(problem, lifts.load(folder, place=Place.of(scheme_of(problem), level, target)))
 
 
 def corrections(problem: Problem, run: Path) -> tuple[Corrected, ...]:
     """Return the corrected solvers in a run folder, coarsest level first: a level whose labels were lifted each."""
-    folders = sorted((run / "lifts").glob("level-*"), key=lambda path: int(path.name.removeprefix("level-")))
-    found = [load_corrected(folder, problem) for folder in folders]
+    folders = (run / "lifts" / f"level-{level}" for level in range(len(problem.hierarchy)))
+    found = [load_corrected(folder, problem) for folder in folders if folder.is_dir()]
     return tuple(one for one in found if one.lift.name != "none")
 
 
 def _problem(folder: Path, given: str | Problem | None) -> Problem:
     if isinstance(given, Problem):
         return given
-    told = read_bundle(folder, form=lifts.FORMAT)[1].get("problem") or {}
-    if not told:
+    told = read_description(folder, form=lifts.FORMAT).get("problem")
+    if not isinstance(told, dict) or not isinstance(told.get("name"), str) or not isinstance(told.get("options"), dict):
         raise ConfigError(f"the lift in {folder} does not say how its problem is made: give load(folder, problem=...)")
     how = f"mlft.load({str(folder)!r}, problem={told['name']!r})"
     try:

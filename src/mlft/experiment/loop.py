@@ -8,7 +8,8 @@ import numpy as np
 
 from mlft.errors import ConfigError
 from mlft.experiment.again import refuse_other_solver
-from mlft.experiment.asking import Asked, claim
+from mlft.experiment.asking import Asked, claim, refuse_other_configuration
+from mlft.experiment.config import configure
 from mlft.experiment.corrected import corrections
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
@@ -35,7 +36,6 @@ from mlft.experiment.worth import measure_worth
 from mlft.grids import relative_error
 from mlft.learners import Fitted
 from mlft.planning import Plan
-from mlft.problems import Problem
 from mlft.problems.contract import rehearse
 from mlft.store import Samples
 from mlft.surrogates import load
@@ -69,7 +69,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
         report(Progress("repair", "damaged or of another run, made anew", 0, 1, ", ".join(damaged)))
         set_aside(folder)
     if (folder / RECORD).exists():
-        _refuse_other(asked.problem, folder)
+        _refuse_other(asked, folder)
     else:
         with Session(asked, folder, samples=samples, report=report) as session:
             if again:
@@ -107,6 +107,7 @@ def _run(session: Session) -> Outcome:
             forecast = reconsider(session, forecast, coarse)
     plan, price = forecast.plan, forecast.prices
 
+    session.solve("train", dict(enumerate(price.pilot)), max_failure_rate=1.0)  # as it was charged, if some was lost
     session.solve("train", dict(enumerate(plan.samples)))
     train = [session.samples("train", level, n) for level, n in enumerate(plan.samples) if n]
 
@@ -149,9 +150,11 @@ def _run(session: Session) -> Outcome:
     )
 
 
-def _refuse_other(problem: Problem, folder: Path) -> None:
-    """Refuse a finished run of other transfers; one that is not finished is refused by its store."""
-    there, here = read_outcome(folder).transfers, problem.transfers
+def _refuse_other(asked: Asked, folder: Path) -> None:
+    """Refuse a finished run of another configuration or transfers; one that is not finished is refused by its store."""
+    told, problem = read_outcome(folder), asked.problem
+    refuse_other_configuration(configure(told.config), asked.config, folder / RECORD)
+    there, here = told.transfers, problem.transfers
     if there != here:
         raise ConfigError(
             f"the run folder {folder} is of other transfers of {problem.name}: {_words(there)} there, {_words(here)} "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlft.errors import MlftError
 from mlft.experiment.record import EVALUATION, RECORD
-from mlft.files import write_whole
+from mlft.files import MOST_TEXT, read_file, write_whole
 
 MANIFEST = "manifest.json"
 
@@ -33,7 +33,7 @@ def unfit(folder: Path) -> list[str]:
     if not file.exists():
         return []
     try:
-        told = json.loads(file.read_bytes())["files"]
+        told = json.loads(read_file(file, most=MOST_TEXT))["files"]
         return sorted({*told, *_files(folder)} - {name for name, digest in told.items() if _is(folder / name, digest)})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return [MANIFEST]
@@ -76,4 +76,4 @@ def _is(path: Path, digest: object) -> bool:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_file(path)).hexdigest()

@@ -9,7 +9,7 @@ from mlft.experiment.config import Config
 from mlft.experiment.foresight import Forecast
 from mlft.experiment.pilot import plan_facts
 from mlft.experiment.record import to_plain
-from mlft.files import digest, write_whole
+from mlft.files import MOST_TEXT, digest, read_file, write_whole
 from mlft.planning import from_facts
 
 
@@ -30,7 +30,7 @@ def read_plan(file: Path) -> dict[str, Any]:
         ConfigError: if the file cannot be read, or holds no plan.
     """
     try:
-        told = json.loads(file.read_bytes())
+        told = json.loads(read_file(file, most=MOST_TEXT))
         if told.pop("digest", None) != digest(told):
             raise ValueError("it does not match its digest, so it is damaged or was edited; make it again")
         plan = from_facts(told["plan"])

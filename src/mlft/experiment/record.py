@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 import numpy as np
+from jaxtyping import Int, Real, jaxtyped
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -17,14 +18,20 @@ from safetensors.numpy import load, save
 from mlft.errors import MlftError
 from mlft.experiment.corrected import Corrected
 from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
-from mlft.files import write_whole
+from mlft.files import MOST_TEXT, read_file, write_whole
 from mlft.surrogates import Surrogate
 
 RECORD, EVALUATION = "record.json", "evaluation.safetensors"
 COMPARISON, ROWS = "compare.json", "compare.csv"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
 
-_SHOWN = ("errors", "chosen", "inputs", "solutions", "predictions")
+_SHOWN: dict[str, Any] = {
+    "errors": Real[np.ndarray, " n"],
+    "chosen": Int[np.ndarray, " shown"],
+    "inputs": Real[np.ndarray, "shown _c *grid"],
+    "solutions": Real[np.ndarray, "shown k *grid"],
+    "predictions": Real[np.ndarray, "shown k *grid"],
+}
 _SPECTRUM, _GREEN = ("numbers", "error", "solution"), ("matrix", "operator", "known")
 
 Thing = TypeVar("Thing")
@@ -132,9 +139,20 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
     """Return the arrays of the report.
 
     Raises:
-        MlftError: if they are missing or damaged.
+        MlftError: if they are missing or damaged, or not of the shapes of the run.
     """
-    return _unpacked(folder / EVALUATION, _SHOWN, _anew(RECORD, "mlft run"))
+    remedy = _anew(RECORD, "mlft run")
+    arrays, told = _unpacked(folder / EVALUATION, tuple(_SHOWN), remedy), read_outcome(folder)
+    kinds = _SHOWN | {f"lift-{row.level}": Real[np.ndarray, "3 _k *grid"] for row in told.lifts}
+    with jaxtyped("context"):
+        known: list[Any] = [("the grid", np.broadcast_to(0.0, told.grid.shape), Real[np.ndarray, "*grid"])]
+        known += [(name, arrays.get(name), kind) for name, kind in kinds.items()]
+        odd = [name for name, array, kind in known if not isinstance(array, kind)]
+    if not odd and not np.isin(arrays["chosen"], np.arange(len(arrays["errors"]))).all():
+        odd = ["chosen"]
+    if odd:
+        raise MlftError(f"{folder / EVALUATION} is of another run: {', '.join(odd)} has another shape; {remedy}")
+    return arrays
 
 
 def to_plain(told: Any) -> Any:
@@ -164,10 +182,10 @@ def _dumped(told: Told) -> bytes:
 
 def _read(kind: type[Told], file: Path, what: str, command: str) -> Told:
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = json.loads(read_file(file, most=MOST_TEXT))
     except FileNotFoundError:
         raise MlftError(f"{file.parent} holds no {what}: {file.name} is missing; run `{command}` on it first") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MlftError(f"the record {file} cannot be read: {error}; {_anew(file.name, command)}") from None
     schema = told.get("schema", 0) if isinstance(told, dict) else None
     if not isinstance(schema, int) or schema > SCHEMA:
@@ -203,7 +221,7 @@ def _upgraded(told: dict[str, Any], file: Path) -> dict[str, Any]:
 
 def _rows(file: Path) -> list[dict[str, Any]]:
     try:
-        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+        rows = list(csv.DictReader(read_file(file, most=MOST_TEXT).decode().splitlines()))
     except (OSError, ValueError) as error:
         raise MlftError(f"{file} cannot be read: {error}; run `mlft compare` on the folder again") from None
     return [{name: value or None for name, value in row.items()} for row in rows]
@@ -215,10 +233,10 @@ def _packed(arrays: dict[str, np.ndarray]) -> bytes:
 
 def _unpacked(file: Path, needed: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
     try:
-        found = dict(load(file.read_bytes()))
+        found = dict(load(read_file(file)))
     except FileNotFoundError:
         raise MlftError(f"{file} is missing; {remedy}") from None
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise MlftError(f"{file} cannot be read: {error}; {remedy}") from None
     missing = [name for name in needed if name not in found]
     if missing:

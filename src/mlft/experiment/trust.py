@@ -9,19 +9,20 @@ from torch import nn
 
 from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.trust import Trust, measure_trust
-from mlft.errors import ConfigError, unknown_name
+from mlft.errors import ConfigError, MlftError, unknown_name
 from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, resolve, written_problem
-from mlft.experiment.config import EXECUTION, configure, read_config
+from mlft.experiment.config import EXECUTION, configure
 from mlft.experiment.manifest import refuse_unfit
-from mlft.experiment.outcome import TrustOutcome
+from mlft.experiment.outcome import Outcome, TrustOutcome
 from mlft.experiment.progress import Report, quiet
-from mlft.experiment.record import from_plain, read_outcome, read_trust, write_trust
+from mlft.experiment.record import RECORD, from_plain, read_outcome, read_trust, write_trust
 from mlft.experiment.session import Session
 from mlft.files import writing
 from mlft.problems import Problem
 from mlft.sources import Drawn
 from mlft.status import OK
+from mlft.store import LEDGER
 from mlft.surrogates import load
 
 MOST_TRAINED = 1000
@@ -63,8 +64,8 @@ def trust(
     with writing(folder):
         refuse_unfit(folder)
         told = read_outcome(folder)
-        asked = _asked(folder, told.problem, problem, network, execution)
-        with Session(asked, folder, samples=folder / told.store, report=report) as session:
+        asked = _asked(folder, told, problem, network, execution)
+        with Session(asked, folder, samples=_store(folder, told.store), report=report) as session:
             _measure(session, samples, min(max(told.plan.samples), MOST_TRAINED))
         return read_trust(folder)[0]
 
@@ -84,19 +85,30 @@ def _measure(session: Session, samples: int, trained: int) -> None:
 
 
 def _asked(
-    folder: Path, name: str, given: str | Problem | None, module: nn.Module | None, execution: dict[str, Any]
+    folder: Path, told: Outcome, given: str | Problem | None, module: nn.Module | None, execution: dict[str, Any]
 ) -> Asked:
     """Return what the run was asked, executed in another way where that is given."""
     for option in execution:
         if option not in EXECUTION:
             raise unknown_name("option of trust", option, list(EXECUTION))
-    config = configure(read_config(folder / "config.toml") | execution)
+    config = configure(told.config | execution)
     how = f"mlft trust {folder} --problem {config.problem}, or mlft.trust({str(folder)!r}, problem={config.problem!r})"
-    problem = written_problem(config.problem, config.options, given, told=str(folder / "config.toml"), how=how)
+    problem = written_problem(config.problem, config.options, given, told=str(folder / RECORD), how=how)
     asked = resolve(config, problem, module)
-    if asked.problem.name != name:
-        raise ConfigError(f"{folder} is a run of '{name}', the problem given is '{asked.problem.name}'")
+    if asked.problem.name != told.problem:
+        raise ConfigError(f"{folder} is a run of '{told.problem}', the problem given is '{asked.problem.name}'")
     return asked
+
+
+def _store(folder: Path, named: str) -> Path:
+    """Return the folder of a run's samples: its own, or one that it lies in and shares, as a record says."""
+    parts, store = Path(named).parts, folder / named
+    if len(parts) > 2 or any(part != ".." for part in parts) or (parts and not (store / LEDGER).is_file()):
+        raise MlftError(
+            f"the samples of {folder} are in {named!r}, says its record; they are in the run folder, or in one of the "
+            "two that it lies in: give the folder as the run left it"
+        )
+    return store
 
 
 def _answers(session: Session, stream: str, fields: np.ndarray) -> Answers:

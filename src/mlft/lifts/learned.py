@@ -14,7 +14,7 @@ from mlft.grids import Grid, norm, prolong, restrict
 from mlft.lifts.coupled import Coarse, Coupled, LiftError, Place
 from mlft.lifts.method import Correction, Method
 from mlft.seeds import generator
-from mlft.surrogates import BundleError, Normaliser
+from mlft.surrogates import Normaliser
 from mlft.training import Course, Pairs, Progress, Stage, Training, train
 
 Array = np.ndarray
@@ -115,17 +115,15 @@ class Learned(Method):
             judged[folds == k] = ensemble.corrected(coupled.coarse.take(folds == k), only=k)
         return ensemble, judged
 
-    def load(self, options: dict[str, Any], tensors: dict[str, Tensor], place: Place) -> Correction:
-        """Return the ensemble of the saved networks.
-
-        Raises:
-            BundleError: for weights of other names or shapes.
-        """
+    def wanted(self, options: dict[str, Any], place: Place) -> dict[str, Tensor]:
+        """Return the weights of an untrained ensemble, on the meta device."""
         inputs, outputs = options["channels"]
-        with torch.device("meta"):  # no room is made before the saved shapes are seen
-            wanted = self._untrained((inputs, outputs), place, 0).state_dict()
-        if {name: x.shape for name, x in wanted.items()} != {name: x.shape for name, x in tensors.items()}:
-            raise BundleError(f"the saved weights do not fit a lift '{self.name}' of {inputs} and {outputs} channels")
+        with torch.device("meta"):
+            return self._untrained((inputs, outputs), place, 0).state_dict()
+
+    def load(self, options: dict[str, Any], tensors: dict[str, Tensor], place: Place) -> Correction:
+        """Return the ensemble of the saved networks."""
+        inputs, outputs = options["channels"]
         ensemble = self._untrained((inputs, outputs), place, 0)
         ensemble.load_state_dict(tensors)
         return ensemble

@@ -1,21 +1,22 @@
 """A fitted lift: it makes labels of a coarse level fit for the finest, and knows by how much."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import TypeAdapter
+from torch import Tensor
 
 from mlft.errors import MlftError
-from mlft.grids import Grid
-from mlft.intervals import Middle
 from mlft.lifts.certificate import LabelError
 from mlft.lifts.coupled import Coarse, LiftError, Place, check
 from mlft.lifts.method import Correction
 from mlft.lifts.shipped import LIFTS
-from mlft.surrogates import BundleError, read_bundle, write_bundle
+from mlft.surrogates import BundleError, read_bundle, reason, write_bundle
 
 Array = np.ndarray
 
@@ -82,21 +83,26 @@ def load(folder: Path | str, *, place: Place | None = None) -> Lift:
         LiftError: if it belongs elsewhere: to another problem, level, grid or transfer.
         BundleError: for a missing or damaged file.
     """
-    tensors, told = read_bundle(Path(folder), form=FORMAT)
     try:
-        found = Place(**(told["place"] | {name: _grid(told["place"][name]) for name in ("own", "grid")}))
+        tensors, told = read_bundle(Path(folder), form=FORMAT, wanted=_wanted)
+        found, method = _place(told), LIFTS[told["name"]]
         if place is not None and place != found:
             raise LiftError(f"the lift in {folder} belongs to {found}, not to {place}: fit it anew there")
-        raw, lifted, mean = (Middle(**told["error"][name]) for name in ("raw", "lifted", "mean"))
-        correction = LIFTS[told["name"]].load(told["options"], tensors, found)
-        error = LabelError(raw, lifted, mean, told["error"]["draws"])
-        inputs, outputs = told["channels"]
-        return Lift(told["name"], found, (inputs, outputs), correction, error, told["cpu_seconds"])
+        error, (inputs, outputs) = _ERROR.validate_python(told["error"]), told["channels"]
+        correction = method.load(told["options"], tensors, found)
+        return Lift(told["name"], found, (inputs, outputs), correction, error, float(told["cpu_seconds"]))
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as problem:
         if isinstance(problem, MlftError):
             raise
-        raise BundleError(f"the config.json in {folder} describes no lift: {problem!r}") from problem
+        raise BundleError(f"the config.json in {folder} describes no lift: {reason(problem)}") from problem
 
 
-def _grid(told: dict[str, Any]) -> Grid:
-    return Grid(tuple(told["cells"]), tuple(told["lengths"]), told["centring"], told["periodic"])
+_PLACE, _ERROR = TypeAdapter(Place), TypeAdapter(LabelError)
+
+
+def _place(told: dict[str, Any]) -> Place:
+    return _PLACE.validate_python(told["place"])
+
+
+def _wanted(told: dict[str, Any]) -> Mapping[str, Tensor] | None:
+    return LIFTS[told["name"]].wanted(told["options"], _place(told))

@@ -1,6 +1,7 @@
 """What a way of lifting is, and what it makes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,3 +61,7 @@ class Method(ABC):
     @abstractmethod
     def load(self, options: dict[str, Any], tensors: dict[str, Tensor], place: Place) -> Correction:
         """Return the correction that was saved as these."""
+
+    def wanted(self, options: dict[str, Any], place: Place) -> Mapping[str, Tensor] | None:
+        """Return the tensors that `load` takes, by name, without room for them; None where it looks at them itself."""
+        return None

@@ -16,9 +16,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mlft.files import cannot_write, flush_folder, write_flushed, write_whole
+from mlft.files import cannot_write, flush_folder, read_file, write_flushed, write_whole
 from mlft.status import OK
-from mlft.store.records import Array, Batch, Key, LedgerRow
+from mlft.store.records import Array, Batch, Key, LedgerRow, row_of
 
 SUFFIX = ".safetensors"
 SCHEMA = 1
@@ -65,10 +65,14 @@ def read_header(content: bytes, file: str = "") -> tuple[dict[str, Any], list[Le
         entry = json.loads(metadata[_ENTRY])
         if entry["schema"] != SCHEMA:
             raise UnreadableError(f"a sample file of schema {entry['schema']}; this version reads {SCHEMA}")
-        rows = [LedgerRow(*[entry["stream"], entry["level"], *sample, file]) for sample in entry["samples"]]
-    except (KeyError, TypeError, ValueError) as error:
+        identity, place = entry["identity"], (entry["stream"], entry["level"])
+        rows = [row_of((*place, *sample, file)) for sample in entry["samples"]]
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"not a sample file: {error}") from error
-    return entry["identity"], rows
+    sound = [row for row in rows if row is not None]
+    if len(sound) < len(rows) or not isinstance(identity, dict):
+        raise UnreadableError("not a sample file: its header holds values of other kinds")
+    return identity, sound
 
 
 def read_head(path: Path) -> tuple[dict[str, Any], list[LedgerRow]]:
@@ -79,7 +83,7 @@ def read_head(path: Path) -> tuple[dict[str, Any], list[LedgerRow]]:
     """
     with path.open("rb") as file:
         start = file.read(8)
-        return read_header(start + file.read(int.from_bytes(start, "little")), path.name)
+        return read_header(start + file.read(min(int.from_bytes(start, "little"), path.stat().st_size)), path.name)
 
 
 def read_arrays(content: bytes) -> dict[str, Array]:
@@ -162,7 +166,7 @@ def name_of(batch: Batch, content: bytes) -> str:
 
 def is_ours(name: str) -> bool:
     """Return whether a name is one that `name_of` gives."""
-    return re.fullmatch(rf".+-\d{{7,}}-[0-9a-f]{{16}}{re.escape(SUFFIX)}", name) is not None
+    return re.fullmatch(rf"[^/]+-\d{{7,}}-[0-9a-f]{{16}}{re.escape(SUFFIX)}", name) is not None
 
 
 def level_folder(level: int) -> str:
@@ -178,7 +182,7 @@ def is_intact(name: str, content: bytes) -> bool:
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, and none for one that cannot be read."""
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError:
         return b""
 

@@ -18,7 +18,7 @@ from mlft.store import files
 from mlft.store.ledger import Ledger, canonical
 from mlft.store.lock import Lock
 from mlft.store.records import Array, Batch, LedgerRow, Recovery, Samples, Tally
-from mlft.store.repair import Shelf, recover, refuse_other, refuse_other_files, sort_out, verify
+from mlft.store.repair import Shelf, recover, refuse_other_files, refuse_other_ledger, sort_out, verify
 
 LEDGER = "ledger.sqlite"
 """The file in a run folder that says which samples there are."""
@@ -76,7 +76,7 @@ class SampleStore:
                 shutil.rmtree(store.scratch, ignore_errors=True)
                 store.scratch.mkdir(exist_ok=True)
             except OSError as error:
-                raise cannot_write(folder, error.strerror or str(error)) from error
+                raise cannot_write(Path(error.filename or folder), error.strerror or str(error)) from error
             stack.pop_all()
         return store
 
@@ -259,7 +259,7 @@ def _prepare(shelf: Shelf, verified: bool) -> Recovery:
     """Check the identity, and bring files and ledger together; a new or lost ledger gets the identity last."""
     known = shelf.ledger.fact("identity")
     if known is not None:
-        refuse_other(shelf.folder, json.loads(known), shelf.identity)
+        refuse_other_ledger(shelf, json.loads(known))
     else:
         refuse_other_files(shelf)
     found = recover(shelf)

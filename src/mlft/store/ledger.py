@@ -12,8 +12,8 @@ from typing import Any, final
 
 from mlft.errors import StoreError
 from mlft.files import cannot_write
-from mlft.store.files import SCHEMA
-from mlft.store.records import LedgerRow
+from mlft.store.files import SCHEMA, is_ours
+from mlft.store.records import LedgerRow, row_of
 
 _TABLES = """
 BEGIN;
@@ -139,6 +139,13 @@ class Ledger:
                 raise cannot_write(self._path, str(error)) from error
             raise self._corrupted(str(error)) from error
 
+    def foreign(self, reason: str) -> StoreError:
+        """Return the error for a ledger that belongs to other sample files than those beside it."""
+        return StoreError(
+            f"the ledger {self._path} is not that of the sample files beside it ({reason}): move {self._path.name}* "
+            "away and run the same command again, and the ledger is rebuilt from them."
+        )
+
     def _corrupted(self, reason: str) -> StoreError:
         one_line = " ".join(reason.split())
         return StoreError(
@@ -163,7 +170,10 @@ def _record(row: LedgerRow) -> tuple[Any, ...]:
 
 
 def _row(record: Sequence[Any]) -> LedgerRow | None:
-    return LedgerRow(*record[:-1]) if record[-1] == _checksum(tuple(record[:-1])) else None
+    if record[-1] != _checksum(tuple(record[:-1])):
+        return None
+    row = row_of(record[:-1])
+    return row if row is not None and is_ours(row.file) else None
 
 
 def _checksum(values: tuple[Any, ...]) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, final
 
 import numpy as np
@@ -138,6 +138,26 @@ class LedgerRow:
     def key(self) -> Key:
         """The name of the sample."""
         return self.stream, self.level, self.index
+
+
+_KINDS: tuple[Any, ...] = tuple((int, float) if each.type is float else each.type for each in fields(LedgerRow))
+
+
+def row_of(values: Sequence[Any]) -> LedgerRow | None:
+    """Return the row of some values; None where they are not of its kinds, as those of a forged file need not be."""
+    if len(values) != len(_KINDS) or not all(
+        isinstance(value, kind) for value, kind in zip(values, _KINDS, strict=True)
+    ):
+        return None
+    row = LedgerRow(*values)
+    return row if is_key(row.key) and row.row >= -1 else None
+
+
+def is_key(values: tuple[Any, ...]) -> bool:
+    """Return whether some values name a sample."""
+    if len(values) != 3 or not all(map(isinstance, values, (str, int, int))):
+        return False
+    return _STREAM.fullmatch(values[0]) is not None and min(values[1:]) >= 0
 
 
 @final

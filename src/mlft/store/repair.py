@@ -11,7 +11,7 @@ from mlft.errors import StoreError
 from mlft.status import OK
 from mlft.store import files
 from mlft.store.ledger import Ledger
-from mlft.store.records import Batch, Key, LedgerRow, Recovery
+from mlft.store.records import Batch, Key, LedgerRow, Recovery, is_key
 
 
 @final
@@ -54,10 +54,8 @@ def recover(shelf: Shelf) -> Recovery:
     adopted: list[str] = []
     aside: list[str] = []
     known = shelf.by_file()
-    for path in sorted(shelf.folder.glob(f"samples/level-*/*{files.SUFFIX}")):
-        if path not in known and files.is_ours(
-            path.name
-        ):  # a driver died before it acknowledged it, or the ledger was lost
+    for path in _sample_files(shelf):
+        if path not in known:  # a driver died before it acknowledged it, or the ledger was lost
             (adopted if _adopt(shelf, path) else aside).append(path.name)
     gone = [row for path, rows in shelf.by_file().items() if not path.is_file() for row in rows]
     return Recovery(_forget(shelf, gone), tuple(adopted), tuple(aside))
@@ -65,9 +63,12 @@ def recover(shelf: Shelf) -> Recovery:
 
 def verify(shelf: Shelf) -> Recovery:
     """Check the bytes of every file and row, move what is healthy, and return what was found."""
-    lost: list[Key] = [record[:3] for record in shelf.ledger.damaged()]
-    if lost:
+    lost: list[Key] = []
+    if damaged := shelf.ledger.damaged():
         shelf.ledger.rewrite(shelf.ledger.rows())
+        _restore(shelf)
+        there = {row.key for row in shelf.ledger.rows()}
+        lost += [record[:3] for record in damaged if is_key(record[:3]) and record[:3] not in there]
     aside = []
     for path, rows in shelf.by_file().items():
         content = files.read_bytes(path)
@@ -106,6 +107,20 @@ def refuse_other(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any
             )
 
 
+def refuse_other_ledger(shelf: Shelf, found: Mapping[str, Any]) -> None:
+    """Check that a ledger is of the store that is asked for.
+
+    Raises:
+        StoreError: if it is not; where the sample files beside it are, saying so.
+    """
+    try:
+        refuse_other(shelf.folder, found, shelf.identity)
+    except StoreError as error:
+        if any(_identity(path) == shelf.identity for path in _sample_files(shelf)):
+            raise shelf.ledger.foreign(str(error)) from None
+        raise
+
+
 def refuse_other_files(shelf: Shelf) -> None:
     """Check that the files that a ledger without an identity knows are of the store's, by their heads.
 
@@ -115,6 +130,27 @@ def refuse_other_files(shelf: Shelf) -> None:
     for path in shelf.by_file():
         with contextlib.suppress(OSError, files.UnreadableError):  # what is damaged is found by its hash
             refuse_other(shelf.folder, files.read_head(path)[0], shelf.identity)
+
+
+def _sample_files(shelf: Shelf) -> list[Path]:
+    """Return the sample files in the folders of the levels, whatever the ledger knows of them."""
+    return [path for path in sorted(shelf.folder.glob(f"samples/level-*/*{files.SUFFIX}")) if files.is_ours(path.name)]
+
+
+def _identity(path: Path) -> dict[str, Any] | None:
+    """Return what a sample file says that it is of; None where it cannot be read."""
+    try:
+        return files.read_head(path)[0]
+    except (OSError, files.UnreadableError):
+        return None
+
+
+def _restore(shelf: Shelf) -> None:
+    """Write rows that the ledger has lost anew, from the heads of the files that are whole."""
+    for path in shelf.by_file():
+        content = files.read_bytes(path)
+        if files.is_intact(path.name, content):
+            shelf.ledger.insert(_improvements(shelf.ledger, files.read_header(content, path.name)[1]))
 
 
 def _adopt(shelf: Shelf, path: Path) -> bool:

@@ -1,6 +1,8 @@
 from .bundle import BundleError as BundleError
 from .bundle import holds as holds
 from .bundle import read_bundle as read_bundle
+from .bundle import read_description as read_description
+from .bundle import reason as reason
 from .bundle import write_bundle as write_bundle
 from .export import export_onnx as export_onnx
 from .export import export_torch as export_torch

@@ -14,23 +14,25 @@ configuration states, under either name.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
 
+import pydantic
 import safetensors
 import safetensors.torch
 from torch import Tensor
 
 from mlft.errors import MlftError
-from mlft.files import digest, write_whole
+from mlft.files import digest, read_file, write_whole
 
 FORMAT = "mlft-surrogate-2"
 
-MOST = 2**20
-"""Bytes of a configuration, at most."""
+MOST, MOST_WEIGHTS = 2**20, 2**33
+"""Bytes of a configuration and of weights, at most."""
 
-Wanted = Callable[[dict[str, Any]], Mapping[str, Tensor]]
+Wanted = Callable[[dict[str, Any]], Mapping[str, Tensor] | None]
 
 _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
@@ -86,13 +88,14 @@ def read_bundle(
         BundleError: for a missing or damaged file, a format that this version does not read, weights of other names or
             shapes than wanted, or numbers that are not finite.
     """
-    config = _read_config(folder, form)
-    sha256 = str(config.get("sha256"))
+    config = read_description(folder, form=form)
+    sha256 = _sha256(folder, config)
     found = [path for path in (folder / _WEIGHTS, _staged(folder, sha256)) if path.is_file()]
     if not found:
         raise BundleError(f"{folder} holds no weights: there is no {_WEIGHTS}")
     expected = None if wanted is None else wanted(config)
     for path in found:
+        _refuse_larger(path, expected)
         if expected is not None:
             _refuse_other_shapes(path, expected)
         weights = path.read_bytes()
@@ -102,6 +105,32 @@ def read_bundle(
         f"{found[0]} is damaged, or not the file that {_CONFIG} belongs to: its SHA-256 should be {sha256}. "
         "Restore the folder from a copy or save the surrogate again"
     )
+
+
+def read_description(folder: Path, *, form: str) -> dict[str, Any]:
+    """Return the configuration of a bundle of a format; its weights are not looked at.
+
+    Raises:
+        BundleError: for a missing or damaged one, or a format that this version does not read.
+    """
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise BundleError(f"{folder} holds no {form.split('-')[1]}: there is no {_CONFIG}")
+    config = _plain(path)
+    name = config.get("format")
+    if name not in _forms(form):
+        raise BundleError(f"{path} is written in the format {name!r}; this version reads {form!r}")
+    if name == form and config.pop("digest", None) != digest(config):
+        raise BundleError(f"{path} does not match its digest: it is damaged or was edited. Restore it from a copy")
+    return config
+
+
+def _sha256(folder: Path, config: dict[str, Any]) -> str:
+    """Return the digest of the weights, which is a part of a name too."""
+    told = config.get("sha256")
+    if not isinstance(told, str) or re.fullmatch("[0-9a-f]{64}", told) is None:
+        raise BundleError(f"{folder / _CONFIG} is damaged: it states no SHA-256 of {_WEIGHTS}")
+    return told
 
 
 def holds(folder: Path, form: str) -> bool:
@@ -115,6 +144,14 @@ def holds(folder: Path, form: str) -> bool:
 def _forms(form: str) -> tuple[str, str]:
     """Return a format and the one before it, of which the configuration had no digest."""
     return form, f"{form[:-1]}1"
+
+
+def _refuse_larger(path: Path, expected: Mapping[str, Tensor] | None) -> None:
+    """Refuse a file of more bytes than the expected numbers can take, or than any bundle, before it is opened."""
+    most = MOST_WEIGHTS if expected is None else MOST + 8 * sum(tensor.numel() for tensor in expected.values())
+    size = path.stat().st_size
+    if size > min(most, MOST_WEIGHTS):
+        raise BundleError(f"{path} is damaged: it has {size} bytes, and its numbers take {most} at most")
 
 
 def _refuse_other_shapes(path: Path, expected: Mapping[str, Tensor]) -> None:
@@ -150,17 +187,14 @@ def _staged(folder: Path, sha256: str) -> Path:
     return folder / f"{sha256}.safetensors"
 
 
-def _read_config(folder: Path, form: str) -> dict[str, Any]:
-    path = folder / _CONFIG
-    if not path.is_file():
-        raise BundleError(f"{folder} holds no {form.split('-')[1]}: there is no {_CONFIG}")
-    config = _plain(path)
-    name = config.get("format")
-    if name not in _forms(form):
-        raise BundleError(f"{path} is written in the format {name!r}; this version reads {form!r}")
-    if name == form and config.pop("digest", None) != digest(config):
-        raise BundleError(f"{path} does not match its digest: it is damaged or was edited. Restore it from a copy")
-    return config
+def reason(error: Exception) -> str:
+    """Return what is wrong with a description, in one line, from the error that it led to."""
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _plain(path: Path) -> dict[str, Any]:
@@ -170,9 +204,7 @@ def _plain(path: Path) -> dict[str, Any]:
         BundleError: for a file that cannot be read, is too large, or holds something else.
     """
     try:
-        if path.stat().st_size > MOST:
-            raise BundleError(f"{path} has {path.stat().st_size} bytes; a configuration has {MOST} at most")
-        config = json.loads(path.read_bytes())
+        config = json.loads(read_file(path, most=MOST))
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} is damaged: {error}") from error
     if not isinstance(config, dict):

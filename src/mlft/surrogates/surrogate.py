@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mlft.errors import ConfigError, MlftError, unknown_name
 from mlft.grids import Grid
-from mlft.surrogates.bundle import BundleError, read_bundle, write_bundle
+from mlft.surrogates.bundle import BundleError, read_bundle, reason, write_bundle
 from mlft.surrogates.network import Network
 from mlft.surrogates.normaliser import Normaliser
 from mlft.surrogates.shipped import SURROGATES
@@ -217,14 +217,10 @@ def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | 
             return Surrogate(copy.deepcopy(network), (inputs, outputs), grid)
         made = _network(form.network, (inputs, outputs), grid, generator=torch.Generator(), options=form.options)
         return Surrogate(made, (inputs, outputs), grid)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise BundleError(f"the config.json in {folder} is damaged: {place}: {first['msg']}") from error
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if isinstance(error, MlftError):
             raise
-        raise BundleError(f"the config.json in {folder} describes no network: {error}") from error
+        raise BundleError(f"the config.json in {folder} describes no network: {reason(error)}") from error
 
 
 def _network(

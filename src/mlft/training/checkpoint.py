@@ -26,13 +26,13 @@ def read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
     A damaged checkpoint is as good as none: training is deterministic, so that starting again gives the same weights.
     """
-    if not file.exists():
+    if not file.is_file():
         return None
     try:
         with safe_open(file, framework="pt") as stream:
             metadata = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError:
+    except (SafetensorError, OSError):
         return None
     text = metadata.get("facts", "")
     return (tensors, json.loads(text)) if metadata.get("sha256") == _digest(tensors, text) else None
