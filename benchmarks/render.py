@@ -13,7 +13,7 @@ SECTIONS = {
     "Levels": ("distances",),
     "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
     "Networks": ("surrogates",),
-    "Store and workers": ("storm", "kill", "resume", "workers"),
+    "Store and workers": ("storm", "kill", "resume", "harms", "forged", "workers"),
     "Generalization": ("crossval", "generalization", "trust"),
 }
 """The benchmarks, in the order in which they are read."""

@@ -63,15 +63,17 @@ class Stock:
     base: Path
 
     @staticmethod
-    def make(base: Path) -> "Stock":
-        """Return the stock, made in an empty folder."""
+    def make(base: Path, *, finished: bool = False) -> "Stock":
+        """Return the stock, made in an empty folder; of the finished runs alone, if that is asked."""
         for seed in (SEED, OTHER_SEED):
             mlft.run(out=base / f"finished-{seed}", seed=seed, **ASKED)
             mlft.report(base / f"finished-{seed}")
             mlft.trust(base / f"finished-{seed}", samples=4)
-            _stopped(base / f"part-{seed}", seed)
-        mlft.plan(out=base / "plan", save=base / "plan.json", **PLANNED)
-        shutil.rmtree(base / "plan")
+            if not finished:
+                _stopped(base / f"part-{seed}", seed)
+        if not finished:
+            mlft.plan(out=base / "plan", save=base / "plan.json", **PLANNED)
+            shutil.rmtree(base / "plan")
         for name, asked in (("finished", ASKED), ("part", PLANNED)):
             (base / f"{name}.toml").write_text(tomli_w.dumps(asked | {"seed": SEED}))
         return Stock(base)
