@@ -52,13 +52,13 @@ def test_what_is_forged_is_refused_in_one_line_or_tells_the_same(tmp_path):
         (lambda: 1 / 0, "traceback"),
         (lambda: sys.exit(3), "traceback"),
         (lambda: sys.exit(1), "no sentence"),
-        (lambda: print("mlft: a\nmlft: b", file=sys.stderr) or sys.exit(1), "no sentence"),
-        (lambda: print("mlft: a\nb", file=sys.stderr) or sys.exit(2), "no sentence"),
-        (lambda: print("mlft: a", file=sys.stderr) or sys.exit(2), ""),
+        (lambda: sys.stderr.write("mlft: a\nmlft: b\n") and sys.exit(1), "no sentence"),
+        (lambda: sys.stderr.write("mlft: a\nb\n") and sys.exit(2), "no sentence"),
+        (lambda: sys.stderr.write("mlft: a\n") and sys.exit(2), ""),
         (lambda: signal.raise_signal(signal.SIGSEGV), "traceback"),
         (lambda: time.sleep(9), "hang"),
         (lambda: bytearray(b"x" * (ROOM + 2**20)), "memory"),
-        (lambda: print("done"), ""),
+        (lambda: sys.stdout.write("done\n"), ""),
     ],
 )
 def test_a_fault_is_seen(work, fault):
@@ -66,7 +66,7 @@ def test_a_fault_is_seen(work, fault):
 
 
 def test_a_process_of_its_own_says_what_it_said():
-    ended = call(lambda: print("out") or print("err", file=sys.stderr))
+    ended = call(lambda: sys.stdout.write("out\n") and sys.stderr.write("err\n"))
     assert isinstance(ended, Ended) and (ended.code, ended.out, ended.err) == (0, "out\n", "err\n")
 
 
