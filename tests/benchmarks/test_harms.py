@@ -57,7 +57,7 @@ def test_what_is_forged_is_refused_in_one_line_or_tells_the_same(tmp_path):
         (lambda: sys.stderr.write("mlft: a\n") and sys.exit(2), ""),
         (lambda: signal.raise_signal(signal.SIGSEGV), "traceback"),
         (lambda: time.sleep(9), "hang"),
-        (lambda: bytearray(b"x" * (ROOM + 2**20)), "memory"),
+        (lambda: b"x" * (ROOM + 2**28), "memory"),
         (lambda: sys.stdout.write("done\n"), ""),
     ],
 )
