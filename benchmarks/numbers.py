@@ -32,7 +32,7 @@ Array = np.ndarray
 BENCHMARK = Benchmark("numbers", "Numbers that say ok", ("numpy", "scipy", "numba"))
 FAR, TIMES = 0.4, 10.0  # from the truth, and over the median: another solution
 BOUND = 1e-8  # of the distance from the scheme's own solution, but for those that a residual or a gap certifies
-BOUNDS = {"darcy": 1e-6, "kohn-sham": 1e-5, "navier-stokes": 1e-6, "radiative-transfer": 1e-6, "schrodinger": 1e-5}
+BOUNDS = {"kohn-sham": 1e-5, "navier-stokes": 1e-6, "radiative-transfer": 1e-6, "schrodinger": 1e-5}
 SLOWEST = 60.0  # seconds, of the solves of a grid
 COLUMNS = (
     "draws",
@@ -48,7 +48,7 @@ COLUMNS = (
 )
 OWN = f"""Own draws of each problem on its default grids. From the scheme: the largest relative L2 distance of an `ok`
 solution to one of the same discrete equations, solved anew by other means, and of how many; from the truth: the median
-on each grid, coarse to fine, and the largest over it. Wrong: over {BOUND:g} from the scheme (1e-6 for `darcy`,
+on each grid, coarse to fine, and the largest over it. Wrong: over {BOUND:g} from the scheme (1e-6 for
 `navier-stokes` and `radiative-transfer`, 1e-5 for eigenproblems), or on the finest grid over {FAR:.0%} and {TIMES:g}
 medians from the truth. Other: as far as that on a coarser grid, and the solution of its scheme."""
 EXTREME = """Extreme settings, {draws} draws each on every grid; the truth is that on the finest. Seconds: of all draws
