@@ -14,7 +14,7 @@ from short_form import rows
 def run(module, folder):
     """Run the short form in a process of its own: it forks."""
     words = [sys.executable, "-m", module, "--short", "--results", str(folder)]
-    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=300)
     return rows(read(folder / f"{module.rpartition('.')[2]}.json"))
 
 
