@@ -86,7 +86,7 @@ def _rounds(told: Foresight) -> str:
         Column("Predicted"),
     )
     rows = [
-        [str(i), str(one), counts(one.bought), _samples(one.plan), _prediction(one.plan)[0]]
+        [str(i), str(one), counts(one.bought), counts(one.plan.samples), _prediction(one.plan)[0]]
         for i, one in enumerate(told.rounds, 1)
     ]
     caption = "What the plan rests on was bought in part and measured before it was followed, and the plan made again"

@@ -108,7 +108,7 @@ class RoundFacts:
         """Return what was measured, in words."""
         if self.curve is not None:
             (samples, error), slope = self.curve.points[-1], self.curve.exponent
-            return f"level {self.level} alone errs by {error:.3g} after {samples} samples, falling with {slope:.2g}"
+            return f"level {self.level} alone errs by {error:.3g} after {samples} samples, and falls as n^−{slope:.2g}"
         draws, left, _ = self.fall or (0, 1.0, 0.0)
         return f"a lift of level {self.level} to {self.target} leaves {left:.2g} of the label error after {draws} draws"
 
