@@ -8,8 +8,8 @@ import pytest
 import mlft
 from mlft.errors import MlftError
 from mlft.experiment.config import read_config
-from mlft.experiment.plan_file import read_plan
 from mlft.experiment.manifest import unfit
+from mlft.experiment.plan_file import read_plan
 from mlft.experiment.record import read_evaluation, read_outcome
 from mlft.files import read_file, write_new, write_whole
 
