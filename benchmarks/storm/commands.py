@@ -102,6 +102,7 @@ def left_running(log: Path, patience: float = 8.0) -> list[str]:
 
 def _live(words: Sequence[str], told: Path, before: Callable[[], object]) -> int:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell takes it from what it runs in the background
     target = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(target, 1)
     os.dup2(target, 2)

@@ -10,6 +10,14 @@ from mlft.cli import STOPPED
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
+@pytest.fixture(autouse=True)
+def hearing():
+    """Hear Ctrl-C, which a shell takes from what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_command_that_is_stopped_says_in_one_sentence_what_is_kept(mlft_command, monkeypatch, number):
     before = signal.getsignal(number)

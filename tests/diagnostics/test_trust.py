@@ -310,7 +310,8 @@ def untrained(name, folder):
     build("fno", channels, problem.finest, generator=stream(1, name), options=small_network).save(folder / "surrogate")
     write_config(folder / "config.toml", asked)
     told = from_plain(Outcome, record() | {"error": {"relative_l2": INFINITE, "samples": 1}})
-    write_outcome(folder, replace(told, problem=name, plan=replace(told.plan, samples=(7, 0))))
+    config = asked.model_dump(mode="json", exclude_none=True)
+    write_outcome(folder, replace(told, problem=name, config=config, plan=replace(told.plan, samples=(7, 0))))
 
 
 def example(problem):

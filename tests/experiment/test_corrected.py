@@ -129,7 +129,7 @@ def test_a_shipped_problems_corrected_solver_comes_back_by_its_name_and_options(
     for other in (Burgers(cells=64, levels=3, time=0.123), Burgers(cells=64, levels=4), Shifted(**options)):
         with pytest.raises(LiftError, match="belongs to"):
             mlft.load(tmp_path, problem=other)
-    with pytest.raises(LiftError, match="level 2, which burgers does not have"):
+    with pytest.raises(LiftError, match="levels 1 and 2, which burgers does not have"):
         mlft.load(tmp_path, problem=Burgers(cells=64, levels=2))
     config = json.loads((tmp_path / "config.json").read_text())
     del config["digest"]  # as the first format was

@@ -36,6 +36,7 @@ SMALL: dict[str, dict[str, object]] = {
     "elliptic1d": {"epsilon": 0.15},
     "helmholtz": {"wave_number": 8.0},
     "helmholtz in 2D": {"wave_number": 8.0},
+    "kohn-sham": {"cells": 160},
     "navier-stokes": {"time": 1.0},
     "wkb": {"epsilon": 0.12},
 }
