@@ -4,6 +4,7 @@ A run is killed at random moments, and just before, at and just after each of it
 SIGTERM and by SIGINT. After each life the same command continues, and in the end the folder is an undisturbed one.
 """
 
+import contextlib
 import itertools
 import os
 import random
@@ -218,4 +219,5 @@ def send(number: signal.Signals, wait: float, pid: int) -> None:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             return
         time.sleep(0.002)
-    os.killpg(pid, number)
+    with contextlib.suppress(ProcessLookupError):  # it leads no group yet
+        os.killpg(pid, number)
