@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -24,6 +25,28 @@ def test_a_command_that_is_stopped_says_in_one_sentence_what_is_kept(mlft_comman
     monkeypatch.setattr(mlft, "check", lambda *_, **__: signal.raise_signal(number), raising=False)
     assert mlft_command("check", "poisson") == (1, "", f"{STOPPED}\n")
     assert signal.getsignal(number) is before
+
+
+class Leaving:
+    """Its destructor is where the signal comes."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_a_destructor_swallows_comes_again(mlft_command, monkeypatch, number):
+    def check(*_, **__):
+        Leaving(number)
+        time.sleep(20)
+
+    hook = sys.unraisablehook
+    monkeypatch.setattr(mlft, "check", check, raising=False)
+    assert mlft_command("check", "poisson") == (1, "", f"{STOPPED}\n")
+    assert sys.unraisablehook is hook
 
 
 @pytest.mark.parametrize("number", SIGNALS)

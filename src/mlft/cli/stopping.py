@@ -3,12 +3,15 @@
 import contextlib
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import final
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _IMPORTING = "<frozen importlib"
+_AGAIN = 0.01  # seconds after which a signal that a destructor swallowed comes again
 
 
 @final
@@ -20,23 +23,34 @@ class Stopped(BaseException):
 def stoppable(sentence: str) -> Iterator[None]:
     """Raise `Stopped` in the block where SIGINT or SIGTERM comes, unless it was ignored before.
 
-    While a module is imported nothing may be raised, since compiled modules end the process by a crash then: the
-    sentence is written, and the process left. Nothing that is on the disk needs more.
+    Where a destructor swallows it, it comes again. While a module is imported nothing may be raised, since compiled
+    modules end the process by a crash then: the sentence is written, and the process left. Nothing that is on the disk
+    needs more.
     """
+    came: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         if _is_importing(frame):
             os.write(2, f"\n{sentence}\n".encode())
             os._exit(1)
+        came.append(number)
         raise Stopped
 
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    def swallowed(told: "sys.UnraisableHookArgs") -> None:
+        if issubclass(told.exc_type, Stopped):
+            threading.Timer(_AGAIN, os.kill, (os.getpid(), came[-1])).start()
+        else:
+            hook(told)
+
+    before, hook = {number: signal.getsignal(number) for number in _SIGNALS}, sys.unraisablehook
+    sys.unraisablehook = swallowed
     for number in _SIGNALS:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, stop)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
