@@ -18,11 +18,11 @@ STOPPED = "mlft: stopped; what is solved is kept, and the same command continues
 
 def main() -> None:
     """Run the command line: exit code 0 when done, 1 for a named failure or when stopped, 2 for wrong usage."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that knows no Greek letters gets question marks
     try:
         with stoppable(STOPPED), _written():
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, io.TextIOWrapper):
+                    stream.reconfigure(errors="replace")  # a terminal that knows no Greek letters gets question marks
             _refuse_nowhere()
             from mlft.cli.app import app
 
