@@ -16,7 +16,7 @@ from mlft.training import Training
 from small import SMALL, problem
 
 
-@pytest.mark.parametrize("strategy", ["finest-only", "finetune"])
+@pytest.mark.parametrize("strategy", ["finest-only", "finetune", "lift"])
 def test_a_plan_larger_than_memory_is_refused_before_it_is_bought(
     strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

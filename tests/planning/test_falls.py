@@ -32,6 +32,12 @@ def test_five_draws_are_not_believed_like_a_hundred():
     assert Fall.measured(25, 0.2, SCATTER).scatter == pytest.approx(SCATTER / math.sqrt(2))
 
 
+def test_a_lift_that_leaves_nothing_at_all_is_a_number_like_others():
+    """As Richardson's does of an error that is one power of h."""
+    fall = Fall.measured(16, 0.0, 0.1)
+    assert 0 < fall.left < 0.01 and 0 < fall(64) < fall(16) and fall.moved(1.0).left > fall.left
+
+
 @given(st.integers(1, 500), st.floats(1e-3, 1.0), st.floats(1.0, 4.0))
 def test_more_draws_never_leave_more_and_never_more_than_all(draws, left, factor):
     fall = Fall(draws, left)

@@ -98,12 +98,13 @@ def test_a_level_next_to_the_coarsest_that_shares_no_solved_draw_with_it_is_left
     assert np.nan_to_num(alone.bias, nan=-1).tolist() == [0.0, -1.0, -1.0]
 
 
-def test_one_lucky_draw_does_not_bring_a_level_nearer_than_the_triangle_inequality_allows():
-    """Levels 1 and 2 differ by 0.01; level 0 is 0.2 from both, but for the one draw that is solved on level 2."""
-    errors = np.array([0.01, *[0.2] * 7])[:, None, None] * np.ones((8, 1, 5))
+@pytest.mark.parametrize(("one", "others", "end"), [(0.01, 0.2, -0.01), (0.8, 0.1, 0.01)])
+def test_one_draw_brings_a_level_no_nearer_and_no_farther_than_the_triangle_inequality_allows(one, others, end):
+    """Levels 1 and 2 differ by 0.01; level 0 is `others` from both, but for the one draw that is solved on level 2."""
+    errors = np.array([one, *[others] * 7])[:, None, None] * np.ones((8, 1, 5))
     coarse = Solved(tuple(range(8)), errors, 1.01 + errors)
     gaps = pilot_of((8, 8, 1), {0: coarse, 1: alike(0.01, 8), 2: alike(0.0, 1)}, ()).gaps
-    near = (0.01 + 7 * 0.2) / 8 / 1.01
+    near = (one + 7 * others) / 8 / 1.01
     assert gaps[0, 1].size == pytest.approx(near)
-    assert gaps[0, 2].size == pytest.approx(near - 0.01)
+    assert gaps[0, 2].size == pytest.approx(near + end)
     assert gaps[1, 2].size == pytest.approx(0.01)

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 from mlft.estimators import estimate, evidence
+from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Foresight
 from mlft.experiment.pilot import foresight_of, outlook_of, plan_facts, planned, solve_pilot, study_of
 from mlft.experiment.pricing import Prices, prices
@@ -63,6 +65,7 @@ def foresee(session: Session) -> Forecast:
 
     Raises:
         BudgetError: if the budget does not buy the pilot, with what is needed.
+        ConfigError: if a plan that is to be measured takes more memory than is free.
         GenerationError: if no level can be used.
         PilotError: for too few solved pilot samples.
     """
@@ -73,8 +76,9 @@ def foresee(session: Session) -> Forecast:
     told = _frozen(session, "plan", lambda: _first(session, price))
     number = 0
     while told["wanted"] is not None:
-        number, before = number + 1, told
-        told = _frozen(session, f"round-{number}", lambda: _round(session, price, before))  # noqa: B023 (called at once)
+        refuse_more_than_memory(session, from_facts(told["plan"]))
+        number += 1
+        told = _frozen(session, f"round-{number}", partial(_round, session, price, told))
     plan = from_facts(told["plan"])
     return Forecast(plan, price, from_plain(Foresight, told["facts"]), strategy.rounds and len(plan.levels) > 1)
 
