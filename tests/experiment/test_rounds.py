@@ -116,6 +116,10 @@ def test_what_a_round_bought_and_the_plan_does_not_use_is_paid_for(tmp_path: Pat
     with SampleStore.open(tmp_path, {"problem": "off", "options": PROBLEM.options, "seed": 0}) as store:
         assert [len(store.ledger("train", level)) for level in range(3)] == paid
     assert [row.samples + row.failed for row in told.levels] == paid
+    level = next(level for level, n in enumerate(told.plan.wasted) if n > foreseen(told).pilot[level])
+    for file in ("record.json", "manifest.json", *tmp_path.glob(f"samples/level-{level}/train-*")):
+        (tmp_path / file).unlink()
+    assert run(tmp_path).budget.spent.solves == told.budget.spent.solves  # also where it was lost
     page = report(tmp_path).read_text()
     assert "What the plan rests on was bought in part" in page and "of the label error" in page
 

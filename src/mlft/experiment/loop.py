@@ -107,7 +107,8 @@ def _run(session: Session) -> Outcome:
             forecast = reconsider(session, forecast, coarse)
     plan, price = forecast.plan, forecast.prices
 
-    session.solve("train", dict(enumerate(price.pilot)), max_failure_rate=1.0)  # as it was charged, if some was lost
+    charged = map(max, price.pilot, plan.wasted or price.pilot)
+    session.solve("train", dict(enumerate(charged)), max_failure_rate=1.0)  # what was lost of it
     session.solve("train", dict(enumerate(plan.samples)))
     train = [session.samples("train", level, n) for level, n in enumerate(plan.samples) if n]
 
