@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 from mlft.grids import Grid, relative_error
 from mlft.problems import KohnSham
 from mlft.seeds import generator as stream
-from mlft.solvers.orbitals import orbital_densities
+from mlft.solvers.orbitals import orbital_densities, twice_as_fine
 from orders import observed_order
 from refusals import refuses
 
@@ -218,3 +218,11 @@ def test_too_few_points_and_other_boxes_are_refused() -> None:
         orbital_densities(np.ones((1, 4)), electrons=4, length=1.0, spectral=False)
     with pytest.raises(ValueError, match=r"kohn-sham lives on periodic nodal grids of the box \(20.0,\)"):
         KohnSham(cells=16, levels=1, electrons=2).solve(np.ones((1, 1, 16)), Grid((16,), centring="nodal"))
+
+
+@pytest.mark.parametrize("points", [12, 15])
+def test_a_potential_seen_twice_as_fine_is_itself_on_every_other_point(points):
+    values = np.random.default_rng(0).normal(size=points)  # its shortest wave, too
+    np.testing.assert_allclose(twice_as_fine(values)[::2], values, atol=1e-14)
+    x = 2 * np.pi * np.arange(2 * points) / (2 * points)
+    np.testing.assert_allclose(twice_as_fine(np.cos(3 * x[::2])), np.cos(3 * x), atol=1e-14)

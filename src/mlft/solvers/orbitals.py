@@ -174,17 +174,22 @@ def _placed(kinetic: _Kinetic, v: Array, states: Array, electrons: int) -> tuple
     There the potential is its trigonometric polynomial. An orbital's share is the part of it in those filled there;
     where shares do not tell the filled from the others, the doubt is infinite.
     """
-    points, modes = len(v), rfft(v)
-    if points % 2 == 0:
-        modes[-1] *= 0.5  # the shortest wave is two on the finer grid
-    fine = _kinetic(2 * points, kinetic.length, True)
-    found = _fill(fine, 2 * irfft(modes, 2 * points), electrons, last=True)
+    fine = _kinetic(2 * len(v), kinetic.length, True)
+    found = _fill(fine, twice_as_fine(v), electrons, last=True)
     basis, _ = np.linalg.qr(found.states[:, ::2].T)
     shares = ((states @ basis) ** 2).sum(axis=1)
     order = np.argsort(-shares, kind="stable")
     _, gap, _, _, doubt = found.numbers
     parted = shares[order[electrons - 1]] - shares[order[electrons]] >= PARTED
     return order, gap, doubt if parted else np.inf
+
+
+def twice_as_fine(values: Float[Array, " points"]) -> Float[Array, " twice"]:
+    """Return a periodic function's trigonometric polynomial on twice as many points, every other one of them its own."""
+    points, modes = len(values), rfft(values)
+    if points % 2 == 0:
+        modes[-1] *= 0.5  # the shortest wave is two on the finer grid
+    return np.asarray(2 * irfft(modes, 2 * points))
 
 
 @_kernel
