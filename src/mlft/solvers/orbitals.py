@@ -185,7 +185,7 @@ def _placed(kinetic: _Kinetic, v: Array, states: Array, electrons: int) -> tuple
 
 
 def twice_as_fine(values: Float[Array, " points"]) -> Float[Array, " twice"]:
-    """Return a periodic function's trigonometric polynomial on twice as many points, every other one of them its own."""
+    """Return a periodic function's trigonometric polynomial on twice as many points; every other is its own."""
     points, modes = len(values), rfft(values)
     if points % 2 == 0:
         modes[-1] *= 0.5  # the shortest wave is two on the finer grid
