@@ -5,9 +5,8 @@ import dataclasses
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Int, Real, jaxtyped
@@ -16,10 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mlft.errors import MlftError
-from mlft.experiment.corrected import Corrected
 from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
 from mlft.files import MOST_TEXT, read_file, write_whole
-from mlft.surrogates import Surrogate
 
 RECORD, EVALUATION = "record.json", "evaluation.safetensors"
 COMPARISON, ROWS = "compare.json", "compare.csv"
@@ -36,45 +33,6 @@ _SPECTRUM, _GREEN = ("numbers", "error", "solution"), ("matrix", "operator", "kn
 
 Thing = TypeVar("Thing")
 Told = TypeVar("Told", Outcome, Comparison, TrustOutcome)
-
-
-@final
-@dataclass(frozen=True)
-class Record:
-    """A finished run.
-
-    Attributes:
-        outcome: everything in `record.json`: problem, version, seed, strategy, budget, levels, plan, stages, error,
-            seconds, baselines, config.
-        surrogate: the fitted surrogate; `surrogate.predict(inputs)` works at once.
-        folder: the run folder.
-        corrections: corrected solvers, coarsest first, one for each level whose labels were lifted.
-    """
-
-    outcome: Outcome
-    surrogate: Surrogate
-    folder: Path
-    corrections: tuple[Corrected, ...] = ()
-
-    @property
-    def corrected(self) -> Corrected | None:
-        """The corrected solver of the coarsest level, the cheapest; None where the run fitted no lift."""
-        return self.corrections[0] if self.corrections else None
-
-    @property
-    def error(self) -> float:
-        """Mean relative L2 error on fresh draws; NaN where it is not finite."""
-        mean = self.outcome.error.relative_l2.mean
-        return float("nan") if mean is None else mean
-
-    def __str__(self) -> str:
-        """Return the outcome in one line."""
-        told = self.outcome
-        samples = "/".join(map(str, told.plan.samples))
-        return (
-            f"{told.problem}, {told.strategy}, seed {told.seed}: relative L2 error {self.error:.4g} (mean of "
-            f"{told.error.samples} fresh draws), {samples} samples, {told.budget.spent.solves:.4g} solves spent"
-        )
 
 
 def write_outcome(folder: Path, told: Outcome) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
+from mlft.errors import plain
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
 from mlft.experiment.outcome.schema import SCHEMA, Number
 from mlft.experiment.outcome.worth import Worth
@@ -293,3 +294,9 @@ class Outcome:
     lifts: tuple[LiftFacts, ...] = ()
     worth: Worth | None = None
     schema: int = SCHEMA
+
+    def __repr__(self) -> str:
+        """Return which run it is of, and how far it errs; the whole of it is in `record.json`."""
+        mean = self.error.relative_l2.mean
+        found = "no finite error" if mean is None else f"relative L2 error {mean:.4g}"
+        return plain(f"Outcome({self.problem}, {self.strategy}, seed {self.seed}, {self.budget.asked}: {found})")
