@@ -125,12 +125,7 @@ class Record:
 
     def __str__(self) -> str:
         """Return the outcome in one line."""
-        told = self.outcome
-        samples = "/".join(map(str, told.plan.samples))
-        return (
-            f"{told.problem}, {told.strategy}, seed {told.seed}: relative L2 error {self.error:.4g} (mean of "
-            f"{told.error.samples} fresh draws), {samples} samples, {told.budget.spent.solves:.4g} solves spent"
-        )
+        return str(self.outcome)
 
     def __repr__(self) -> str:
         """Return what it is of, and where; `str` is the outcome in one line."""

@@ -1,5 +1,6 @@
 """What a run leaves: an `Outcome`, and its parts."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
@@ -294,6 +295,15 @@ class Outcome:
     lifts: tuple[LiftFacts, ...] = ()
     worth: Worth | None = None
     schema: int = SCHEMA
+
+    def __str__(self) -> str:
+        """Return the run in one line: what, how far it errs, what it bought and spent."""
+        mean, samples = self.error.relative_l2.mean, "/".join(map(str, self.plan.samples))
+        found = math.nan if mean is None else mean
+        return (
+            f"{self.problem}, {self.strategy}, seed {self.seed}: relative L2 error {found:.4g} (mean of "
+            f"{self.error.samples} fresh draws), {samples} samples, {self.budget.spent.solves:.4g} solves spent"
+        )
 
     def __repr__(self) -> str:
         """Return which run it is of, and how far it errs; the whole of it is in `record.json`."""
