@@ -58,6 +58,21 @@ def test_predicting_imports_neither_the_users_code_nor_a_solver(made, inputs, tm
     assert done.returncode == 0 and np.array_equal(np.load(tmp_path / "out.npy"), made[2]), done.stderr
 
 
+def test_predictions_with_their_bands_go_into_an_archive(made, inputs, tmp_path, mlft_command):
+    record, fields, known = made
+    words = ("predict", record.folder, inputs, "--uncertainty", "0.5")
+    code, out, err = mlft_command(*words, "-o", tmp_path / "out.npz")
+    assert (code, err) == (0, "")
+    found, told = np.load(tmp_path / "out.npz"), record.predict(fields, uncertainty=0.5)
+    assert sorted(found) == ["band", "error", "half_width", "level", "value"] and np.array_equal(found["value"], known)
+    assert all(np.array_equal(found[name], value) for name, value in vars(told).items())
+    assert out.endswith(f"; 50% of predictions err by at most {told.error:.3g}\n")
+    code, _, err = mlft_command(*words, "-o", tmp_path / "out.npy")
+    assert code == 2 and "go to a .npz file here" in err
+    code, _, err = mlft_command(*words[:-1], "0.9", "-o", tmp_path / "other.npz")
+    assert code == 2 and "mlft: the bands are known at the levels 0.5, got 0.9" in err
+
+
 def test_float32_is_read_in_any_byte_order(made, tmp_path, mlft_command):
     np.save(tmp_path / "inputs.npy", made[1].astype(">f4"))
     assert mlft_command("predict", made[0].folder, tmp_path / "inputs.npy", "-o", tmp_path / "out.npy")[0] == 0

@@ -131,6 +131,33 @@ def test_the_error_in_the_record_is_that_of_the_test_samples(made: mlft.Record) 
     assert errors.mean() == pytest.approx(made.error, rel=1e-6)
 
 
+def test_a_prediction_comes_with_its_bands_from_the_draws_that_calibrated_them(made: mlft.Record) -> None:
+    test, told = made.samples(2, "test"), made.outcome.sure
+    assert told is not None and (told.scaled, told.calibrated, told.measured) == (1, 2, 3)  # of 6 solved test draws
+    found = made.predict(test.inputs, uncertainty=0.5)
+    assert np.array_equal(found.value, made.surrogate.predict(test.inputs)) and found.level == 0.5
+    assert np.array_equal(made.predict(test.inputs), found.value)
+    assert found.half_width.shape == found.band.shape == found.value.shape[1:] and (found.half_width > 0).all()
+    errors = relative_error(found.value, test.solutions, GRIDS[-1])
+    assert found.error == told.at(0.5).error == pytest.approx(max(errors[1:3]), rel=1e-9)  # rank 2 of 2
+    inside = (np.abs(test.solutions - found.value) <= found.band * (1 + 1e-12)).all(axis=(1, 2))
+    assert inside[1:3].all() and told.at(0.5).fields_covered.value == pytest.approx(inside[3:].mean())
+    assert told.at(0.5).errors_covered.value == pytest.approx((errors[3:] <= found.error).mean())
+    with pytest.raises(ConfigError, match="known at the levels 0.5, got 0.9; 2 draws support 0.6667 at most"):
+        made.predict(test.inputs, uncertainty=0.9)
+    with pytest.raises(ValueError, match="takes inputs of shape"):
+        made.predict(test.inputs[:, :, 1:], uncertainty=0.5)
+
+
+def test_a_run_without_bands_refuses_uncertainty_and_predicts(made: mlft.Record, copy: Path) -> None:
+    (copy / "manifest.json").unlink()
+    (copy / "bands.safetensors").unlink()
+    record, inputs = mlft.Record.load(copy), made.samples(2, "test").inputs
+    assert np.array_equal(record.predict(inputs), made.predict(inputs))
+    with pytest.raises(MlftError, match="keeps no bands: .*a run in a new folder has them"):
+        record.predict(inputs, uncertainty=0.5)
+
+
 def test_samples_are_read_while_a_driver_writes_and_leave_no_file(copy: Path) -> None:
     record = mlft.Record.load(copy)
     known, there = record.samples(0), sorted(copy.rglob("*"))

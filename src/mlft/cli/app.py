@@ -189,20 +189,33 @@ def predict(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `run` wrote")],
     inputs: Annotated[Path, typer.Argument(help="a .npy file, (samples, channels, *grid), of the finest grid")],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the .npy file that the predictions go to")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="the file that the predictions go to, .npy; with --uncertainty, .npz")
+    ],
+    uncertainty: Annotated[
+        float | None, typer.Option(help="a level, such as 0.9: value, half_width, band and error, in a .npz file")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite the file that is there")] = False,
 ) -> None:
     """Predict the solutions of inputs in a file with a run's surrogate, into a file, in the solver's own units."""
-    from mlft.experiment.arrays import read_inputs, refuse_place, write_array
+    from mlft.experiment.arrays import read_inputs, refuse_place, write_array, write_arrays
+    from mlft.uncertainty import Banded
 
-    refuse_place(out, suffix=".npy", force=force)
+    refuse_place(out, suffix=".npy" if uncertainty is None else ".npz", force=force)
     record, fields = mlft.Record.load(folder), read_inputs(inputs)
     try:
-        predicted = record.surrogate.predict(fields)
+        found = record.predict(fields) if uncertainty is None else record.predict(fields, uncertainty)
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(f"{inputs}: {error}") from None
-    write_array(out, predicted, force=force)
-    _tell([_predicted(record, len(predicted), out)])
+    told = _predicted(record, len(fields), out)
+    if isinstance(found, Banded):
+        write_arrays(out, vars(found), force=force)
+        _tell([f"{told}; {100 * found.level:g}% of predictions err by at most {found.error:.3g}"])
+    else:
+        write_array(out, found, force=force)
+        _tell([told])
 
 
 def _predicted(record: "mlft.Record", count: int, out: Path) -> str:

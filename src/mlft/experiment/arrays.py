@@ -69,6 +69,13 @@ def write_array(out: Path, array: Array, *, force: bool) -> None:
     write_output(out, buffer.getvalue(), force=force)
 
 
+def write_arrays(out: Path, arrays: dict[str, Array], *, force: bool) -> None:
+    """Write arrays by name as an archive of NumPy (.npz), as `write_array` writes one."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_output(out, buffer.getvalue(), force=force)
+
+
 def write_output(out: Path, content: bytes, *, force: bool) -> None:
     """Write a file, whole or not at all; see `write_array`."""
     with writing(out.parent):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import final, overload
 
 import numpy as np
 from jaxtyping import Float
@@ -14,11 +14,12 @@ from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.outcome import Outcome
-from mlft.experiment.record import RECORD, read_outcome
+from mlft.experiment.record import RECORD, read_bands, read_outcome
 from mlft.experiment.session import INPUTS
 from mlft.problems import Problem
 from mlft.store import LEDGER, StoreReader
 from mlft.surrogates import Surrogate, load
+from mlft.uncertainty import Banded
 
 Array = np.ndarray
 
@@ -100,6 +101,40 @@ class Record:
         """Mean relative L2 error on fresh draws; NaN where it is not finite."""
         mean = self.outcome.error.relative_l2.mean
         return float("nan") if mean is None else mean
+
+    @overload
+    def predict(self, inputs: Array) -> Array: ...
+
+    @overload
+    def predict(self, inputs: Array, uncertainty: float) -> Banded: ...
+
+    def predict(self, inputs: Array, uncertainty: float | None = None) -> Array | Banded:
+        """Return the surrogate's solutions for inputs on the finest grid, in the solver's own units, or with bands.
+
+        Args:
+            inputs: (samples, channels, *grid).
+            uncertainty: the level of the bands, one of those in `outcome.sure`, such as 0.9: then value, half-widths
+                and a bound of the relative L2 error come back. They hold for inputs of the law that was trained on.
+
+        Raises:
+            ValueError: for a wrong shape, or inputs that are not finite.
+            ConfigError: for a level that the run's bands are not calibrated at.
+            MlftError: if the run keeps no bands, or damaged ones.
+        """
+        value = self.surrogate.predict(inputs)
+        return value if uncertainty is None else self._banded(value, uncertainty)
+
+    def _banded(self, value: Array, level: float) -> Banded:
+        bands = read_bands(self.folder, self.outcome.grid)
+        if bands is None:
+            raise MlftError(
+                f"{self.folder} keeps no bands: an older version of mlft made the run, or it has fewer than 4 test "
+                "draws; a run in a new folder has them"
+            )
+        try:
+            return bands.about(value, level)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     def samples(self, level: int, stream: str = "train") -> LevelSamples:
         """Return the solved samples of a level, read from the run's store beside whoever writes into it.

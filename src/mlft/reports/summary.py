@@ -10,6 +10,7 @@ from mlft.experiment.record import COMPARISON, RECORD, TRUST, read_comparison, r
 from mlft.problems import PROBLEMS
 from mlft.reports.compare import comparison_lines
 from mlft.reports.spending import spending_lines
+from mlft.reports.sure import sure_lines
 from mlft.reports.target import target_lines
 from mlft.reports.trust import trust_lines
 from mlft.reports.wording import error, interval
@@ -36,7 +37,14 @@ def summary_lines(folder: str | Path) -> list[str]:
 
 def run_lines(told: Outcome, folder: Path) -> list[str]:
     """Return error, predicted beside measured, worth, warnings, and what can be done next."""
-    found = [str(told), _beside(told), *worth_lines(told), *target_lines(told), *spending_lines(told)]
+    found = [
+        str(told),
+        _beside(told),
+        *sure_lines(told),
+        *worth_lines(told),
+        *target_lines(told),
+        *spending_lines(told),
+    ]
     return [*found, _next(told, folder)]
 
 

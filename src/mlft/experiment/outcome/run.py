@@ -6,7 +6,8 @@ from typing import Any, Literal, final
 
 from mlft.errors import plain
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
-from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
+from mlft.experiment.outcome.sure import Sure
 from mlft.experiment.outcome.worth import Worth
 from mlft.grids import Grid
 
@@ -123,16 +124,6 @@ class StageFacts:
     checks: tuple[tuple[int, Number], ...]
     movement: Number = None
     alignment: Number = None
-
-
-@final
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its 95% interval over draws."""
-
-    value: Number
-    lower: Number
-    upper: Number
 
 
 @final
@@ -267,6 +258,7 @@ class Outcome:
         transfers: the problem's own, by name; records that do not say have none.
         lifts: of the labels of coarse levels, for a strategy that lifts them.
         worth: seconds and errors of every way to a prediction; None where they were not measured.
+        sure: bands about a prediction, and what they cover; None where they were not measured.
         schema: of this record.
     """
 
@@ -294,6 +286,7 @@ class Outcome:
     transfers: dict[str, str] = field(default_factory=dict)
     lifts: tuple[LiftFacts, ...] = ()
     worth: Worth | None = None
+    sure: Sure | None = None
     schema: int = SCHEMA
 
     def __str__(self) -> str:
