@@ -17,6 +17,7 @@ from mlft.experiment.outcome.plan import (
 )
 from mlft.experiment.outcome.run import (
     Baseline,
+    CandidateFacts,
     Cost,
     Failure,
     Interval,
@@ -39,6 +40,7 @@ __all__ = [
     "SCHEMA",
     "Baseline",
     "BoughtPlan",
+    "CandidateFacts",
     "Comparison",
     "ComparisonRow",
     "Cost",
