@@ -174,7 +174,7 @@ def test_a_term_is_differentiable_in_its_inputs_even_at_a_centre(kernel, generat
     for _, buffer in term.named_buffers():
         buffer.normal_(generator=generator)
     term.squares.copy_(term.centres.square().sum(dim=1))
-    term.width.abs_()
+    term.get_buffer(f"{kernel}_width").abs_()
     inputs = torch.tensor(normal(3, 4, generator=generator), requires_grad=True)
     assert torch.autograd.gradcheck(term, (inputs,))
     at = (term.mean + term.centres[:1] @ torch.linalg.pinv(term.components).T).detach().requires_grad_()

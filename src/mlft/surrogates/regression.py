@@ -49,7 +49,6 @@ class Term(nn.Module):
         mean, components: a and U.
         centres, squares: z_i, and ‖z_i‖².
         coefficients, directions, offset: C, V and b.
-        width: of the kernel, in squared distance.
     """
 
     mean: Tensor
@@ -59,7 +58,6 @@ class Term(nn.Module):
     coefficients: Tensor
     directions: Tensor
     offset: Tensor
-    width: Tensor
 
     def __init__(self, points: tuple[int, int], size: Size) -> None:
         super().__init__()
@@ -74,7 +72,7 @@ class Term(nn.Module):
             "coefficients": (size.centres + size.inputs, size.outputs),
             "directions": (size.outputs, points[1]),
             "offset": (points[1],),
-            "width": (1,),
+            f"{size.kernel}_width": (1,),  # its name tells the form: a file of another one does not fit
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
@@ -91,7 +89,7 @@ class Term(nn.Module):
     def _kernel(self, moved: Tensor, features: Tensor) -> Tensor:
         """Return k(x, x_i); what of x is off the components lies at a right angle to every centre."""
         squares = moved.square().sum(dim=1, keepdim=True) + self.squares - 2 * features @ self.centres.T
-        return kernel_of(squares / self.width, self.size.kernel)
+        return kernel_of(squares / self.get_buffer(f"{self.size.kernel}_width"), self.size.kernel)
 
 
 def kernel_of(distances: Float[Tensor, "n m"], name: str) -> Float[Tensor, "n m"]:

@@ -134,10 +134,10 @@ def _fitted(inputs: Tensor, targets: Tensor, chosen: Choice) -> Term:
         "coefficients": torch.cat([dual[:centres], primal]),
         "directions": directions,
         "offset": offset,
-        "width": (chosen.width * median).view(1),
+        f"{size.kernel}_width": (chosen.width * median).view(1),
     }
     for name, tensor in found.items():
-        getattr(term, name).copy_(tensor)
+        term.get_buffer(name).copy_(tensor)
     return term
 
 
