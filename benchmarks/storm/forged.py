@@ -20,19 +20,31 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+import torch
+
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.storm.bundles import forge
 from benchmarks.storm.calls import Ended, call, command
 from benchmarks.storm.downloads import forge_run
 from benchmarks.storm.nasty import CANARY, as_json, mutated, toml
-from benchmarks.storm.stock import Stock, hasten, predicting
+from benchmarks.storm.stock import ASKED, SEED, Stock, hasten, predicting
 from benchmarks.storm.surroundings import answers
 from benchmarks.storm.words import line
 from benchmarks.table import Row, Table, tabulate
 from mlft.errors import MlftError
-from mlft.problems import PROBLEMS
+from mlft.learners import OneLevel
+from mlft.problems import PROBLEMS, Burgers
+from mlft.seeds import generator
+from mlft.store import Samples
+from mlft.surrogates import SURROGATES, build
+from mlft.training import Course, Training
 
 BENCHMARK = Benchmark("storm.forged", "Forged files and command lines", ("torch", "numpy"))
+
+AVERAGE = "average"
+BUNDLES = ("surrogate", "surrogate", "lifts/level-0", AVERAGE)
+"""What is saved, as often as it is forged."""
 
 WORK = {
     "mlft.experiment.loop": ("_run", "Session"),
@@ -90,10 +102,28 @@ class Case:
 
 def bundle(stock: Stock, said: dict[str, str], place: Path, chance: random.Random) -> Case:
     """Return a saved surrogate, or a lift, to load and predict with."""
-    name = chance.choice(("surrogate", "surrogate", "lifts/level-0"))
-    folder = Path(shutil.copytree(stock.run("finished") / name, place / "bundle"))
+    name = chance.choice(BUNDLES)
+    folder = Path(shutil.copytree(saved(stock, name), place / "bundle"))
     forge(folder, chance)
     return Case(predicting(folder), lambda ended: ended.out != said[name], ("bundle",))
+
+
+def saved(stock: Stock, name: str) -> Path:
+    """Return the folder of one of `BUNDLES`."""
+    return stock.base / name if name == AVERAGE else stock.run("finished") / name
+
+
+def average(folder: Path) -> None:
+    """Save a surrogate that averages a regression and a network."""
+    grid, stream = Burgers(**ASKED["options"]).finest, generator(SEED, "average")
+    known = SURROGATES["fno"].defaults(grid) | ASKED["surrogate_options"]
+    options = {"kernel": SURROGATES["kernel"].defaults(grid), "fno": known}
+    members = [{"network": name, "options": one} for name, one in options.items()]
+    surrogate = build("auto", (1, 1), grid, generator=stream, options={"members": members})
+    inputs = torch.randn(12, 1, *grid.shape, generator=stream, dtype=torch.float64).numpy()
+    samples = Samples(0, tuple(range(12)), inputs, np.sin(inputs))
+    OneLevel().fit(surrogate.parts()[0], [samples], Course(Training(), SEED))
+    surrogate.save(folder)
 
 
 def run_folder(stock: Stock, said: dict[str, str], place: Path, chance: random.Random) -> Case:
@@ -225,7 +255,8 @@ def ask(stock: Stock, said: dict[str, str], name: str, number: int) -> tuple[End
 def measure(base: Path, names: Sequence[str], share: float, first: int) -> tuple[list[Table], bool]:
     """Return the table, and whether nothing is wrong."""
     stock = Stock.make(base)
-    said = {name: call(predicting(stock.run("finished") / name)).out for name in ("surrogate", "lifts/level-0")}
+    average(stock.base / AVERAGE)
+    said = {name: call(predicting(saved(stock, name))).out for name in set(BUNDLES)}
     said |= {name: _told(stock, name) for name in ("finished", "part")}
     forged = [name for name in names if name in KINDS]
     found = {name: _asked(stock, said, name, range(first, first + round(share * KINDS[name][1]))) for name in forged}

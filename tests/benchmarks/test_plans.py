@@ -21,6 +21,18 @@ def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
     assert min(column(found, 0, "solves, measured")) > 0
 
 
+def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
+    words = ("poisson", "--out", str(tmp_path / "runs"))
+    found = short_form("plans.candidates", tmp_path, *words)
+    ((case, n, linear, kernel, fno, auto, over, worst, gain, whole, spent, taken),) = found.tables[0].rows
+    assert (case, n) == ("poisson, 129", 24)
+    assert linear < 1e-6 < fno and auto == pytest.approx(min(linear, kernel)) and taken in ("linear (1)", "kernel (1)")
+    assert (over, worst) == (pytest.approx(1.0), pytest.approx(1.0)) and gain == pytest.approx(auto / fno)
+    assert 0 < spent <= whole
+    again = short_form("plans.candidates", tmp_path, *words)
+    assert again.tables == found.tables
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("sweep")

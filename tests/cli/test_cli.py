@@ -203,6 +203,29 @@ def test_a_repaired_solver_is_tried_again_from_the_command_line(tmp_path, mlft_c
     assert code == 0, err
 
 
+def test_a_file_of_other_types_is_refused_by_check_too(mlft_command, tmp_path):
+    cases = {
+        "problem = 5": "option 'problem': Input should be a valid string; got 5",
+        'problem = "poisson"\noptions = 5': "option 'options': Input should be a valid dictionary; got 5",
+        'problem = "poisson"\nseed = "a"': "option 'seed': Input should be a valid integer",
+    }
+    for number, text in enumerate(cases):
+        (tmp_path / f"{number}.toml").write_text(text)
+    code = """if True:
+        import contextlib, sys
+        from mlft.cli import main
+        for file in sys.argv[1:]:
+            sys.argv[1:] = ["check", "--config", file]
+            with contextlib.suppress(SystemExit):
+                main()"""
+    files = [f"{tmp_path}/{number}.toml" for number in range(len(cases))]
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True)
+    assert [told in line for told, line in zip(cases.values(), done.stderr.splitlines(), strict=True)] == [True] * 3
+    (tmp_path / "c.toml").write_text('problem = "poisson"\noptions = 5')
+    code, _, err = mlft_command("check", "--config", str(tmp_path / "c.toml"), "--set", "cells=16")
+    assert code == 2 and re.search("option 'options' in .*c.toml is a table of names and values; got 5", err)
+
+
 def test_a_problem_is_checked_from_the_command_line(mlft_command):
     code, out, err = mlft_command("check", "small:problem", "--draws", "3")
     assert code == 0, err

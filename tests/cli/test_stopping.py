@@ -50,6 +50,19 @@ def test_a_signal_that_a_destructor_swallows_comes_again(mlft_command, monkeypat
 
 
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("error", [ValueError, mlft.MlftError], ids=["traceback", "sentence"])
+def test_a_signal_that_compiled_code_turns_into_an_error_of_its_own_is_a_stop(mlft_command, monkeypatch, number, error):
+    def check(*_, **__):
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            raise error("could not determine the shape") from None  # as safetensors 0.8 says of a tensor it reads
+
+    monkeypatch.setattr(mlft, "check", check, raising=False)
+    assert mlft_command("check", "poisson") == (1, "", f"{STOPPED}\n")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_command_that_is_stopped_while_it_imports_says_the_same(tmp_path, number):
     code = f"import signal\n\ntry:\n    signal.raise_signal({int(number)})\nfinally:\n    raise SystemExit(3)\n"
     (tmp_path / "own.py").write_text(code)

@@ -151,3 +151,31 @@ def test_an_estimator_that_the_page_has_no_words_for_is_named(copy: Path) -> Non
     assert told.foresight is not None
     write_outcome(copy, dataclasses.replace(told, foresight=dataclasses.replace(told.foresight, estimator="mine")))
     assert "Estimated by mine." in read(report(copy)).text
+
+
+FORGED: list[tuple[list[str | int], object, str]] = [
+    (["levels"], [], "levels: there are none"),
+    (["levels", 0, "level"], 1, "levels.0.level: it is 1"),
+    (["stages", 0, "level"], 2**70, f"stages.0.level: there is no level {2**70} of 3"),
+    (["stages", 0, "level"], -1, "stages.0.level: there is no level -1 of 3"),
+    (["worth", "ways", 1, "level"], 3, "worth.ways.1.level: there is no level 3 of 3"),
+    (["failures", 0, "level"], 3, "failures.0.level: there is no level 3 of 3"),
+    (["foresight", "origin"], 3, "foresight.origin: there is no level 3 of 3"),
+    (["plan", "costs"], [1.0, 2.0], "plan.costs: 2 numbers for 3 levels"),
+    (["plan", "alternatives", 0, "samples"], [1], "plan.alternatives.0.samples: 1 numbers for 3 levels"),
+    (["baselines", 0, "samples"], [1, 2, 3, 4], "baselines.0.samples: 4 numbers for 3 levels"),
+]
+
+
+@pytest.mark.parametrize(("where", "value", "told"), FORGED, ids=[told for *_, told in FORGED])
+def test_a_record_that_names_a_level_it_has_not_is_refused_by_name(where, value, told, tmp_path):
+    record = json.loads((GOLDEN / "run-v1" / "record.json").read_text())
+    assert len(record["levels"]) == 3
+    *path, last = where
+    part = record
+    for key in path:
+        part = part[key]
+    part[last] = value
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    with pytest.raises(MlftError, match=f"is damaged: {re.escape(told)}; delete record.json there and run"):
+        read_outcome(tmp_path)

@@ -10,7 +10,7 @@ from torch import nn
 from affine import Affine, absolute, none
 from mlft.grids import Grid
 from mlft.learners import FineTune, OneLevel, StageLog
-from mlft.learners.finetune import _agreement, _eased, _learned
+from mlft.learners.finetune import _agreement, _eased
 from mlft.store import Samples
 from mlft.surrogates import Surrogate, build
 from mlft.training import (
@@ -88,11 +88,11 @@ def test_no_more_draws_are_held_out_than_are_needed_as_guards(generator):
     coarse, fine = samples(0, 31, generator), samples(1, 8, generator)
     fitted = finetune(surrogate(generator), [coarse, fine], Training(steps=6, held_out=3, guards=4), seed=0)
     assert [(log.samples, log.held_out) for log in fitted.stages] == [(27, 4), (5, 3)]
-    assert _learned(coarse, Training(held_out=3, guards=4)).nonzero()[0].tolist() == [
+    assert Training(held_out=3, guards=4).learned(coarse.indices).nonzero()[0].tolist() == [
         *[1, 2, 4, 5, 7, 8],
         *range(10, 31),
     ]
-    assert _learned(coarse, Training(held_out=3)).sum() == 20
+    assert Training(held_out=3).learned(coarse.indices).sum() == 20
 
 
 def test_held_out_draws_are_never_trained_on(generator, monkeypatch):

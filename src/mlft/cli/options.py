@@ -93,7 +93,10 @@ def asked_of(
             f"module. If you trust it, name it yourself, as the first argument: {values['problem']}"
         )
     for name, value in given.items():
-        values[name] = values.get(name, {}) | value if name in _PAIRS else value
+        known = values.get(name, {}) if name in _PAIRS else None
+        if known is not None and not isinstance(known, dict):
+            raise ConfigError(f"option '{name}' in {plan or config} is a table of names and values; got {known!r}")
+        values[name] = value if known is None else known | value
     for name in needed:
         if name not in values:
             where = "as the first argument" if name == "problem" else "with --budget 100solves"

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import final
 
@@ -23,9 +23,9 @@ class Stopped(BaseException):
 def stoppable(sentence: str) -> Iterator[None]:
     """Raise `Stopped` in the block where SIGINT or SIGTERM comes, unless it was ignored before.
 
-    Where a destructor swallows it, it comes again. While a module is imported nothing may be raised, since compiled
-    modules end the process by a crash then: the sentence is written, and the process left. Nothing that is on the disk
-    needs more.
+    Where a destructor swallows it, it comes again; an error that leaves the block afterwards is a stop too, for
+    compiled code may have made that of it. While a module is imported nothing may be raised, since compiled modules end
+    the process by a crash then: the sentence is written, and the process left. Nothing that is on the disk needs more.
     """
     came: list[int] = []
 
@@ -42,6 +42,19 @@ def stoppable(sentence: str) -> Iterator[None]:
         else:
             hook(told)
 
+    hook = sys.unraisablehook
+    try:
+        with _heard(stop, swallowed):
+            yield
+    except Exception as error:
+        if came:
+            raise Stopped from error
+        raise
+
+
+@contextlib.contextmanager
+def _heard(stop: Callable[[int, FrameType | None], None], swallowed: Callable[..., None]) -> Iterator[None]:
+    """Call `stop` when a signal comes in the block, and `swallowed` for what a destructor swallows."""
     before, hook = {number: signal.getsignal(number) for number in _SIGNALS}, sys.unraisablehook
     sys.unraisablehook = swallowed
     for number in _SIGNALS:

@@ -18,7 +18,7 @@ from mlft.problems import PROBLEMS, Plain, Problem
 from mlft.seeds import generator
 from mlft.store import LEDGER
 from mlft.strategies import Strategy, strategy
-from mlft.surrogates import Surrogate, build
+from mlft.surrogates import Average, Regression, Surrogate, build
 
 
 @final
@@ -114,7 +114,7 @@ def resolve(config: Config, own: Problem | None = None, module: nn.Module | None
             f"surrogate_options ({given}) are options of the named surrogate '{config.surrogate}', and a network of "
             "your own takes its place: give one or the other"
         )
-    asked.surrogate((1, 1))
+    _refuse_no_kernel(config, asked.surrogate((1, 1)))
     return asked
 
 
@@ -218,6 +218,16 @@ def _refuse_foreign(folder: Path) -> None:
         raise StoreError(
             f"{folder} holds no run of mlft, but {', '.join(found[:3])}{more}: nothing there is touched; give a new or "
             "an empty folder"
+        )
+
+
+def _refuse_no_kernel(config: Config, surrogate: Surrogate) -> None:
+    """Refuse an estimate by the tangent kernel of a network that has none, before anything is solved."""
+    if config.estimator != "learning-curve" and isinstance(surrogate.network, Average | Regression):
+        raise ConfigError(
+            f"the estimator '{config.estimator}' needs the tangent kernel of a network that is trained by gradient "
+            f"descent, and the surrogate '{config.surrogate}' is not, or not alone: give the estimator learning-curve, "
+            "or the surrogate fno"
         )
 
 

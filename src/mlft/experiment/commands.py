@@ -8,6 +8,7 @@ from mlft.errors import ConfigError
 from mlft.experiment import compare as comparing
 from mlft.experiment import loop
 from mlft.experiment.asking import ask, named_problem
+from mlft.experiment.config import configure
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast
 from mlft.experiment.outcome import Comparison
@@ -122,5 +123,9 @@ def check(
     """
     if draws < 2:
         raise ConfigError(f"at least 2 draws are needed, got {draws}")
-    own = problem if isinstance(problem, Problem) else named_problem(problem, options or {})
-    return examine(own, draws=draws, seed=seed)
+    own = problem if isinstance(problem, Problem) else None
+    name = problem if own is None else own.name
+    config = configure(
+        {"problem": name, "budget": "1solve", "options": options or {}, "seed": seed}
+    )  # types and ranges
+    return examine(own or named_problem(config.problem, config.options), draws=draws, seed=config.seed)

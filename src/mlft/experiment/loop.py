@@ -146,7 +146,7 @@ def _run(session: Session) -> Outcome:
         error=TestError(summary(errors), len(errors)),
         baselines=_free(session, train, test, spent.spent.solves),
         failures=failures(session, plan),
-        surrogate=surrogate_facts(config, fitted.surrogate),
+        surrogate=surrogate_facts(config, fitted),
         seconds=Seconds(spent.spent.seconds, session.seconds["train"], session.seconds["plan"]),
         store=session.store_from_here,
         lifts=lifts(fitted),

@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from mlft.errors import MlftError
 from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
+from mlft.experiment.outcome.places import misplaced
 from mlft.files import MOST_TEXT, read_file, write_whole
 from mlft.grids import Grid
 from mlft.uncertainty import Bands
@@ -56,7 +57,11 @@ def read_outcome(folder: Path) -> Outcome:
     Raises:
         MlftError: if the folder holds no finished run, its record is damaged, or a newer version wrote it.
     """
-    return _read(Outcome, folder / RECORD, "finished run", "mlft run")
+    found = _read(Outcome, folder / RECORD, "finished run", "mlft run")
+    where = misplaced(found)
+    if where is not None:
+        raise MlftError(f"the record {folder / RECORD} is damaged: {where}; {_anew(RECORD, 'mlft run')}")
+    return found
 
 
 def write_comparison(folder: Path, told: Comparison) -> None:

@@ -16,6 +16,7 @@ import torch
 from mlft.experiment.config import Config
 from mlft.experiment.outcome import (
     BoughtPlan,
+    CandidateFacts,
     Cost,
     Failure,
     Interval,
@@ -37,7 +38,6 @@ from mlft.machine import processor
 from mlft.planning import Plan
 from mlft.status import OK
 from mlft.store import LedgerRow
-from mlft.surrogates import Surrogate
 
 
 def spending(session: Session, plan: Plan, price: Prices) -> Spending:
@@ -144,10 +144,12 @@ def bought_plan(plan: Plan, price: Prices) -> BoughtPlan:
     return from_plain(BoughtPlan, plan.facts | more)
 
 
-def surrogate_facts(config: Config, surrogate: Surrogate) -> SurrogateFacts:
-    """Return the network's name, its options and the number of its parameters."""
-    count = sum(p.numel() for p in surrogate.parameters())
-    return SurrogateFacts(config.surrogate, count, getattr(surrogate.network, "options", {}))
+def surrogate_facts(config: Config, fitted: Fitted) -> SurrogateFacts:
+    """Return the network's name, the count of its fitted numbers, its options, and what it was chosen from."""
+    network = fitted.surrogate.network
+    count = sum(number.numel() for number in network.state_dict().values())
+    tried = (from_plain(CandidateFacts, asdict(log)) for log in fitted.candidates)
+    return SurrogateFacts(config.surrogate, count, getattr(network, "options", {}), tuple(tried))
 
 
 def header(config: Config, folder: Path, *, verb: str = "run") -> dict[str, Any]:

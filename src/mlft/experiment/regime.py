@@ -10,7 +10,7 @@ from mlft.experiment.session import Session
 from mlft.kernels import KernelError, Linearised, alignment, block_kernel, movement, point_probes, random_points
 from mlft.learners import Fitted
 from mlft.store import Samples
-from mlft.surrogates import Surrogate
+from mlft.surrogates import Average, Surrogate
 from mlft.training import restore
 
 SAMPLES, POINTS = 10, 3
@@ -21,10 +21,10 @@ def regime(session: Session, fitted: Fitted, test: Samples) -> list[dict[str, fl
 
     On 10 fresh draws and 3 random output points of each: ‖K_after − K_before‖_F / ‖K_before‖_F is 0 in the kernel
     regime, and the prediction of the kernel before is as good as that is small. Both are NaN for a network without a
-    kernel, such as one with dropout.
+    kernel, such as one with dropout or one that is fitted in closed form.
     """
     n = min(SAMPLES, len(test.indices))
-    start = _start(session, fitted.surrogate, test)
+    start = _start(session, fitted, test)
     try:
         net = Linearised(start, torch.as_tensor(test.inputs[:2]).to(start.dtype))
     except KernelError:
@@ -41,9 +41,15 @@ def regime(session: Session, fitted: Fitted, test: Samples) -> list[dict[str, fl
     ]
 
 
-def _start(session: Session, trained: Surrogate, test: Samples) -> Surrogate:
-    """Return the surrogate as it was before training, with the normalisers that training fitted, on the CPU."""
-    start = session.surrogate(test)
+def _start(session: Session, fitted: Fitted, test: Samples) -> Surrogate:
+    """Return the surrogate as it was before training, with the normalisers that training fitted, on the CPU.
+
+    Of several candidates it is the one whose stages are told.
+    """
+    start, trained = session.surrogate(test), fitted.surrogate
+    if isinstance(start.network, Average):
+        best = max(fitted.candidates, key=lambda log: log.weight).name
+        start = start.parts()[start.network.names.index(best)]
     start.input_normaliser = copy.deepcopy(trained.input_normaliser)
     start.output_normaliser = copy.deepcopy(trained.output_normaliser)
     return start.cpu()

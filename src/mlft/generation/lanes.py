@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, final
 from uuid import uuid4
@@ -309,7 +310,11 @@ def _cores() -> int:
 
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
-    """Put off Ctrl-C while a process starts: it inherits that, and is deaf to it before it can say so itself."""
+    """Put off Ctrl-C while a process starts: it inherits that, and is deaf to it before it can say so itself.
+
+    The helper of `multiprocessing` is started before, since Python 3.11 hears again once that has started.
+    """
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

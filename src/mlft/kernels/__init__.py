@@ -3,7 +3,7 @@
 from mlft.kernels.features import KernelError, Linearised, point_probes, random_points, refuse_random
 from mlft.kernels.movement import alignment, distance, movement
 from mlft.kernels.ntk import MEMORY, block_kernel, kernel_product, spectrum, trace_kernel, trace_probes
-from mlft.kernels.regression import RIDGES, Solution, choose_ridge, leave_out, regress, solve
+from mlft.kernels.regression import RIDGES, Solution, choose_ridge, leave_out, left_out, regress, solve
 
 __all__ = [
     "MEMORY",
@@ -17,6 +17,7 @@ __all__ = [
     "distance",
     "kernel_product",
     "leave_out",
+    "left_out",
     "movement",
     "point_probes",
     "random_points",

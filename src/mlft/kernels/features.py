@@ -43,7 +43,7 @@ class Linearised:
         size: number of weights.
 
     Raises:
-        KernelError: for a network whose outputs are random in training, such as one with dropout.
+        KernelError: for a network whose outputs are random in training, such as one with dropout, or without weights.
     """
 
     def __init__(self, surrogate: nn.Module, example: Float[Tensor, "n c *grid"]) -> None:
@@ -51,6 +51,8 @@ class Linearised:
         self.network = copy.deepcopy(surrogate).double().eval()
         self.parameters = {name: p.detach() for name, p in self.network.named_parameters() if p.requires_grad}
         self.size = sum(p.numel() for p in self.parameters.values())
+        if not self.size:
+            raise KernelError("the surrogate has no trained weights, so it has no tangent kernel: take another network")
         self.outputs = self(example[:1].double())[0].numel()
         self.mapped = self._can_map(example[:1].double())
 

@@ -1,3 +1,4 @@
+from .base import CandidateLog as CandidateLog
 from .base import Fitted as Fitted
 from .base import Learner as Learner
 from .base import LiftLog as LiftLog

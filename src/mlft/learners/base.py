@@ -26,6 +26,7 @@ class StageLog:
         verdict: what the guard decided.
         checks: (step, held-out error) along the way.
         weights: the weights after the stage, as the guard left them.
+        beaten: whether it ended because a rival had won.
     """
 
     level: int
@@ -35,6 +36,7 @@ class StageLog:
     verdict: Verdict
     checks: tuple[tuple[int, float], ...]
     weights: Weights = field(default_factory=dict, repr=False, compare=False)
+    beaten: bool = False
 
 
 @final
@@ -53,6 +55,26 @@ class LiftLog:
 
 @final
 @dataclass(frozen=True)
+class CandidateLog:
+    """One network that was tried, in the record.
+
+    Attributes:
+        name: in `mlft.SURROGATES`.
+        error: its held-out error; NaN where it has none.
+        weight: what it has of the average; 0 for one that was not chosen.
+        cpu_seconds: of its training.
+        verdict: in words.
+    """
+
+    name: str
+    error: float
+    weight: float
+    cpu_seconds: float
+    verdict: str
+
+
+@final
+@dataclass(frozen=True)
 class Fitted:
     """A fitted surrogate and what happened stage by stage.
 
@@ -60,11 +82,13 @@ class Fitted:
         surrogate: the surrogate.
         stages: of its training.
         lifts: of the labels it was trained on, coarsest level first; none where labels are used as they are.
+        candidates: the networks that it was chosen from; none where there was nothing to choose.
     """
 
     surrogate: Surrogate
     stages: tuple[StageLog, ...]
     lifts: tuple[LiftLog, ...] = ()
+    candidates: tuple[CandidateLog, ...] = ()
 
 
 class Learner(ABC):

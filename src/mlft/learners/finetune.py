@@ -1,5 +1,6 @@
 """Multi-level fine-tuning: a stage a level, from the coarsest to the finest, each guarded."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -8,12 +9,14 @@ import numpy as np
 import torch
 
 from mlft.learners.base import Fitted, Learner, StageLog
+from mlft.learners.choice import NONE, Errors, choose
 from mlft.store import Samples
-from mlft.surrogates import Surrogate
+from mlft.surrogates import Average, Regression, Surrogate
 from mlft.training.course import Course
 from mlft.training.guard import guard
+from mlft.training.regress import regress
 from mlft.training.settings import Training
-from mlft.training.stage import Pairs, Stage, snapshot, train
+from mlft.training.stage import Pairs, Stage, Trace, Weights, snapshot, train
 
 
 @final
@@ -33,21 +36,44 @@ class FineTune(Learner):
         Raises:
             ValueError: no samples to train on, or levels that do not increase.
         """
-        settings = course.training
-        stages = _stages(surrogate, samples, settings)
-        surrogate.fit_normalisers(*_trained_on(samples[0], settings))
-        of = {s.level: s for s in samples}
-        logs: list[StageLog] = []
-        for stage in stages:
-            if logs:
-                stage = _eased(stage, settings, _agreement(of[logs[-1].level], of[stage.level], logs[-1]))
-            before = snapshot(surrogate)
-            file = None if course.folder is None else course.folder / f"stage-{stage.level}.safetensors"
-            trace = train(surrogate, stage, settings, seed=course.seed, file=file, progress=course.progress)
-            verdict = guard(surrogate, before, trace.weights, stage.held_out)
-            counts = len(stage.train), len(stage.held_out), trace.steps
-            logs.append(StageLog(stage.level, *counts, verdict, trace.checks, snapshot(surrogate)))
-        return Fitted(surrogate, tuple(logs))
+        if isinstance(surrogate.network, Average):
+            return choose(surrogate, samples, course, _fit)
+        return _fit(surrogate, samples, course)
+
+
+def _fit(surrogate: Surrogate, samples: Sequence[Samples], course: Course, rival: Errors = NONE) -> Fitted:
+    """Return the surrogate of one network after its stages; of those before the one that a rival has won already."""
+    settings = course.training
+    stages = _stages(surrogate, samples, settings)
+    surrogate.fit_normalisers(*_trained_on(samples[0], settings))
+    of = {s.level: s for s in samples}
+    logs: list[StageLog] = []
+    for stage in stages:
+        if logs:
+            stage = _eased(stage, settings, _agreement(of[logs[-1].level], of[stage.level], logs[-1]))
+        logs.append(_done(surrogate, replace(stage, rival=rival.get(stage.level, math.inf)), course))
+        if logs[-1].beaten:
+            break
+    return Fitted(surrogate, tuple(logs))
+
+
+def _done(surrogate: Surrogate, stage: Stage, course: Course) -> StageLog:
+    """Return the log of one guarded stage: in closed form for a regression, else by gradient descent."""
+    network = surrogate.network
+    closed = isinstance(network, Regression)
+    trace, before = regress(surrogate, stage) if closed else _descended(surrogate, stage, course)
+    verdict = guard(surrogate, before, trace.weights, stage.held_out)
+    if isinstance(network, Regression) and not verdict.kept:
+        del network.terms[-1]
+    counts = len(stage.train), len(stage.held_out), trace.steps
+    return StageLog(stage.level, *counts, verdict, trace.checks, snapshot(surrogate), trace.beaten)
+
+
+def _descended(surrogate: Surrogate, stage: Stage, course: Course) -> tuple[Trace, Weights]:
+    """Return what gradient descent found, and the weights before it."""
+    before = snapshot(surrogate)
+    file = None if course.folder is None else course.folder / f"stage-{stage.level}.safetensors"
+    return train(surrogate, stage, course.training, seed=course.seed, file=file, progress=course.progress), before
 
 
 def adapt(surrogate: Surrogate, samples: Samples, course: Course) -> None:
@@ -58,29 +84,31 @@ def adapt(surrogate: Surrogate, samples: Samples, course: Course) -> None:
     Raises:
         ValueError: if no sample is left to train on.
     """
+    if isinstance(surrogate.network, Average):
+        for one in surrogate.parts():
+            adapt(one, samples, course)
+        return
     settings = course.training
     stage = _eased(_stages(surrogate, [samples], settings)[0], settings, 1.0)
-    before = snapshot(surrogate)
-    trace = train(surrogate, stage, settings, seed=course.seed, progress=course.progress)
-    guard(surrogate, before, trace.weights, stage.held_out)
+    _done(surrogate, stage, replace(course, folder=None))
 
 
 def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training) -> list[Stage]:
     levels = [s.level for s in samples]
     if not levels or levels != sorted(set(levels)):
         raise ValueError(f"samples of increasing levels are needed, got levels {levels}")
-    usable = [s for s in samples if _learned(s, settings).any()]
+    usable = [s for s in samples if settings.learned(s.indices).any()]
     if not usable or usable[0] is not samples[0]:
         raise ValueError(
             f"level {levels[0]} has {len(samples[0].indices)} samples, and one in {settings.held_out} is held out: "
             "at least one must be left to train on; give a larger budget"
         )
-    steps = settings.effort([int(_learned(s, settings).sum()) for s in usable])
+    steps = settings.effort([int(settings.learned(s.indices).sum()) for s in usable])
     stages = []
     for i, (s, count) in enumerate(zip(usable, steps, strict=True)):
-        learned = _learned(s, settings)
+        learned = settings.learned(s.indices)
         previous = usable[i - 1] if i else s
-        replayed = _learned(previous, settings) & ~np.isin(previous.indices, s.indices)
+        replayed = settings.learned(previous.indices) & ~np.isin(previous.indices, s.indices)
         parts = _pairs(surrogate, s, learned), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~learned)
         stages.append(Stage(s.level, *parts, count, settings.rate, early=settings.steps is None))
     return stages
@@ -107,21 +135,15 @@ def _eased(stage: Stage, settings: Training, agreement: float) -> Stage:
     return replace(stage, rate=rate, replay=replay)
 
 
-def _learned(samples: Samples, settings: Training) -> np.ndarray:
-    """Return which rows are trained on; the others are held out, the same draws on every level."""
-    draws = np.asarray(samples.indices)
-    return (draws % settings.held_out != 0) | (draws >= settings.held_out * settings.guards)
-
-
 def _trained_on(samples: Samples, settings: Training) -> tuple[np.ndarray, np.ndarray]:
-    rows = _learned(samples, settings)
+    rows = settings.learned(samples.indices)
     return samples.inputs[rows], samples.solutions[rows]
 
 
 def _pairs(surrogate: Surrogate, samples: Samples, rows: np.ndarray) -> Pairs:
-    like = next(surrogate.parameters())
+    like = surrogate.input_normaliser.shift
     fields = (
-        torch.as_tensor(field[rows], dtype=like.dtype, device=like.device)
+        torch.as_tensor(field[rows], dtype=surrogate.dtype, device=like.device)
         for field in (samples.inputs, samples.solutions)
     )
     return Pairs(*fields)

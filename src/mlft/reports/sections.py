@@ -105,7 +105,7 @@ def training(facts: Outcome) -> Section:
         "draws. Far below 1 the network stays in the kernel regime, where the theory of the plan holds; above, it "
         "learns features."
     )
-    told = table("Stages in the order of training", columns, rows)
+    told = _candidates(facts) + table("Stages in the order of training", columns, rows)
     told += paragraph(regime, "soft") if moved else ""
     if not any(e is not None for stage in stages for e in (stage.error_before, stage.error_after)):
         return section("Error by stage", paragraph("Nothing was held out, so no stage could be judged."), told), {}
@@ -116,6 +116,20 @@ def training(facts: Outcome) -> Section:
         for s in stages
     )
     return section("Error by stage", figure(drawings, caption, alt=alt), told), drawings
+
+
+def _candidates(facts: Outcome) -> str:
+    """Return a table of the networks that were tried; nothing where there was nothing to choose."""
+    columns = (Column("Network"), Column("Held-out error"), Column("Weight"), Column("CPU", "s"), Column("", text=True))
+    rows = [
+        [row.name, error(row.error), number(row.weight), number(row.cpu_seconds), row.verdict]
+        for row in facts.surrogate.candidates
+    ]
+    return (
+        table("Networks tried on the same samples; the stages are those of the one taken", columns, rows)
+        if rows
+        else ""
+    )
 
 
 def measured(facts: Outcome, errors: Float[np.ndarray, " n"]) -> Section:

@@ -1,3 +1,4 @@
+from .average import Average as Average
 from .bundle import BundleError as BundleError
 from .bundle import holds as holds
 from .bundle import read_bundle as read_bundle
@@ -11,6 +12,9 @@ from .network import Network as Network
 from .normaliser import Normaliser as Normaliser
 from .patches import from_patches as from_patches
 from .patches import to_patches as to_patches
+from .regression import Kernel as Kernel
+from .regression import Linear as Linear
+from .regression import Regression as Regression
 from .shipped import SURROGATES as SURROGATES
 from .surrogate import Surrogate as Surrogate
 from .surrogate import build as build

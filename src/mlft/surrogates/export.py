@@ -9,7 +9,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from mlft.files import write_whole
-from mlft.surrogates.fno import FNO
+from mlft.surrogates.network import Network
 from mlft.surrogates.surrogate import Surrogate
 
 
@@ -17,7 +17,7 @@ def export_torch(surrogate: Surrogate, file: Path | str) -> None:
     """Write the surrogate as a `torch.export` archive; `torch.export.load(file).module()` maps inputs to outputs.
 
     It takes and returns tensors in physical units and in the network's dtype, of any number of samples and, where
-    the network allows it, any grid size (a Fourier neural operator of patches takes its own grid alone).
+    the network allows it, any grid size (a regression, or a Fourier neural operator of patches, takes its own alone).
 
     Raises:
         torch's own errors for a network that cannot be traced.
@@ -48,10 +48,10 @@ def export_onnx(surrogate: Surrogate, file: Path | str) -> None:
 def _program(surrogate: Surrogate) -> ExportedProgram:
     """Return the traced surrogate, wholly in the network's dtype, dynamic in samples and grid where it can be.
 
-    A network of patches belongs to grids of one spacing: only its samples are dynamic.
+    Of a network that belongs to its own grid only the samples are dynamic.
     """
     copied = copy.deepcopy(surrogate).to(device="cpu", dtype=surrogate.dtype).eval()
     example = torch.zeros(2, surrogate.channels[0], *surrogate.grid.shape, dtype=surrogate.dtype)
-    patched = isinstance(copied.network, FNO) and copied.network.patch > 1
-    sizes = dict.fromkeys([0] if patched else [0, *range(2, example.ndim)], Dim.AUTO)
+    fixed = isinstance(copied.network, Network) and not copied.network.any_grid
+    sizes = dict.fromkeys([0] if fixed else [0, *range(2, example.ndim)], Dim.AUTO)
     return torch.export.export(copied, (example,), dynamic_shapes={"inputs": sizes})

@@ -83,6 +83,11 @@ class FNO(Network):
         self.layers = nn.ModuleList(SpectralLayer(width, modes, generator=generator) for _ in range(depth))
         self.project = _Pointwise((width, width, channels[1] * points), generator=generator)
 
+    @property
+    def any_grid(self) -> bool:
+        """Whether it has no patches: those belong to grids of one spacing."""
+        return self.patch == 1
+
     @staticmethod
     def defaults(grid: Grid) -> dict[str, Any]:
         """Return 16 modes and width 32 in one dimension, 12 modes and width 24 in two, fewer modes on small grids.

@@ -25,7 +25,26 @@ class Network(nn.Module, ABC):
     def __init__(self, channels: tuple[int, int], *, generator: torch.Generator, **options: Any) -> None:
         super().__init__()
 
+    @property
+    def precision(self) -> torch.dtype:
+        """The dtype that it computes in: that of its first parameter."""
+        return _first(self)
+
+    @property
+    def any_grid(self) -> bool:
+        """Whether the same weights take other grids than the one they were trained on."""
+        return True
+
     @staticmethod
     @abstractmethod
     def defaults(grid: Grid) -> dict[str, Any]:
         """Return every option with a value that suits a grid, for hundreds to thousands of samples."""
+
+
+def precision(network: nn.Module) -> torch.dtype:
+    """Return the dtype that a network computes in; of one of your own that of its first parameter, else float32."""
+    return network.precision if isinstance(network, Network) else _first(network)
+
+
+def _first(network: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)

@@ -7,5 +7,13 @@ from mlft.registry import Registry
 if TYPE_CHECKING:
     from mlft.surrogates.network import Network
 
-SURROGATES: "Registry[type[Network]]" = Registry("network", {"fno": "mlft.surrogates.fno:FNO"})
+SURROGATES: "Registry[type[Network]]" = Registry(
+    "network",
+    {
+        "fno": "mlft.surrogates.fno:FNO",
+        "linear": "mlft.surrogates.regression:Linear",
+        "kernel": "mlft.surrogates.regression:Kernel",
+        "auto": "mlft.surrogates.average:Average",
+    },
+)
 """What a configuration may name; a module is imported when its network is asked for."""

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from mlft.errors import ConfigError, MlftError, unknown_name
 from mlft.grids import Grid
+from mlft.surrogates.average import Average
 from mlft.surrogates.bundle import BundleError, read_bundle, reason, write_bundle
-from mlft.surrogates.network import Network
+from mlft.surrogates.network import Network, precision
 from mlft.surrogates.normaliser import Normaliser
 from mlft.surrogates.shipped import SURROGATES
 
@@ -56,8 +57,8 @@ class Surrogate(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype that the network computes in: that of its first parameter, float32 if it has none."""
-        return next((p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32)
+        """The dtype that the network computes in; see `mlft.surrogates.network.precision`."""
+        return precision(self.network)
 
     def forward(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
         """Return the outputs in the dtype of the inputs; differentiable.
@@ -92,6 +93,17 @@ class Surrogate(nn.Module):
             for module, training in modes:
                 module.training = training
         return outputs
+
+    def parts(self) -> "tuple[Surrogate, ...]":
+        """Return a surrogate for each member of an average, with this one's normalisers; they share the weights."""
+        if not isinstance(self.network, Average):
+            return (self,)
+        parts = []
+        for network in self.network.members:
+            part = Surrogate(network, self.channels, self.grid)
+            part.input_normaliser, part.output_normaliser = self.input_normaliser, self.output_normaliser
+            parts.append(part)
+        return tuple(parts)
 
     def save(self, folder: Path | str, *, card: str = "") -> None:
         """Write the surrogate into a folder: model.safetensors, config.json and README.md.

@@ -20,6 +20,9 @@ seeds, one training each: a cosine over 1,500 steps, beside a stage that may sto
 * 1,024 samples of level 1: 0.119 beside 0.117 (1,997 steps; seed 100).
 """
 
+TRIAL, FACTOR = 0.2, 5.0
+"""Share of a stage's steps after which a rival may have won; by how much its error must be lower."""
+
 Checks = Sequence[tuple[int, float]]
 """(step, held-out error) at each check."""
 
@@ -69,6 +72,18 @@ def plateau(step: int, most: int, ahead: Leg) -> float:
     if step < ahead.start:
         return min(1.0, (step + 0.5) / (WARM * most))
     return (ahead.end - step - 0.5) / (ahead.end - ahead.start)
+
+
+def beaten(checks: Checks, most: int, rival: float) -> bool:
+    """Return whether a stage of at most so many steps cannot reach the error of a rival any more.
+
+    So it is where after a fifth of them its best held-out error is above five times the rival's.
+
+    >>> beaten([(300, 0.5)], 1500, rival=0.09), beaten([(150, 0.5)], 1500, rival=0.09), beaten([(300, 0.5)], 1500, 0.2)
+    (True, False, False)
+    """
+    done = checks and checks[-1][0] >= TRIAL * most
+    return bool(done) and min(error for _, error in checks) > FACTOR * rival
 
 
 def _stopped(errors: Sequence[float]) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mlft.training import checkpoint
 from mlft.training.batches import batch_indices
 from mlft.training.losses import Loss, relative_l2
-from mlft.training.schedule import Leg, cosine, leg, plateau
+from mlft.training.schedule import Leg, beaten, cosine, leg, plateau
 from mlft.training.settings import Training
 
 Weights = dict[str, Tensor]
@@ -51,6 +51,7 @@ class Stage:
         loss: what is minimised, averaged over a batch; the held-out error is the relative L2 error whatever it is.
         weights: of the pairs in `train`, in a batch's average; all alike unless given. Replayed pairs have weight 1.
         early: whether it stops when its held-out error stops falling.
+        rival: held-out error of another network on this stage; the stage ends when that has won (`schedule.beaten`).
     """
 
     level: int
@@ -63,6 +64,7 @@ class Stage:
     loss: Loss = relative_l2
     weights: Float[Tensor, " n"] | None = None
     early: bool = False
+    rival: float = math.inf
 
     def __post_init__(self) -> None:
         if self.weights is not None and (len(self.weights) != len(self.train) or not bool((self.weights > 0).all())):
@@ -72,10 +74,17 @@ class Stage:
 @final
 @dataclass(frozen=True)
 class Trace:
-    """The weights a stage chose, and the held-out error along the way: (step, error) at each check."""
+    """What a stage did.
+
+    Attributes:
+        weights: those that it chose.
+        checks: (step, held-out error) along the way.
+        beaten: whether it ended because a rival had won.
+    """
 
     weights: Weights
     checks: tuple[tuple[int, float], ...]
+    beaten: bool = False
 
     @property
     def steps(self) -> int:
@@ -133,7 +142,7 @@ def train(
     told = _told(stage, settings, seed)
     best, checks, done = _resume(surrogate, adam, file, told)
     marks = _marks(stage.steps, settings.checks)
-    while done < (ahead := _ahead(stage, checks)).end:
+    while done < (ahead := _ahead(stage, checks)).end and not beaten(checks, stage.steps, stage.rival):
         if done == ahead.start:
             _set(surrogate, adam, best)
         for group in adam.param_groups:
@@ -150,7 +159,7 @@ def train(
         if progress is not None:
             progress(stage.level, checks[-1][1] if checks else math.nan, done, _ahead(stage, checks).end)
     restore(surrogate, _part(best, "weights."))
-    return Trace(snapshot(surrogate), tuple(checks))
+    return Trace(snapshot(surrogate), tuple(checks), beaten(checks, stage.steps, stage.rival))
 
 
 def _ahead(stage: Stage, checks: list[tuple[int, float]]) -> Leg:

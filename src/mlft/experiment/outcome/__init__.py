@@ -17,6 +17,7 @@ from mlft.experiment.outcome.plan import (
 )
 from mlft.experiment.outcome.run import (
     Baseline,
+    CandidateFacts,
     Cost,
     Failure,
     LevelFacts,
@@ -40,6 +41,7 @@ __all__ = [
     "BandFacts",
     "Baseline",
     "BoughtPlan",
+    "CandidateFacts",
     "Comparison",
     "ComparisonRow",
     "Cost",

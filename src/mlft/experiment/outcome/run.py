@@ -210,12 +210,25 @@ class Failure:
 
 @final
 @dataclass(frozen=True)
+class CandidateFacts:
+    """One network that was tried: held-out error, weight in the average, seconds of CPU time, verdict in words."""
+
+    name: str
+    error: Number
+    weight: float
+    cpu_seconds: float
+    verdict: str
+
+
+@final
+@dataclass(frozen=True)
 class SurrogateFacts:
-    """The network: its name, the number of its parameters, its options."""
+    """The network: its name, its fitted numbers, its options, and what it was chosen from, if it was chosen."""
 
     name: str
     parameters: int
     options: dict[str, Any]
+    candidates: tuple[CandidateFacts, ...] = ()
 
 
 @final

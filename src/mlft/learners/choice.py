@@ -1,0 +1,193 @@
+"""Which network learns this map from these samples: candidates trained, the hopeless ones dropped, the rest weighed."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from types import MappingProxyType
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+
+from mlft.learners.base import CandidateLog, Fitted
+from mlft.store import Samples
+from mlft.surrogates import Average, Surrogate
+from mlft.training.course import Course
+
+Array = np.ndarray
+Errors = Mapping[int, float]
+"""Held-out error after the stage of a level."""
+
+NONE: Errors = MappingProxyType({})
+
+Fit = Callable[[Surrogate, Sequence[Samples], Course, Errors], Fitted]
+
+LEAST = 4
+"""Held-out draws that a choice is made on."""
+
+WORTH = 0.95
+"""An average must have at most this much of the held-out error of its best member: what is fitted promises too much."""
+
+
+@final
+@dataclass(frozen=True)
+class Candidate:
+    """A network that was trained.
+
+    Attributes:
+        name: in `mlft.SURROGATES`.
+        fitted: its surrogate and stages; None where it failed.
+        seconds: of CPU time.
+        failure: in words.
+    """
+
+    name: str
+    fitted: Fitted | None
+    seconds: float
+    failure: str = ""
+
+    @property
+    def error(self) -> float:
+        """Its held-out error; infinite where it failed, was beaten, or is not finite."""
+        if self.fitted is None or self.fitted.stages[-1].beaten:
+            return math.inf
+        found = _after(self.fitted)[self.fitted.stages[-1].level]
+        return found if math.isfinite(found) else math.inf
+
+
+def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit) -> Fitted:
+    """Return an average of candidates that was trained: those of its members that are worth it, with their weights.
+
+    The candidates are trained one after the other on the same samples. One that has five times the held-out error of
+    an earlier one after a fifth of its steps is dropped. Of the rest the best is taken, or, where its held-out error
+    is at least a twentieth less, the convex combination that is best in the mean square of the relative error. With
+    fewer than 4 held-out draws there is nothing to choose by: the last candidate is taken.
+
+    Args:
+        surrogate: with an untrained `Average`.
+        samples: as in `Learner.fit`.
+        course: how the training is run; each candidate has a folder of its own.
+        fit: trains one candidate.
+
+    Raises:
+        ValueError: as `fit`, or if every candidate fails.
+    """
+    network = surrogate.network
+    assert isinstance(network, Average)
+    if _held_out(samples, course) < LEAST:
+        return _alone(surrogate, network, samples, course, fit)
+    found: list[Candidate] = []
+    for name, part in zip(network.names, surrogate.parts(), strict=True):
+        found.append(_tried(name, part, samples, course, fit, rivals(found)))
+    able = [i for i, one in enumerate(found) if math.isfinite(one.error)]
+    if not able:
+        raise ValueError(f"every candidate failed: {'; '.join(f'{one.name}: {one.failure}' for one in found)}")
+    weights = _weights(found, able, *_judges(samples, course))
+    network.keep(weights)
+    best = found[max(range(len(found)), key=lambda i: (weights[i], -found[i].error))]
+    assert best.fitted is not None
+    logs = tuple(_log(one, weight) for one, weight in zip(found, weights, strict=True))
+    return replace(best.fitted, surrogate=surrogate, candidates=logs)
+
+
+def rivals(found: Sequence[Candidate]) -> Errors:
+    """Return the least held-out error of some candidates after the stage of each level."""
+    after = [_after(one.fitted) for one in found if one.fitted is not None and math.isfinite(one.error)]
+    levels = {level for errors in after for level in errors}
+    return {level: min(errors.get(level, math.inf) for errors in after) for level in levels}
+
+
+def convex(gram: Float[Array, "m m"]) -> Float[Array, " m"]:
+    """Return the weights w ≥ 0 with Σ w = 1 that minimise wᵀ G w, exactly: every set of positive weights is tried.
+
+    >>> convex(np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 2.0], [2.0, 2.0, 9.0]])).tolist()
+    [0.75, 0.25, 0.0]
+    """
+    best: tuple[float, Array] | None = None
+    for count in range(1, len(gram) + 1):
+        for members in combinations(range(len(gram)), count):
+            weights = np.zeros(len(gram))
+            solved = np.linalg.lstsq(gram[np.ix_(members, members)], np.ones(count), rcond=None)[0]
+            if solved.min() >= 0 and solved.sum() > 0:
+                weights[list(members)] = solved / solved.sum()
+                value = float(weights @ gram @ weights)
+                best = (value, weights) if best is None or value < best[0] else best
+    assert best is not None
+    return best[1]
+
+
+def _tried(
+    name: str, part: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit, rival: Errors
+) -> Candidate:
+    """Return one trained candidate; one that runs out of memory, or whose numbers torch refuses, has failed."""
+    folder = None if course.folder is None else course.folder / name
+    started = time.process_time()
+    try:
+        fitted, failure = fit(part, samples, replace(course, folder=folder), rival), ""
+    except (MemoryError, RuntimeError) as error:
+        fitted, failure = None, str(error).partition("\n")[0] or type(error).__name__
+    return Candidate(name, fitted, time.process_time() - started, failure)
+
+
+def _alone(surrogate: Surrogate, network: Average, samples: Sequence[Samples], course: Course, fit: Fit) -> Fitted:
+    """Return the last candidate, trained without rivals."""
+    name, weights = network.names[-1], [0.0] * (len(network.names) - 1) + [1.0]
+    network.keep(weights)
+    one = _tried(name, surrogate.parts()[0], samples, course, fit, NONE)
+    if one.fitted is None:
+        raise ValueError(f"the candidate {name} failed: {one.failure}")
+    words = f"taken untried: a choice needs {LEAST} held-out draws"
+    return replace(one.fitted, surrogate=surrogate, candidates=(CandidateLog(name, math.nan, 1.0, one.seconds, words),))
+
+
+def _held_out(samples: Sequence[Samples], course: Course) -> int:
+    return int((~course.training.learned(samples[-1].indices)).sum())
+
+
+def _judges(samples: Sequence[Samples], course: Course) -> tuple[Array, Array]:
+    """Return inputs and labels of the draws that are held out on the finest level in use."""
+    rows = ~course.training.learned(samples[-1].indices)
+    return samples[-1].inputs[rows], samples[-1].solutions[rows]
+
+
+def _weights(found: Sequence[Candidate], able: Sequence[int], inputs: Array, labels: Array) -> list[float]:
+    """Return the weight of each candidate."""
+    flat = labels.reshape(len(labels), -1)
+    size = np.linalg.norm(flat, axis=1, keepdims=True)
+    size[size == 0] = 1.0
+    left = np.stack([(_predicted(found[i], inputs) - flat) / size for i in able])
+    errors = np.linalg.norm(left, axis=2).mean(axis=1)
+    best = np.zeros(len(able))
+    best[errors.argmin()] = 1.0
+    mixed = convex(np.einsum("inp,jnp->ij", left, left))
+    together = float(np.linalg.norm(np.tensordot(mixed, left, axes=1), axis=1).mean())
+    chosen = dict(zip(able, mixed if together <= WORTH * errors.min() else best, strict=True))
+    return [float(chosen.get(i, 0.0)) for i in range(len(found))]
+
+
+def _predicted(one: Candidate, inputs: Array) -> Array:
+    assert one.fitted is not None
+    found: Array = one.fitted.surrogate.predict(inputs).reshape(len(inputs), -1)
+    return found
+
+
+def _after(fitted: Fitted) -> dict[int, float]:
+    """Return the held-out error after each stage, of the weights that the guard left."""
+    return {
+        log.level: log.verdict.error_after if log.verdict.kept else log.verdict.error_before for log in fitted.stages
+    }
+
+
+def _log(one: Candidate, weight: float) -> CandidateLog:
+    if one.fitted is None:
+        words, error = f"failed: {one.failure}", math.nan
+    elif one.fitted.stages[-1].beaten:
+        last = one.fitted.stages[-1]
+        error = min(error for _, error in last.checks)
+        words = f"dropped after {last.steps} steps: an earlier one has less than a fifth of its error"
+    else:
+        error = _after(one.fitted)[one.fitted.stages[-1].level]
+        words = ("taken" if weight == 1 else f"weight {weight:.2f}") if weight else "erred more"
+    return CandidateLog(one.name, error, weight, one.seconds, words)

@@ -1,0 +1,157 @@
+"""A stage in closed form: a term fitted to what a regression leaves of the labels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mlft.kernels import left_out
+from mlft.surrogates import Surrogate
+from mlft.surrogates.regression import KERNELS, Regression, Size, Term, kernel_of
+from mlft.training.stage import Stage, Trace, Weights, held_out_error, snapshot
+
+RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Tried, in units of the mean of the kernel's diagonal."""
+
+TRIED, MOST = 512, 2048
+"""Samples that form, width and ridge are chosen on; samples of a term, at most: its cost grows with their cube."""
+
+ROUND_OFF = 1e-13
+"""Components below this share of the strongest one are left out."""
+
+
+@final
+@dataclass(frozen=True)
+class Choice:
+    """A kernel, and what it leaves of samples that it has not seen.
+
+    Attributes:
+        error: mean relative leave-one-out error.
+        ridge: of `RIDGES`.
+        kernel: its form; None for a linear map.
+        width: of the kernel, in units of the median squared distance.
+    """
+
+    error: float
+    ridge: float
+    kernel: str | None = None
+    width: float = 1.0
+
+
+def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
+    """Add to a surrogate's regression the term that a stage teaches; return what it found, and the weights without it.
+
+    The targets are what the regression so far leaves of the labels: f ← f + P (u − f), with P the regression on these
+    pairs, as in `docs/method.md`, section 1. Of more than 2,048 pairs the first ones are used.
+
+    Raises:
+        ValueError: if the network is no regression.
+    """
+    network = surrogate.network
+    if not isinstance(network, Regression):
+        raise ValueError(f"only a regression is fitted in closed form, got {type(network).__name__}")
+    x, y = stage.train.inputs[:MOST], stage.train.labels[:MOST]
+    with torch.no_grad():
+        inputs, labels = surrogate.input_normaliser.encode(x), surrogate.output_normaliser.encode(y)
+        targets = labels - network(inputs)
+        sizes = y.flatten(1).norm(dim=1) / surrogate.output_normaliser.scale.mean()
+        term = fit_term(inputs.flatten(1), targets.flatten(1), torch.where(sizes > 0, sizes, 1.0), network.WIDTHS)
+    network.terms.append(term.to(x.device))
+    after = snapshot(surrogate)
+    name, _ = list(surrogate.named_parameters())[-1]
+    before = after | {name: torch.zeros_like(after[name])}
+    return Trace(after, ((1, held_out_error(surrogate, stage.held_out)),)), before
+
+
+def fit_term(
+    inputs: Float[Tensor, "n p"], targets: Float[Tensor, "n q"], sizes: Float[Tensor, " n"], widths: Sequence[float]
+) -> Term:
+    """Return the term of the least leave-one-out error.
+
+    Tried are the linear map, and for each width a Gaussian and a Matérn kernel with a linear part; each with all
+    ridges, on the first 512 samples. Chosen is the least mean of ‖residual‖ / size over samples.
+
+    Args:
+        inputs: a row a sample.
+        targets: a row a sample.
+        sizes: what the error of a sample is divided by.
+        widths: of the kernel; none for a linear map.
+    """
+    few = slice(0, TRIED)
+    chosen = min(_choices(inputs[few], targets[few], sizes[few], widths), key=lambda choice: choice.error)
+    return _fitted(inputs, targets, chosen)
+
+
+def _choices(inputs: Tensor, targets: Tensor, sizes: Tensor, widths: Sequence[float]) -> Iterator[Choice]:
+    """Yield for each kernel the ridge of the least leave-one-out error."""
+    moved, rest = inputs - inputs.mean(dim=0), targets - targets.mean(dim=0)
+    linear, squares, median = _gram(moved)
+    for kernel, width in [(None, 1.0), *((name, width) for width in widths for name in KERNELS)]:
+        matrix = linear if kernel is None else linear + kernel_of(squares / (width * median), kernel)
+        errors = [
+            (float((residuals.norm(dim=1) / sizes).mean()), ridge)
+            for ridge, residuals in left_out(matrix, rest, ridges=RIDGES)
+        ]
+        yield Choice(*min(errors), kernel, width)
+
+
+def _gram(moved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the linear kernel with a mean diagonal of 1, the squared distances, and their median."""
+    products = moved @ moved.T
+    own = products.diagonal()
+    squares = (own[:, None] + own - 2 * products).clamp(min=0)
+    apart = squares[~torch.eye(len(own), dtype=torch.bool, device=own.device)]
+    median = apart.median() if len(apart) else own.new_ones(())
+    return products / _positive(own.mean()), squares, _positive(median)
+
+
+def _positive(number: Tensor) -> Tensor:
+    return torch.where(number > 0, number, 1.0)
+
+
+def _fitted(inputs: Tensor, targets: Tensor, chosen: Choice) -> Term:
+    """Return the term of a choice, fitted to all samples."""
+    mean, offset = inputs.mean(dim=0), targets.mean(dim=0)
+    components, coordinates = _principal(inputs - mean)
+    directions, values = _principal(targets - offset)
+    linear, squares, median = _gram(inputs - mean)
+    matrix = linear if chosen.kernel is None else linear + kernel_of(squares / (chosen.width * median), chosen.kernel)
+    ridge = chosen.ridge * matrix.diagonal().mean()
+    dual = _solved(matrix, ridge, values)
+    scale = _positive((inputs - mean).square().sum(dim=1).mean())
+    primal = coordinates.T @ dual / scale
+    centres = len(inputs) if chosen.kernel is not None else 0
+    size = Size(len(components), len(directions), centres, chosen.kernel or KERNELS[0])
+    term = Term((inputs.shape[1], targets.shape[1]), size)
+    found = {
+        "mean": mean,
+        "components": components,
+        "centres": coordinates[:centres],
+        "squares": coordinates[:centres].square().sum(dim=1),
+        "coefficients": torch.cat([dual[:centres], primal]),
+        "directions": directions,
+        "offset": offset,
+        f"{size.kernel}_width": (chosen.width * median).view(1),
+    }
+    for name, tensor in found.items():
+        term.get_buffer(name).copy_(tensor)
+    return term
+
+
+def _solved(matrix: Tensor, ridge: Tensor, targets: Tensor) -> Tensor:
+    """Return (K + λI)⁻¹ y; where Cholesky's factorisation fails, by the spectrum of K without what is below 0."""
+    factor, failed = torch.linalg.cholesky_ex(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device))
+    if not failed:
+        return torch.cholesky_solve(targets, factor)
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ ((vectors.T @ targets) / (values.clamp(min=0) + ridge)[:, None])
+
+
+def _principal(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return orthonormal directions that span the rows up to round-off, and the rows' coordinates in them."""
+    left, values, right = torch.linalg.svd(rows, full_matrices=False)
+    kept = int((values > ROUND_OFF * values[:1]).sum()) if len(values) and values[0] > 0 else 0
+    return right[:kept], left[:, :kept] * values[:kept]

@@ -1,0 +1,53 @@
+"""Runs whose network is chosen, or fitted in closed form: record, report, trust, refusals."""
+
+import numpy as np
+import pytest
+
+import mlft
+from mlft.errors import ConfigError
+from small import SMALL
+
+RUN = SMALL | {"surrogate_options": {}, "estimator": "learning-curve"}
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    return mlft.run("small:problem", budget="60solves", out=tmp_path_factory.mktemp("auto"), surrogate="auto", **RUN)
+
+
+def test_the_record_says_what_was_tried_and_chosen_and_why(chosen):
+    told = chosen.outcome.surrogate
+    assert told.name == "auto"
+    assert [row.name for row in told.candidates] == ["linear", "kernel", "fno"]
+    assert sum(row.weight for row in told.candidates) == pytest.approx(1)
+    taken = [row.name for row in told.candidates if row.weight]
+    assert [member["network"] for member in told.options["members"]] == taken
+    assert told.parameters > 0 and all(row.verdict for row in told.candidates)
+    page = mlft.report(chosen.folder).read_text()
+    assert "Networks tried on the same samples" in page
+
+
+def test_the_folder_is_loaded_and_read_again(chosen):
+    inputs = np.ones((2, chosen.surrogate.channels[0], *chosen.surrogate.grid.shape))
+    again = mlft.load(chosen.folder / "surrogate")
+    np.testing.assert_array_equal(again.predict(inputs), chosen.surrogate.predict(inputs))
+    same = mlft.run("small:problem", budget="60solves", out=chosen.folder, surrogate="auto", **RUN)
+    assert same.outcome == chosen.outcome
+
+
+@pytest.mark.parametrize("name", ["linear", "kernel"])
+def test_a_regression_goes_through_a_whole_run(name, tmp_path):
+    record = mlft.run("small:problem", budget="60solves", out=tmp_path / "run", surrogate=name, **RUN)
+    assert record.outcome.surrogate.name == name and 0 < record.error < 1
+    assert record.outcome.surrogate.candidates == ()
+    assert all(stage.movement is None for stage in record.outcome.stages)
+    assert mlft.trust(tmp_path / "run", samples=4, problem="small:problem").families
+
+
+@pytest.mark.parametrize("name", ["linear", "kernel", "auto"])
+@pytest.mark.parametrize("estimator", ["kernel-trained", "kernel-initial"])
+def test_an_estimate_by_a_tangent_kernel_that_is_not_there_is_refused_before_a_solve(name, estimator, tmp_path):
+    options = RUN | {"estimator": estimator, "surrogate": name}
+    with pytest.raises(ConfigError, match=f"the estimator '{estimator}' needs the tangent kernel .* '{name}' is not"):
+        mlft.run("small:problem", budget="60solves", out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()

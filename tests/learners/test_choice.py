@@ -1,0 +1,202 @@
+"""The choice of a network: what is dropped, what is taken, what an average is, and what goes on after a failure."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mlft.errors import ConfigError
+from mlft.grids import Grid
+from mlft.learners import FineTune, Fitted, adapt
+from mlft.learners.choice import convex
+from mlft.store import Samples
+from mlft.surrogates import SURROGATES, Average, Network, Surrogate, build
+from mlft.training import Course, Training
+from small_networks import normal
+
+GRID = Grid((22,))
+QUICK = Course(Training(least=60, most=60, checks=6), seed=3)
+SMALL = {"modes": [4], "width": 5, "depth": 2}
+
+
+def members(*names: str, **options: Any) -> dict[str, Any]:
+    known = {"fno": SURROGATES["fno"].defaults(GRID) | SMALL | options}
+    rows = [(name, known.get(name, SURROGATES[name].defaults(GRID))) for name in names]
+    return {"members": [{"network": name, "options": given} for name, given in rows]}
+
+
+def untrained(generator: torch.Generator, *names: str) -> Surrogate:
+    return build("auto", (1, 1), GRID, generator=generator, options=members(*names))
+
+
+def samples(n: int, generator: torch.Generator, level: int = 0, off: float = 0.0) -> Samples:
+    """Shifted waves and their squares, which a kernel of few samples learns badly."""
+    phase = normal(n, 1, 1, generator=generator)
+    inputs = np.sin(2 * np.pi * GRID.points[0] + 3 * phase) + 0.2 * normal(n, 1, 22, generator=generator)
+    return Samples(level, tuple(range(n)), inputs, 1 + inputs**2 + off)
+
+
+def error(surrogate: Surrogate, given: Samples) -> float:
+    left = (surrogate.predict(given.inputs) - given.solutions).reshape(len(given), -1)
+    return float(
+        np.mean(np.linalg.norm(left, axis=1) / np.linalg.norm(given.solutions.reshape(len(given), -1), axis=1))
+    )
+
+
+def held_out(given: Samples) -> Samples:
+    rows = [i for i in range(len(given)) if i % 5 == 0]
+    return Samples(given.level, tuple(rows), given.inputs[rows], given.solutions[rows])
+
+
+def test_the_member_with_the_least_held_out_error_is_taken_and_the_others_are_gone(generator):
+    given = samples(60, generator)
+    fitted = FineTune().fit(untrained(generator, "linear", "kernel", "fno"), [given], QUICK)
+    found = {log.name: log for log in fitted.candidates}
+    best = min(found.values(), key=lambda log: log.error)
+    network = fitted.surrogate.network
+    assert isinstance(network, Average)
+    assert max(found.values(), key=lambda log: log.weight).name == best.name == network.names[0]
+    assert network.names == [name for name, log in found.items() if log.weight]
+    assert error(fitted.surrogate, held_out(given)) <= best.error * (1 + 1e-6)
+    assert fitted.stages[-1].verdict.error_after == pytest.approx(best.error)
+    assert all(log.cpu_seconds >= 0 and log.verdict for log in fitted.candidates)
+
+
+def test_each_candidate_is_what_it_would_be_alone(generator):
+    given = samples(60, generator)
+    alone = {}
+    for name in ("kernel", "fno"):
+        options = SMALL if name == "fno" else {}
+        one = build(name, (1, 1), GRID, generator=torch.Generator().manual_seed(5), options=options)
+        alone[name] = FineTune().fit(one, [given], QUICK).stages[-1].verdict.error_after
+    together = untrained(torch.Generator().manual_seed(5), "kernel", "fno")
+    found = {log.name: log.error for log in FineTune().fit(together, [given], QUICK).candidates}
+    assert found == alone
+
+
+def test_a_candidate_that_an_earlier_one_has_beaten_is_dropped_early(generator):
+    given = samples(60, generator)
+    linear = Samples(0, given.indices, given.inputs, 2 * given.inputs)
+    fitted = FineTune().fit(untrained(generator, "linear", "fno"), [linear], QUICK)
+    assert [log.name for log in fitted.candidates if log.weight] == ["linear"]
+    assert fitted.candidates[1].verdict.startswith("dropped after 20 steps")  # the first check behind a fifth of 60
+    assert fitted.stages[-1].steps == 1
+
+
+class Failing(Network):
+    """Its training ends without memory."""
+
+    def __init__(self, channels: tuple[int, int], *, generator: torch.Generator) -> None:
+        super().__init__(channels, generator=generator)
+        self.options = {}
+        self.weight = nn.Parameter(torch.ones(1))
+
+    @staticmethod
+    def defaults(grid: Grid) -> dict[str, Any]:
+        return {}
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training and len(inputs) > 1:
+            raise MemoryError("4 GiB of 2")
+        return self.weight * inputs
+
+
+class Diverging(Failing):
+    """Its outputs are not finite."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.weight * inputs / 0
+
+
+@pytest.fixture
+def failing() -> Iterator[None]:
+    SURROGATES["failing"], SURROGATES["diverging"] = Failing, Diverging
+    yield
+    del SURROGATES["failing"], SURROGATES["diverging"]
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_candidate_that_fails_is_named_and_the_others_go_on(generator):
+    fitted = FineTune().fit(untrained(generator, "failing", "diverging", "kernel"), [samples(60, generator)], QUICK)
+    assert [log.weight for log in fitted.candidates] == [0, 0, 1]
+    assert fitted.candidates[0].verdict == "failed: 4 GiB of 2"
+    assert math.isnan(fitted.candidates[0].error)
+    assert not math.isfinite(fitted.candidates[1].error)
+    with pytest.raises(ValueError, match="every candidate failed: failing: 4 GiB of 2"):
+        FineTune().fit(untrained(generator, "failing"), [samples(60, generator)], QUICK)
+
+
+def test_with_too_few_held_out_draws_the_last_candidate_is_taken(generator):
+    fitted = FineTune().fit(untrained(generator, "kernel", "fno"), [samples(15, generator)], QUICK)
+    assert [(log.name, log.weight) for log in fitted.candidates] == [("fno", 1.0)]
+    assert fitted.candidates[0].verdict == "taken untried: a choice needs 4 held-out draws"
+    assert fitted.surrogate.network.names == ["fno"]
+
+
+def test_stages_of_several_levels_are_each_candidates_own(generator, tmp_path):
+    coarse, fine = samples(60, generator, 0, 0.1), samples(60, generator, 1)
+    fine = Samples(1, coarse.indices[:25], coarse.inputs[:25], coarse.solutions[:25] - 0.1)
+    course = Course(QUICK.training, 3, tmp_path)
+    fitted = FineTune().fit(untrained(generator, "kernel", "fno"), [coarse, fine], course)
+    assert [stage.level for stage in fitted.stages] == [0, 1]
+    assert sorted(path.name for path in tmp_path.rglob("*.safetensors")) == [
+        "stage-0.safetensors",
+        "stage-1.safetensors",
+    ]
+    assert {path.parent.name for path in tmp_path.rglob("*.safetensors")} == {"fno"}
+    adapt(fitted.surrogate, fine, QUICK)
+
+
+def test_the_same_again_is_the_same_to_the_last_bit(tmp_path):
+    def run() -> Fitted:
+        stream = torch.Generator().manual_seed(5)
+        given = samples(60, stream)
+        return FineTune().fit(
+            untrained(stream, "linear", "kernel", "fno"), [given], Course(QUICK.training, 3, tmp_path)
+        )
+
+    given = samples(9, torch.Generator().manual_seed(6))
+    np.testing.assert_array_equal(run().surrogate.predict(given.inputs), run().surrogate.predict(given.inputs))
+
+
+def test_an_average_is_that_of_its_members(generator):
+    surrogate = untrained(generator, "fno", "fno")
+    network = surrogate.network
+    assert isinstance(network, Average)
+    network.weights.copy_(torch.tensor([0.25, 0.75]))
+    inputs = torch.tensor(normal(4, 1, 22, generator=generator)).float()
+    one, two = network.members
+    torch.testing.assert_close(network(inputs), 0.25 * one(inputs) + 0.75 * two(inputs))
+    network.keep([0.0, 1.0])
+    torch.testing.assert_close(network(inputs), two(inputs))
+    with pytest.raises(ValueError):
+        network.keep([0.5, 0.5])
+
+
+def test_the_convex_weights_are_the_best_of_a_fine_lattice(generator):
+    for count in (1, 2, 3, 4):
+        left = normal(count, 7, generator=generator) + 0.8
+        gram = left @ left.T
+        weights = convex(gram)
+        assert weights.min() >= 0
+        assert weights.sum() == pytest.approx(1)
+        lattice = np.stack(np.meshgrid(*[np.arange(21)] * count), axis=-1).reshape(-1, count)
+        lattice = lattice[lattice.sum(axis=1) == 20] / 20
+        values = np.einsum("ni,ij,nj->n", lattice, gram, lattice)
+        assert weights @ gram @ weights <= values.min() + 1e-12
+
+
+def test_what_is_no_average_is_refused(generator):
+    member = {"network": "linear", "options": {"points": [22], "terms": []}}
+    with pytest.raises(ValueError, match="at least 1 item"):
+        Average((1, 1), generator=generator, members=[])
+    with pytest.raises(ValueError, match="0.options\n.*required"):
+        Average((1, 1), generator=generator, members=[{"network": "linear"}])
+    with pytest.raises(ValueError, match="no member of an average"):
+        Average((1, 1), generator=generator, members=[member | {"network": "auto"}])
+    with pytest.raises(ConfigError, match="unknown network 'linaer': did you mean 'linear'"):
+        Average((1, 1), generator=generator, members=[member | {"network": "linaer"}])
