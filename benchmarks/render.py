@@ -14,7 +14,7 @@ SECTIONS = {
     "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
     "Networks": ("surrogates",),
     "Store and workers": ("storm", "kill", "resume", "harms", "forged", "workers"),
-    "Generalization": ("crossval", "generalization", "trust"),
+    "Generalization": ("crossval", "generalization", "trust", "bands"),
 }
 """The benchmarks, in the order in which they are read."""
 

@@ -10,14 +10,18 @@ from loky import ProcessPoolExecutor
 
 import mlft
 from mlft.estimators import estimate
-from mlft.experiment.asking import ask
+from mlft.experiment.asking import ask, named_problem
 from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
-from mlft.experiment.record import read_outcome
+from mlft.experiment.record import read_bands, read_outcome
 from mlft.experiment.session import Session
+from mlft.grids import relative_error
 from mlft.planning import predict
 from mlft.problems import Problem
 from mlft.reports.wording import known
+from mlft.sources import Drawn
+from mlft.status import OK
+from mlft.uncertainty import Covered, calibrate, measure_coverage
 
 T = TypeVar("T")
 
@@ -46,6 +50,26 @@ class Lift:
     def __str__(self) -> str:
         """Return it in words."""
         return f"level {self.level} {self.name}, {self.raw:.3g} to {self.lifted:.3g}"
+
+
+@final
+@dataclass(frozen=True)
+class Cover:
+    """What the bands of a run cover of fresh draws.
+
+    Attributes:
+        calibrated: draws that they were calibrated on.
+        bound: of the relative L2 error.
+        mean: relative L2 error of the fresh draws.
+        shares: of draws whose error, and whose whole field, is within, and of points.
+        again: the same of other calibrations, a row each.
+    """
+
+    calibrated: int
+    bound: float
+    mean: float
+    shares: tuple[float, float, float]
+    again: tuple[tuple[float, float, float], ...]
 
 
 @final
@@ -172,3 +196,40 @@ def foreseen(problem: str | Problem, *, budget: int, out: Path, estimator: str, 
 def trust(folder: Path, *, samples: int) -> TrustOutcome:
     """Return what `mlft trust` finds about a finished run."""
     return mlft.trust(folder, samples=samples)
+
+
+def cover(folder: Path, *, level: float, fresh: int, calibrations: int, draws: int) -> Cover:
+    """Return what the bands of a finished run of a shipped problem cover of fresh draws, solved here, kept nowhere.
+
+    Args:
+        folder: of the run.
+        level: of the bands.
+        fresh: draws that coverage is measured on.
+        calibrations: of the same surrogate, on further draws, each on its own.
+        draws: of each of them.
+    """
+    record = mlft.Record.load(folder)
+    told, count = record.outcome, fresh + calibrations * draws
+    assert told.sure is not None, f"{folder} has no bands"
+    problem = named_problem(told.config["problem"], told.config.get("options", {}))
+    source, top = Drawn(problem, told.seed, "bands"), len(problem.hierarchy) - 1
+    inputs = source.inputs(top, range(count))
+    solved = source.solve(inputs, top, range(count))
+    assert set(solved.status) == {OK}, f"some fresh draws of {problem.name} failed"
+    found = record.predict(inputs, uncertainty=level)
+    residuals = solved.solutions - found.value
+    errors = relative_error(found.value, solved.solutions, problem.finest)
+    bands = read_bands(folder, told.grid)
+    assert bands is not None
+    index = bands.levels.tolist().index(level)
+    first = measure_coverage(bands, residuals[:fresh], errors[:fresh])[index]
+    again = []
+    for start in range(fresh, count, draws):
+        part = slice(start, start + draws)
+        other = calibrate(residuals[part], errors[part], levels=(level,))
+        again.append(_shares(measure_coverage(other, residuals[:fresh], errors[:fresh])[0]))
+    return Cover(told.sure.calibrated, found.error, float(errors[:fresh].mean()), _shares(first), tuple(again))
+
+
+def _shares(covered: Covered) -> tuple[float, float, float]:
+    return covered.errors.value, covered.fields.value, covered.points.value

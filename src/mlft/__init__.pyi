@@ -10,11 +10,11 @@ from .experiment.commands import run as run
 from .experiment.config import Config as Config
 from .experiment.corrected import Corrected as Corrected
 from .experiment.corrected import load as load
+from .experiment.finished import Record as Record
 from .experiment.foresight import Forecast as Forecast
 from .experiment.outcome import Comparison as Comparison
 from .experiment.outcome import Outcome as Outcome
 from .experiment.progress import Progress as Progress
-from .experiment.record import Record as Record
 from .experiment.trust import trust as trust
 from .grids import Grid as Grid
 from .grids import hierarchy as hierarchy

@@ -54,8 +54,16 @@ def plain(text: str, most: int = 200) -> str:
     >>> print(plain("no\\nsolution\\x1b"))
     no solution\\x1b
     """
-    line = " ".join(text[: 4 * most].split())
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)[:most]
+    return printable(" ".join(text[: 4 * most].split()))[:most]
+
+
+def printable(line: str) -> str:
+    """Return a line that a terminal shows as it is: escapes in place of signs that would move or colour it.
+
+    >>> print(printable("a\\x1b[2J  b"))
+    a\\x1b[2J  b
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def unknown_name(kind: str, got: str, known: list[str]) -> ConfigError:

@@ -1,10 +1,11 @@
-"""Means with their 95% intervals, over seeds or over draws."""
+"""Means and shares with their 95% intervals, over seeds or over draws."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from scipy.stats import beta
 from scipy.stats import t as student
 
 
@@ -32,6 +33,18 @@ def arithmetic(values: Sequence[float]) -> Middle:
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     half = float(student.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
     return Middle(mean, mean - half, mean + half)
+
+
+def proportion(hits: int, n: int) -> Middle:
+    """Return the share of n trials that hit, and its exact 95% interval; NaN for no trial.
+
+    Source: Clopper, Pearson (1934), Biometrika 26, 404.
+    """
+    if not n:
+        return Middle(math.nan, math.nan, math.nan)
+    lower = float(beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
+    upper = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
+    return Middle(hits / n, lower, upper)
 
 
 def geometric(values: Sequence[float]) -> Middle:

@@ -60,12 +60,16 @@ def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_
     code, out, err = mlft_command(*words, "--out", tmp_path / "a", *OPTIONS)
     assert code == 0, err
     assert "relative L2 error" in out and "128/32/8 samples" in out
-    first, cheapest, paid, *warned, last = out.splitlines()
-    assert (
-        "relative L2 error" in first and cheapest.startswith("At the error reached, ") and last.startswith("report: ")
+    first, measured, cheapest, paid, *warned, following, last = out.splitlines()
+    assert "relative L2 error" in first and last.startswith("report: ")
+    assert measured.startswith("Measured 0.") and measured.endswith(
+        "; the plan was made by a rule, which predicts nothing."
     )
+    assert cheapest.startswith("At the error reached, ") and following.startswith("Next: mlft predict ")
+    assert following.endswith("--problem small:problem")
     assert paid.startswith("The ") and "s of solving and training" in paid
     assert all(line.startswith("Warning: the samples cost ") for line in warned) and len(warned) <= 1
+    assert mlft_command("show", tmp_path / "a") == (0, out, "")
     page = (tmp_path / "a" / "report.html").read_bytes()
     code, out, _ = mlft_command("report", tmp_path / "a")
     assert code == 0 and (tmp_path / "a" / "report.html").read_bytes() == page
@@ -111,6 +115,9 @@ def test_a_comparison_writes_its_table_and_report(tmp_path, mlft_command):
     with (tmp_path / "c" / "compare.csv").open() as stream:
         assert [row["seed"] for row in csv.DictReader(stream)] == ["5", "5", "6", "6"]
     assert (tmp_path / "c" / "report.html").exists()
+    assert out.startswith("small, 24 solves: strategies at equal cost\n  strategy ")
+    assert "\n  single-level:0 ★  " in out and "\\x" not in out
+    assert mlft_command("show", tmp_path / "c") == (0, out, "")
 
 
 @pytest.mark.parametrize(

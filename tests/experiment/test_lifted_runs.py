@@ -11,9 +11,10 @@ import pytest
 import torch
 
 import mlft
+from mlft.experiment.finished import Record
 from mlft.experiment.outcome import LiftFacts
 from mlft.experiment.progress import Progress
-from mlft.experiment.record import Record, read_evaluation, read_outcome
+from mlft.experiment.record import read_evaluation, read_outcome
 from mlft.grids import relative_error
 from mlft.lifts import LIFTS, Coarse, Correction, Coupled, LiftError, Method, Place, load
 from mlft.lifts.learned import Effort

@@ -58,7 +58,10 @@ def deleted(run: Path, name: str, other: Path) -> None:
     (run / name).unlink()
 
 
-FILES = ("record.json", "evaluation.safetensors", WEIGHTS, "surrogate/config.json", "lifts/level-0/model.safetensors")
+FILES = (
+    *("record.json", "evaluation.safetensors", WEIGHTS, "surrogate/config.json", "bands.safetensors"),
+    "lifts/level-0/model.safetensors",
+)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -87,7 +90,7 @@ def test_what_is_not_what_a_run_wrote_is_not_believed_and_made_anew(
         known.plan,
         known.lifts[0].lifted,
     )
-    assert all((run / file).read_bytes() == whole[file] for file in FILES[1:4])
+    assert all((run / file).read_bytes() == whole[file] for file in FILES[1:5])
     if (name, harm) != ("record.json", deleted):
         assert f"repair: damaged or of another run, made anew: {name}" in told
     assert mlft.report(run).is_file()

@@ -19,10 +19,10 @@ from mlft.reports import report, trust_lines, write_trust_report
 from small import SMALL
 
 GOLDEN = Path(__file__).parent / "golden"
-KEPT = ("config.toml", "evaluation.safetensors", "surrogate")
+KEPT = ("bands.safetensors", "config.toml", "evaluation.safetensors", "surrogate")
 
 
-@pytest.fixture(params=["run-v0", "run-v1"])
+@pytest.fixture(params=["run-v0", "run-v1", "run-v2"])
 def copy(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A run folder of that schema, to be written into."""
     return shutil.copytree(GOLDEN / request.param, tmp_path / "run")
@@ -35,10 +35,10 @@ def _updated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def write_golden(folder: Path) -> None:
-    """Write run-v1 by a run of today; run-v0 was written by the last version without schemas, and stays."""
+    """Write run-v2 by a run of today; the others were written by the last versions of their schemas, and stay."""
     options = SMALL | {"estimator": "kernel-trained", "seed": 1, "baselines": ("finest-only",)}
     made = mlft.run("small:failing", budget="30solves", out=folder, **options)
-    place = GOLDEN / "run-v1"
+    place = GOLDEN / "run-v2"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     for name in KEPT:
@@ -65,6 +65,7 @@ def test_a_golden_run_of_each_schema_opens_as_an_outcome_of_today(copy: Path) ->
     assert [stage.level for stage in told.stages] == [level for level, n in enumerate(told.plan.samples) if n]
     assert told.foresight is not None and told.foresight.first is not None and told.foresight.first.alternatives
     assert [row.name for row in told.baselines if row.kind == "trained"] == ["finest-only"]
+    assert (told.sure is not None) == (copy / "bands.safetensors").exists()
     assert told.store == "." and told.config["problem"] == read_config(copy / "config.toml")["problem"]
 
 
@@ -81,8 +82,8 @@ def test_a_run_of_schema_0_that_a_rule_planned_has_no_foresight(tmp_path: Path) 
 
 
 def test_the_record_of_today_is_written_as_the_golden_one(tmp_path: Path) -> None:
-    write_outcome(tmp_path, read_outcome(GOLDEN / "run-v1"))
-    assert (tmp_path / "record.json").read_bytes() == (GOLDEN / "run-v1" / "record.json").read_bytes()
+    write_outcome(tmp_path, read_outcome(GOLDEN / "run-v2"))
+    assert (tmp_path / "record.json").read_bytes() == (GOLDEN / "run-v2" / "record.json").read_bytes()
     keys = set(json.loads((tmp_path / "record.json").read_text()))
     stated = {"problem", "version", "seed", "strategy", "budget", "levels", "plan", "stages", "error", "seconds"}
     assert stated | {"schema"} <= keys == {field.name for field in dataclasses.fields(Outcome)}

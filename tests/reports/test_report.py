@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from finished import DRAWS, INFINITE, NASTY, SEEDS, Page, a_comparison, a_run, fields, read, record, run_folder
 from mlft.errors import MlftError
-from mlft.experiment.outcome import StageFacts, Summary
+from mlft.experiment.outcome import SCHEMA, StageFacts, Summary
 from mlft.experiment.record import from_plain, write_evaluation
 from mlft.grids import Grid
 from mlft.reports import report
@@ -46,8 +46,8 @@ def test_no_two_elements_share_an_id_and_every_reference_is_defined(folder: Path
 def test_every_figure_has_words_for_those_who_do_not_see_it(folder: Path) -> None:
     page = read(folder / "report.html")
     pictures = page.tags.count("svg") - page.values("class").count("part")
-    assert page.values("role").count("img") == pictures == (7 if _is_1d(folder) else 5)
-    assert page.tags.count("figcaption") == page.tags.count("figure") == 5
+    assert page.values("role").count("img") == pictures == (8 if _is_1d(folder) else 6)
+    assert page.tags.count("figcaption") == page.tags.count("figure") == 6
     assert all(len(words) > 20 for words in page.values("aria-label"))
 
 
@@ -174,7 +174,7 @@ def test_writing_again_gives_the_same_files_and_leaves_no_temporary(tmp_path: Pa
 
 
 def test_figures_stand_alone(folder: Path) -> None:
-    names = {"stages", "histogram", "rivals", "worth"} | (
+    names = {"stages", "histogram", "rivals", "sure", "worth"} | (
         {"sample-1", "sample-2", "sample-3"} if _is_1d(folder) else {"samples"}
     )
     assert {file.name for file in (folder / "figures").iterdir()} == {f"{name}.svg" for name in names}
@@ -211,7 +211,7 @@ def test_a_run_on_one_level_without_rivals_or_held_out_samples(tmp_path: Path) -
     assert "16 samples on grid 256, seed 3" in page.text
     assert "Nothing was held out, so no stage could be judged." in page.text and "kept unjudged" in page.text
     assert {file.stem for file in (tmp_path / "figures").iterdir()} == {
-        *("sample-1", "sample-2", "sample-3", "histogram", "worth")
+        *("sample-1", "sample-2", "sample-3", "histogram", "sure", "worth")
     }
 
 
@@ -322,7 +322,7 @@ def test_a_record_of_a_newer_schema_is_refused_by_its_number(schema: object, tmp
     for file in (a_run(tmp_path / "a") / "record.json", a_comparison(tmp_path / "b", SEEDS) / "compare.json"):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"schema": schema}))
         with pytest.raises(
-            MlftError, match=rf"{file.name} has schema {schema!r}; this version of mlft reads up to 1: use"
+            MlftError, match=rf"{file.name} has schema {schema!r}; this version of mlft reads up to {SCHEMA}: use"
         ) as caught:
             report(file.parent)
         assert str(caught.value).endswith("on a new folder") and "\n" not in str(caught.value)

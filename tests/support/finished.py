@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from mlft.experiment.outcome import Comparison, ComparisonRow, Outcome
-from mlft.experiment.record import from_plain, write_comparison, write_evaluation, write_outcome
+from mlft.experiment.record import from_plain, to_plain, write_comparison, write_evaluation, write_outcome
+from mlft.experiment.sure import measure_sure
 from mlft.reports import report
 
 NASTY = "<script>alert('x')</script> & \"quoted\""
@@ -61,7 +62,18 @@ def run_folder(folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray
 def a_run(folder: Path, *, dimension: int = 1, **changes: Any) -> Path:
     """A finished run with log-normal errors about 0.13."""
     errors = 0.13 * np.exp(0.5 * np.sin(np.arange(DRAWS) * 2.4))
-    return run_folder(folder, record(dimension=dimension, **changes), fields(dimension), errors)
+    facts = record(dimension=dimension, **({"sure": sure(folder, dimension)} | changes))
+    return run_folder(folder, facts, fields(dimension), errors)
+
+
+def sure(folder: Path, dimension: int) -> Any:
+    """How sure a run is in plain values, from 80 made up draws of residuals; its bands go into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = fields(dimension)
+    residuals = np.tensordot(
+        np.random.default_rng(0).normal(size=(80, 3)), shown["solutions"] - shown["predictions"], 1
+    )
+    return to_plain(measure_sure(folder, residuals, 0.13 * np.exp(0.5 * np.sin(np.arange(80) * 2.4))))
 
 
 def a_comparison(folder: Path, errors: dict[str, dict[int, float | None]]) -> Path:

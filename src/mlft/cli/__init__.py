@@ -1,4 +1,7 @@
-"""The command line: `mlft problems`, `plan`, `run`, `compare`, `report`, `trust` and `check`; see `mlft.cli.app`."""
+"""The command line: `mlft problems`, `plan`, `run`, `compare`, `report`, `trust`, `check`, `predict`, `show`, `list`.
+
+The commands are in `mlft.cli.app`.
+"""
 
 import contextlib
 import io
@@ -11,7 +14,7 @@ from pathlib import Path
 from typer import rich_utils
 
 from mlft.cli.stopping import Stopped, stoppable
-from mlft.errors import ConfigError, MlftError
+from mlft.errors import ConfigError, MlftError, printable
 
 STOPPED = "mlft: stopped; what is solved is kept, and the same command continues"
 
@@ -64,6 +67,5 @@ def _refuse_nowhere() -> None:
 
 def _end(told: str, code: int = 1) -> None:
     """Say why in one line, whatever names are in it, and exit."""
-    line = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in told)
-    print(line, file=sys.stderr)
+    print(printable(told), file=sys.stderr)
     sys.exit(code)

@@ -1,6 +1,10 @@
-"""The commands. Each is the function of `mlft` of the same name, with the fields of `mlft.Config` and a few options."""
+"""The commands. What runs is the function of `mlft` of the same name, with the fields of `mlft.Config` and a few more.
+
+Those that only read, `predict`, `show` and `list`, import neither the solver of a run nor a user's module.
+"""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,19 +13,40 @@ import typer
 import mlft
 from mlft.cli.options import asked_of, configured, names_of
 from mlft.cli.screen import Screen
+from mlft.errors import ConfigError, printable
 from mlft.experiment.config import EXECUTION
 from mlft.strategies import STRATEGIES
 
 app = typer.Typer(
     help="Turn a numerical solver and a budget of solver time into a trained surrogate.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 OutOption = Annotated[Path, typer.Option(help="the run folder; a folder that holds a part of the run is continued")]
 _CHECKED = ("problem", "options", "seed")
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="a TOML file with any of the options")]
+
+
+def _tell(lines: Iterable[str]) -> None:
+    """Print lines, whatever names are in them."""
+    for line in lines:
+        print(printable(line))
+
+
+def _version(asked: bool | None) -> None:
+    if asked:
+        print(f"mlft {mlft.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="say the version, and end")
+    ] = None,
+) -> None:
+    """Turn a numerical solver and a budget of solver time into a trained surrogate."""
 
 
 @app.command()
@@ -63,13 +88,12 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped."""
-    from mlft.reports import spending_lines, target_lines, worth_lines
+    from mlft.reports import run_lines
 
     asked = asked_of(given, config, plan)
     with Screen() as screen:
         record = mlft.run(**asked, out=out, report=screen.tell)
-    told = record.outcome
-    print("\n".join([str(record), *worth_lines(told), *target_lines(told), *spending_lines(told)]))
+    _tell(run_lines(record.outcome, out))
     print(f"report: {mlft.report(out)}")
 
 
@@ -107,14 +131,14 @@ def compare(
     config: ConfigOption = None,
 ) -> None:
     """Compare strategies at equal cost and equal training effort, over several seeds."""
+    from mlft.reports import comparison_lines
+
     asked = asked_of(given, config)
     with Screen() as screen:
         found = mlft.compare(
             **asked, out=out, strategies=names_of(strategies), seeds=seeds, jobs=jobs, report=screen.tell
         )
-    for row in found.rows:
-        told = ((name, getattr(row, name)) for name in row.__dataclass_fields__)
-        print("  ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{value}" for name, value in told))
+    _tell(comparison_lines(found))
     print(f"report: {mlft.report(out)}")
 
 
@@ -140,7 +164,7 @@ def trust(
 
     with Screen() as screen:
         found = mlft.trust(folder, samples=samples, problem=problem, report=screen.tell, **given)
-    print("\n".join(trust_lines(found)))
+    _tell(trust_lines(found))
     print(f"report: {write_trust_report(folder)}")
 
 
@@ -158,3 +182,66 @@ def check(
     print(found)
     if not found.ok:
         sys.exit(1)
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `run` wrote")],
+    inputs: Annotated[Path, typer.Argument(help="a .npy file, (samples, channels, *grid), of the finest grid")],
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="the file that the predictions go to, .npy; with --uncertainty, .npz")
+    ],
+    uncertainty: Annotated[
+        float | None, typer.Option(help="a level, such as 0.9: value, half_width, band and error, in a .npz file")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite the file that is there")] = False,
+) -> None:
+    """Predict the solutions of inputs in a file with a run's surrogate, into a file, in the solver's own units."""
+    from mlft.experiment.arrays import read_inputs, refuse_place, write_array, write_arrays
+    from mlft.uncertainty import Banded
+
+    refuse_place(out, suffix=".npy" if uncertainty is None else ".npz", force=force)
+    record, fields = mlft.Record.load(folder), read_inputs(inputs)
+    try:
+        found = record.predict(fields) if uncertainty is None else record.predict(fields, uncertainty)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{inputs}: {error}") from None
+    told = _predicted(record, len(fields), out)
+    if isinstance(found, Banded):
+        write_arrays(out, vars(found), force=force)
+        _tell([f"{told}; {100 * found.level:g}% of predictions err by at most {found.error:.3g}"])
+    else:
+        write_array(out, found, force=force)
+        _tell([told])
+
+
+def _predicted(record: "mlft.Record", count: int, out: Path) -> str:
+    from mlft.experiment.markup import in_words
+
+    told, found = record.outcome, record.outcome.error.relative_l2
+    error = in_words(found.mean, found.mean_lower, found.mean_upper)
+    some = "1 solution" if count == 1 else f"{count} solutions"
+    return (
+        f"{told.problem}: {some} on {told.grid} cells, in the solver's own units, in {out}; for inputs of the law that "
+        f"was trained on the mean relative L2 error is {error}"
+    )
+
+
+@app.command()
+def show(folder: Annotated[Path, typer.Argument(help="a folder that `run`, `compare` or `trust` wrote")]) -> None:
+    """Say again what a run, a comparison or a look at trust found: error, prediction, worth, spending, what is next."""
+    from mlft.reports import summary_lines
+
+    _tell(summary_lines(folder))
+
+
+@app.command("list")
+def list_(folder: Annotated[Path, typer.Argument(help="a folder with runs in it, or beneath it")]) -> None:
+    """List the runs beneath a folder: what was asked, the error, what was predicted and spent, finished or not."""
+    from mlft.cli.table import print_runs
+    from mlft.experiment.listing import list_runs
+
+    print_runs(list_runs(folder), folder)

@@ -9,11 +9,11 @@ from mlft.experiment import compare as comparing
 from mlft.experiment import loop
 from mlft.experiment.asking import ask, named_problem
 from mlft.experiment.config import configure
+from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast
 from mlft.experiment.outcome import Comparison
 from mlft.experiment.plan_file import write_plan
 from mlft.experiment.progress import Report, quiet
-from mlft.experiment.record import Record
 from mlft.files import writing
 from mlft.problems import Problem
 from mlft.problems.contract import Examination, examine

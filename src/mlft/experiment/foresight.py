@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, final
 
 from mlft.estimators import estimate, evidence
+from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Foresight
 from mlft.experiment.pilot import foresight_of, outlook_of, plan_facts, planned, solve_pilot, study_of
@@ -56,6 +57,25 @@ class Forecast:
             lines += [f"round {i}: {one}" for i, one in enumerate(self.foresight.rounds, 1)]
             lines += [f"warning: {words}" for words in self.foresight.warnings]
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Return the samples and the error to expect; `str` is the whole of it."""
+        samples = "/".join(map(str, self.plan.samples))
+        return f"Forecast({samples} samples by {self.plan.rule!r}, predicted error {_predicted(self.plan)})"
+
+    def _repr_html_(self) -> str:
+        """Return the plan, and the alternatives at the same budget, as a small table, for notebooks."""
+        plans = {"this plan": self.plan} | {f"instead, {i}": plan for i, plan in enumerate(self.plan.alternatives, 1)}
+        rows = [
+            (name, " / ".join(map(str, plan.samples)), f"{plan.cost:.4g}", _predicted(plan))
+            for name, plan in plans.items()
+        ]
+        head = ("", "samples, coarse to fine", f"cost, {self.prices.unit}", "predicted error (95% interval)")
+        return html_table(f"{self.plan.rule}: {self.plan.reason}", rows, head=head)
+
+
+def _predicted(plan: Plan) -> str:
+    return in_words(plan.predicted, *(plan.interval or (None, None)))
 
 
 def foresee(session: Session) -> Forecast:

@@ -11,6 +11,7 @@ from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, claim, refuse_other_configuration
 from mlft.experiment.config import configure
 from mlft.experiment.corrected import corrections
+from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
 from mlft.experiment.measure import free_baselines, summary
@@ -18,7 +19,7 @@ from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, labelled
-from mlft.experiment.record import RECORD, Record, read_outcome, write_evaluation, write_outcome
+from mlft.experiment.record import RECORD, read_outcome, write_evaluation, write_outcome
 from mlft.experiment.recording import (
     bought_plan,
     failures,
@@ -32,6 +33,7 @@ from mlft.experiment.recording import (
 )
 from mlft.experiment.regime import regime
 from mlft.experiment.session import Session
+from mlft.experiment.sure import measure_sure
 from mlft.experiment.worth import measure_worth
 from mlft.grids import relative_error
 from mlft.learners import Fitted
@@ -118,7 +120,9 @@ def _run(session: Session) -> Outcome:
     bias, measure = measure_bias(session)
     session.solve("test", {session.finest: session.asked.config.test})
     test = session.samples("test", session.finest, session.asked.config.test)
-    errors = _evaluate(session, fitted, test)
+    predictions = fitted.surrogate.predict(test.inputs)
+    errors = _evaluate(session, fitted, test, predictions)
+    sure = measure_sure(session.folder, test.solutions - predictions, errors)
 
     spent = spending(session, plan, price)
     for log in fitted.lifts:
@@ -147,6 +151,7 @@ def _run(session: Session) -> Outcome:
         store=session.store_from_here,
         lifts=lifts(fitted),
         worth=measure_worth(session, fitted.surrogate, test, errors),
+        sure=sure,
         **header(config, session.folder),
     )
 
@@ -190,12 +195,11 @@ def _coarse_stage(session: Session, plan: Plan) -> Fitted:
         return fit(session, [train], training.first_of(len(plan.levels)))
 
 
-def _evaluate(session: Session, fitted: Fitted, test: Samples) -> np.ndarray:
+def _evaluate(session: Session, fitted: Fitted, test: Samples, predictions: np.ndarray) -> np.ndarray:
     """Return the error of each test sample, and keep fields for the report.
 
     Kept are three test samples, a good, a median, a bad one, and one lifted label of each level.
     """
-    predictions = fitted.surrogate.predict(test.inputs)
     errors = relative_error(predictions, test.solutions, session.asked.problem.finest)
     order = np.argsort(errors, kind="stable")
     chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]

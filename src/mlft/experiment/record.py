@@ -5,24 +5,23 @@ import dataclasses
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Int, Real, jaxtyped
+from jaxtyping import Float, Int, Real, jaxtyped
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mlft.errors import MlftError
-from mlft.experiment.corrected import Corrected
 from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
 from mlft.experiment.outcome.places import misplaced
 from mlft.files import MOST_TEXT, read_file, write_whole
-from mlft.surrogates import Surrogate
+from mlft.grids import Grid
+from mlft.uncertainty import Bands
 
-RECORD, EVALUATION = "record.json", "evaluation.safetensors"
+RECORD, EVALUATION, BANDS = "record.json", "evaluation.safetensors", "bands.safetensors"
 COMPARISON, ROWS = "compare.json", "compare.csv"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
 
@@ -33,49 +32,18 @@ _SHOWN: dict[str, Any] = {
     "solutions": Real[np.ndarray, "shown k *grid"],
     "predictions": Real[np.ndarray, "shown k *grid"],
 }
+_BANDS: dict[str, Any] = {
+    "levels": Float[np.ndarray, " levels"],
+    "scale": Float[np.ndarray, "k *grid"],
+    "points": Float[np.ndarray, " levels"],
+    "fields": Float[np.ndarray, " levels"],
+    "errors": Float[np.ndarray, " levels"],
+    "draws": Int[np.ndarray, "2"],
+}
 _SPECTRUM, _GREEN = ("numbers", "error", "solution"), ("matrix", "operator", "known")
 
 Thing = TypeVar("Thing")
 Told = TypeVar("Told", Outcome, Comparison, TrustOutcome)
-
-
-@final
-@dataclass(frozen=True)
-class Record:
-    """A finished run.
-
-    Attributes:
-        outcome: everything in `record.json`: problem, version, seed, strategy, budget, levels, plan, stages, error,
-            seconds, baselines, config.
-        surrogate: the fitted surrogate; `surrogate.predict(inputs)` works at once.
-        folder: the run folder.
-        corrections: corrected solvers, coarsest first, one for each level whose labels were lifted.
-    """
-
-    outcome: Outcome
-    surrogate: Surrogate
-    folder: Path
-    corrections: tuple[Corrected, ...] = ()
-
-    @property
-    def corrected(self) -> Corrected | None:
-        """The corrected solver of the coarsest level, the cheapest; None where the run fitted no lift."""
-        return self.corrections[0] if self.corrections else None
-
-    @property
-    def error(self) -> float:
-        """Mean relative L2 error on fresh draws; NaN where it is not finite."""
-        mean = self.outcome.error.relative_l2.mean
-        return float("nan") if mean is None else mean
-
-    def __str__(self) -> str:
-        """Return the outcome in one line."""
-        told = self.outcome
-        samples = "/".join(map(str, told.plan.samples))
-        return (
-            f"{told.problem}, {told.strategy}, seed {told.seed}: relative L2 error {self.error:.4g} (mean of "
-            f"{told.error.samples} fresh draws), {samples} samples, {told.budget.spent.solves:.4g} solves spent"
-        )
 
 
 def write_outcome(folder: Path, told: Outcome) -> None:
@@ -160,6 +128,36 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def write_bands(folder: Path, bands: Bands) -> None:
+    """Write the bands about a run's predictions: the scale at each point, and the quantiles by level."""
+    counts = np.array([bands.scaled, bands.calibrated], dtype=np.int64)
+    arrays = {name: getattr(bands, name) for name in ("levels", "scale", "points", "fields", "errors")}
+    write_whole(folder / BANDS, _packed(arrays | {"draws": counts}))
+
+
+def read_bands(folder: Path, grid: Grid) -> Bands | None:
+    """Return the bands about a run's predictions; None where the run keeps none.
+
+    Args:
+        folder: the run folder.
+        grid: the finest, of the run.
+
+    Raises:
+        MlftError: if they are damaged, or of another run.
+    """
+    if not (folder / BANDS).is_file():
+        return None
+    remedy = _anew(RECORD, "mlft run")
+    arrays = _unpacked(folder / BANDS, tuple(_BANDS), remedy)
+    with jaxtyped("context"):
+        odd = [name for name, kind in _BANDS.items() if not isinstance(arrays[name], kind)]
+    odd = odd or ["scale"] * (arrays["scale"].shape[1:] != grid.shape or not (arrays["scale"] > 0).all())
+    if odd:
+        raise MlftError(f"{folder / BANDS} is of another run: {', '.join(odd)} has another shape; {remedy}")
+    scaled, calibrated = map(int, arrays.pop("draws"))
+    return Bands(scaled=scaled, calibrated=calibrated, **{name: arrays[name] for name in _BANDS if name != "draws"})
+
+
 def to_plain(told: Any) -> Any:
     """Return a typed record as plain values; a number that is not finite becomes None."""
     return json.loads(_adapter(type(told)).dump_json(told))
@@ -215,9 +213,12 @@ def _anew(name: str, command: str) -> str:
 
 
 def _upgraded(told: dict[str, Any], file: Path) -> dict[str, Any]:
-    """Return a record of schema 0, which had no schema number, as one of schema 1."""
+    """Return a record of an older schema as one of today's.
+
+    Schema 0 had no number, and other words for what a rule did not foresee; schema 1 did not know how sure a run is.
+    """
     new = {**told, "schema": SCHEMA}
-    if file.name == RECORD:
+    if file.name == RECORD and "schema" not in told:
         new["foresight"] = told.get("foresight") or None
     if file.name == COMPARISON and "rows" not in told:
         new["rows"] = _rows(file.with_name(ROWS))

@@ -9,10 +9,11 @@ from torch import nn
 
 from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.trust import Trust, measure_trust
-from mlft.errors import ConfigError, MlftError, unknown_name
+from mlft.errors import ConfigError, unknown_name
 from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, resolve, written_problem
 from mlft.experiment.config import EXECUTION, configure
+from mlft.experiment.finished import store_of
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.outcome import Outcome, TrustOutcome
 from mlft.experiment.progress import Report, quiet
@@ -22,7 +23,6 @@ from mlft.files import writing
 from mlft.problems import Problem
 from mlft.sources import Drawn
 from mlft.status import OK
-from mlft.store import LEDGER
 from mlft.surrogates import load
 
 MOST_TRAINED = 1000
@@ -65,7 +65,7 @@ def trust(
         refuse_unfit(folder)
         told = read_outcome(folder)
         asked = _asked(folder, told, problem, network, execution)
-        with Session(asked, folder, samples=_store(folder, told.store), report=report) as session:
+        with Session(asked, folder, samples=store_of(folder, told), report=report) as session:
             _measure(session, samples, min(max(told.plan.samples), MOST_TRAINED))
         return read_trust(folder)[0]
 
@@ -98,17 +98,6 @@ def _asked(
     if asked.problem.name != told.problem:
         raise ConfigError(f"{folder} is a run of '{told.problem}', the problem given is '{asked.problem.name}'")
     return asked
-
-
-def _store(folder: Path, named: str) -> Path:
-    """Return the folder of a run's samples: its own, or one that it lies in and shares, as a record says."""
-    parts, store = Path(named).parts, folder / named
-    if len(parts) > 2 or any(part != ".." for part in parts) or (parts and not (store / LEDGER).is_file()):
-        raise MlftError(
-            f"the samples of {folder} are in {named!r}, says its record; they are in the run folder, or in one of the "
-            "two that it lies in: give the folder as the run left it"
-        )
-    return store
 
 
 def _answers(session: Session, stream: str, fields: np.ndarray) -> Answers:

@@ -6,18 +6,22 @@ from mlft.errors import MlftError
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.record import RECORD, ROWS, read_outcome
 from mlft.files import write_whole, writing
-from mlft.reports.compare import compare_report
+from mlft.reports.compare import compare_report, comparison_lines
 from mlft.reports.gallery import gallery_page
 from mlft.reports.metrics import metrics_csv
 from mlft.reports.run import run_report
 from mlft.reports.spending import spending_lines
+from mlft.reports.summary import run_lines, summary_lines
 from mlft.reports.target import target_lines
 from mlft.reports.trust import trust_lines, trust_report
 from mlft.reports.worth import worth_lines
 
 __all__ = [
+    "comparison_lines",
     "report",
+    "run_lines",
     "spending_lines",
+    "summary_lines",
     "target_lines",
     "trust_lines",
     "worth_lines",

@@ -36,9 +36,7 @@ def compare_report(folder: Path) -> tuple[str, dict[str, str]]:
         MlftError: if compare.csv or compare.json is missing or damaged, or has no rows.
     """
     told = read_comparison(folder)
-    errors: dict[str, dict[int, float]] = {}
-    for row in told.rows:
-        errors.setdefault(row.strategy, {})[row.seed] = known(row.relative_l2)
+    errors = _errors_of(told)
     found = standings(errors)
     drawings = {"comparison": comparison_figure(found)}
     asked = budget(told.budget)
@@ -52,6 +50,33 @@ def compare_report(folder: Path) -> tuple[str, dict[str, str]]:
     ]
     page = document(f"{told.problem}: strategies at equal cost", "\n".join(body), made_by=f"mlft {told.version}")
     return page, drawings
+
+
+def comparison_lines(told: Comparison) -> list[str]:
+    """Return a comparison in plain lines, for a terminal: how the first strategy stands, and a row a strategy."""
+    found, asked = standings(_errors_of(told)), budget(told.budget)
+    rows = [("strategy", "mean error (95% interval)", "to finest-only", "seeds")]
+    for one in found:
+        mean, ratio = one.mean, one.to_finest
+        ratios = "1" if one.strategy == FINEST else _words(ratio) if one.ratios else MISSING
+        name = f"{one.strategy} ★" if one.best_single else one.strategy
+        rows.append((name, _words(mean), ratios, number(len(one.errors))))
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  " + "  ".join(cell.ljust(n) for cell, n in zip(row, wide, strict=True)).rstrip() for row in rows]
+    head = f"{told.problem}, {amount(asked.value, asked.unit)}: strategies at equal cost"
+    return [head, *table, f"{_outcome(found)}.", _beside_single(found)]
+
+
+def _words(middle: Middle) -> str:
+    return error(middle.value) + (f" ({interval(middle.lower, middle.upper)})" if middle.lower < middle.upper else "")
+
+
+def _errors_of(told: Comparison) -> dict[str, dict[int, float]]:
+    """Return the error of each strategy by seed."""
+    errors: dict[str, dict[int, float]] = {}
+    for row in told.rows:
+        errors.setdefault(row.strategy, {})[row.seed] = known(row.relative_l2)
+    return errors
 
 
 def _outcome(found: list[Standing]) -> str:

@@ -12,7 +12,8 @@ def metrics_csv(facts: Outcome) -> str:
     """Return the main numbers of a run as CSV: `metric,level,value`, at full precision, empty where missing.
 
     The level is empty for what belongs to the whole run. A baseline's row is named `baseline_error:<name>`; a kept
-    stage has `stage_kept` 1 and a rejected one 0. `solver_error` is the distance from the finest grid's solutions.
+    stage has `stage_kept` 1 and a rejected one 0. `solver_error` is the distance from the finest grid's solutions. What
+    is stated at a level of 0.9 has `:0.9` behind its name.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -40,6 +41,10 @@ def _rows(facts: Outcome) -> list[tuple[str, int | str, Any]]:
     for way in () if facts.worth is None else facts.worth.ways:
         told = {"error": way.error, "seconds_alone": way.alone, "seconds_batched": way.batched}
         rows += [(f"{way.kind}_{name}", "" if way.level is None else way.level, value) for name, value in told.items()]
+    for band in () if facts.sure is None else facts.sure.bands:
+        told = {"error_bound": band.error, "errors_covered": band.errors_covered.value}
+        told |= {"points_covered": band.points_covered.value, "fields_covered": band.fields_covered.value}
+        rows += [(f"{name}:{band.level:g}", "", value) for name, value in told.items()]
     for row in facts.levels:
         rows += [(name, row.level, getattr(row, name)) for name in _OF_LEVEL]
     for stage in facts.stages:

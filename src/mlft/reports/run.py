@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mlft.experiment.outcome import Outcome
-from mlft.experiment.record import read_evaluation, read_outcome
+from mlft.experiment.record import read_bands, read_evaluation, read_outcome
 from mlft.reports.fields import Shown, sample_figures
 from mlft.reports.foresight import foresight
 from mlft.reports.lifts import lifts
@@ -13,6 +13,7 @@ from mlft.reports.page import document, figure, paragraph, section, title
 from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
 from mlft.reports.spending import spent
+from mlft.reports.sure import sure
 from mlft.reports.wording import counts, error, interval, number
 from mlft.reports.worth import worth
 
@@ -29,6 +30,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
     parts = [
         (_header(facts), {}),
         (_story(shown, samples), samples),
+        sure(facts, shown, read_bands(folder, facts.grid)),
         worth(facts),
         plan(facts),
         lifts(facts, evaluation),

@@ -9,19 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
-import numpy as np
-
 from mlft.errors import StoreError
 from mlft.files import cannot_write
 from mlft.status import OK
 from mlft.store import files
-from mlft.store.ledger import Ledger, canonical
+from mlft.store.ledger import LEDGER, Ledger, canonical
 from mlft.store.lock import Lock
-from mlft.store.records import Array, Batch, LedgerRow, Recovery, Samples, Tally
-from mlft.store.repair import Shelf, recover, refuse_other_files, refuse_other_ledger, sort_out, verify
-
-LEDGER = "ledger.sqlite"
-"""The file in a run folder that says which samples there are."""
+from mlft.store.reading import indices_of, read_samples, solved_of
+from mlft.store.records import Batch, LedgerRow, Recovery, Samples, Tally
+from mlft.store.repair import Shelf, recover, refuse_other_files, refuse_other_ledger, verify
 
 
 @final
@@ -139,26 +135,7 @@ class SampleStore:
             StoreError: if a sample is not in the store, failed, or is damaged (then `verify` and solve again).
             ValueError: if none is asked for.
         """
-        wanted = _indices(indices)
-        if not wanted:
-            raise ValueError(f"no sample of stream {stream!r} on level {level} was asked for; ask for at least one")
-        known = {row.index: row for row in self._ledger.rows(stream, level, within=wanted)}
-        unsolved = [index for index in wanted if index not in known or known[index].status != OK]
-        if unsolved:
-            first = known[unsolved[0]].status if unsolved[0] in known else "missing"
-            raise StoreError(
-                f"{len(unsolved)} of {len(wanted)} samples of stream {stream!r} on level {level} are not solved, the "
-                f"first of them {unsolved[0]} ({first}); ask `solved` which are"
-            )
-        rows = [known[index] for index in wanted]
-        arrays = self._gather(rows)
-        return Samples(
-            level=level,
-            indices=tuple(wanted),
-            inputs=arrays.pop("inputs"),
-            solutions=arrays.pop("solutions"),
-            scalars=files.scalars_of(arrays, range(len(rows))),
-        )
+        return read_samples(self._shelf, stream, level, indices)
 
     def missing(
         self, stream: str, level: int, indices: int | Iterable[int], *, retry_failed: bool = False
@@ -167,17 +144,14 @@ class SampleStore:
 
         A sample that failed by name is acknowledged, unless `retry_failed` asks for it again.
         """
-        wanted = _indices(indices)
+        wanted = indices_of(indices)
         rows = self._ledger.rows(stream, level, within=wanted)
         there = {row.index for row in rows if row.status == OK or not retry_failed}
         return [index for index in wanted if index not in there]
 
     def solved(self, stream: str, level: int, indices: int | Iterable[int]) -> list[int]:
         """Return those indices whose samples are ok, in the order asked; an integer n asks for 0 to n−1."""
-        wanted = _indices(indices)
-        rows = self._ledger.rows(stream, level, within=wanted)
-        there = {row.index for row in rows if row.status == OK}
-        return [index for index in wanted if index in there]
+        return solved_of(self._ledger, stream, level, indices)
 
     def ledger(self, stream: str | None = None, level: int | None = None) -> list[LedgerRow]:
         """Return the rows of the ledger, ordered by stream, level and index."""
@@ -233,27 +207,6 @@ class SampleStore:
                 "what is to be solved"
             )
 
-    def _gather(self, rows: Sequence[LedgerRow]) -> dict[str, Array]:
-        """Return the arrays of some samples of one level, checked, in the order of `rows`."""
-        places = defaultdict(list)
-        for place, row in enumerate(rows):
-            places[row.file].append(place)
-        found = []
-        for name, group in places.items():
-            path = self._shelf.path(rows[0].level, name)
-            found.append((path.parent, group, _checked_arrays(path, [rows[place] for place in group])))
-        _for_all_or_none([arrays for _, _, arrays in found])
-        gathered: dict[str, Array] = {}
-        for folder, group, arrays in found:
-            for field, values in arrays.items():
-                if field not in gathered:
-                    gathered[field] = np.full((len(rows), *values.shape[1:]), np.nan)
-                if gathered[field].shape[1:] != values.shape[1:]:
-                    shapes = sorted({gathered[field].shape[1:], values.shape[1:]})
-                    raise StoreError(f"the samples of {folder} have {field} of different shapes: {shapes}")
-                gathered[field][group] = values
-        return gathered
-
 
 def _prepare(shelf: Shelf, verified: bool) -> Recovery:
     """Check the identity, and bring files and ledger together; a new or lost ledger gets the identity last."""
@@ -267,26 +220,3 @@ def _prepare(shelf: Shelf, verified: bool) -> Recovery:
         shelf.ledger.set_fact("identity", canonical(shelf.identity))
     checked = verify(shelf) if verified else Recovery()
     return Recovery((*found.lost, *checked.lost), found.adopted, (*found.set_aside, *checked.set_aside))
-
-
-def _checked_arrays(path: Path, rows: Sequence[LedgerRow]) -> dict[str, Array]:
-    content = files.read_bytes(path)
-    _, damaged = sort_out(rows, content)
-    if damaged:
-        raise StoreError(
-            f"{len(damaged)} samples in {path} are damaged, the first of them {damaged[0].index}; open the store "
-            "with verify=True and solve what is missing again"
-        )
-    keep = [row.row for row in rows]
-    return {name: values[keep] for name, values in files.read_arrays(content).items()}
-
-
-def _for_all_or_none(parts: Sequence[dict[str, Array]]) -> None:
-    """Leave the inputs out of all parts if one has none: those are kept elsewhere, once a draw."""
-    if any(arrays["inputs"].shape[1] == 0 for arrays in parts):
-        for arrays in parts:
-            arrays["inputs"] = arrays["inputs"][:, :0]
-
-
-def _indices(indices: int | Iterable[int]) -> list[int]:
-    return list(range(indices)) if isinstance(indices, int) else [int(index) for index in indices]

@@ -12,8 +12,12 @@ from typing import Any, final
 
 from mlft.errors import StoreError
 from mlft.files import cannot_write
+from mlft.status import OK
 from mlft.store.files import SCHEMA, is_ours
 from mlft.store.records import LedgerRow, row_of
+
+LEDGER = "ledger.sqlite"
+"""The file in a run folder that says which samples there are."""
 
 _TABLES = """
 BEGIN;
@@ -28,6 +32,7 @@ COMMIT;
 _FIELDS = [field.name for field in fields(LedgerRow)]
 _VALUES = attrgetter(*_FIELDS)
 _INSERT = f"INSERT OR REPLACE INTO samples VALUES ({', '.join('?' * (len(_FIELDS) + 1))})"
+_READ_FAILURES = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_BUSY")
 _WRITE_FAILURES = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_PERM")
 
 
@@ -35,22 +40,29 @@ _WRITE_FAILURES = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_
 class Ledger:
     """A handle on `ledger.sqlite`; every call that changes it is one transaction, on the disk when it returns.
 
+    Args:
+        path: the file.
+        read_only: to read what is there, beside a driver or without one; nothing is made and nothing changed.
+
     Raises:
-        StoreError: if it cannot be written, is corrupted, or was written by a newer version of mlft.
+        StoreError: if it cannot be written (or read), is corrupted, or was written by a newer version of mlft.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
         existed = path.exists() and path.stat().st_size > 0
         with self._translated():
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+            place = _to_read(path) if read_only else path
+            self._connection = sqlite3.connect(place, isolation_level=None, timeout=5, uri=read_only)
         try:
-            self._prepare(existed)
+            self._check(existed)
+            if not read_only:
+                self._prepare()
         except StoreError:
             self._connection.close()
             raise
 
-    def _prepare(self, existed: bool) -> None:
+    def _check(self, existed: bool) -> None:
         with self._translated():
             self._connection.text_factory = lambda text: text.decode(errors="replace")
             if existed and (found := self._connection.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
@@ -58,10 +70,13 @@ class Ledger:
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA:
                 raise StoreError(f"{self._path} has schema {version}, this version of mlft reads up to {SCHEMA}")
+
+    def _prepare(self) -> None:
+        with self._translated():
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_TABLES)
-            if version != SCHEMA:
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def close(self) -> None:
@@ -94,6 +109,14 @@ class Ledger:
         if within:
             wanted |= {"sample >=": min(within), "sample <=": max(within)}
         return [row for row in map(_row, self._select(wanted)) if row]
+
+    def solved_levels(self) -> dict[str, list[int]]:
+        """Return the levels on which each stream has samples that are ok, by the name of the stream."""
+        found: dict[str, set[int]] = {}
+        for row in self.rows():
+            if row.status == OK:
+                found.setdefault(row.stream, set()).add(row.level)
+        return {stream: sorted(levels) for stream, levels in found.items()}
 
     def damaged(self) -> list[tuple[Any, ...]]:
         """Return what is left of the rows that do not match their checksum."""
@@ -135,6 +158,8 @@ class Ledger:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged schema may show up in the message itself
             name = getattr(error, "sqlite_errorname", "")
+            if self._read_only and name.startswith(_READ_FAILURES):
+                raise self._unreadable(str(error)) from error
             if name.startswith(_WRITE_FAILURES):
                 raise cannot_write(self._path, str(error)) from error
             raise self._corrupted(str(error)) from error
@@ -146,12 +171,29 @@ class Ledger:
             "away and run the same command again, and the ledger is rebuilt from them."
         )
 
+    def _unreadable(self, reason: str) -> StoreError:
+        return StoreError(
+            f"the ledger {self._path} cannot be read ({reason}): the samples of a run are in the folder where it was "
+            "made; give that, with all its files"
+        )
+
     def _corrupted(self, reason: str) -> StoreError:
         one_line = " ".join(reason.split())
         return StoreError(
             f"the ledger {self._path} is corrupted ({one_line}); the sample files are untouched: move "
             f"{self._path.name}* away and run the same command again, and the ledger is rebuilt from them."
         )
+
+
+def _to_read(path: Path) -> str:
+    """Return the name under which SQLite opens a ledger to read it.
+
+    With a write-ahead log beside it a driver has it open, or died: the log is read too. Without one the file is all
+    there is, and is opened as one that does not change: otherwise SQLite would leave a log behind. What a driver that
+    begins meanwhile writes goes into its log first.
+    """
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return f"{path.resolve().as_uri()}?{mode}"
 
 
 def canonical(value: Any) -> str:

@@ -20,7 +20,6 @@ from mlft.experiment.outcome.run import (
     CandidateFacts,
     Cost,
     Failure,
-    Interval,
     LevelFacts,
     LiftFacts,
     Measure,
@@ -32,12 +31,14 @@ from mlft.experiment.outcome.run import (
     SurrogateFacts,
     TestError,
 )
-from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
+from mlft.experiment.outcome.sure import BandFacts, Sure
 from mlft.experiment.outcome.trust import GreenFacts, LawFacts, LikenessFacts, TrustOutcome
 from mlft.experiment.outcome.worth import Way, Worth
 
 __all__ = [
     "SCHEMA",
+    "BandFacts",
     "Baseline",
     "BoughtPlan",
     "CandidateFacts",
@@ -65,6 +66,7 @@ __all__ = [
     "Spending",
     "StageFacts",
     "Summary",
+    "Sure",
     "SurrogateFacts",
     "TestError",
     "TrustOutcome",

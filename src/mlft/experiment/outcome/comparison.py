@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, final
 
+from mlft.errors import plain
+from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.intervals import arithmetic
 
 
 @final
@@ -62,3 +65,21 @@ class Comparison:
     machine: dict[str, str]
     version: str
     schema: int = SCHEMA
+
+    def __repr__(self) -> str:
+        """Return what was compared; its numbers are in `rows`."""
+        names = ", ".join(self.strategies)
+        return plain(f"Comparison({self.problem}, {self.budget}: {names}; {len(self.seeds)} seeds)")
+
+    def _repr_html_(self) -> str:
+        """Return a row a strategy, its error by seed and in the mean with its 95% interval, for notebooks."""
+        rows = [self._row(name) for name in self.strategies]
+        head = ("strategy", "error (95% interval)", *(f"seed {seed}" for seed in self.seeds))
+        caption = f"{self.problem}, {self.budget}: mean relative L2 error at equal cost"
+        return html_table(caption, rows, head=head)
+
+    def _row(self, strategy: str) -> tuple[str, ...]:
+        errors = {row.seed: row.relative_l2 for row in self.rows if row.strategy == strategy}
+        middle = arithmetic([value for value in errors.values() if value is not None])
+        mean = in_words(middle.value, middle.lower, middle.upper)
+        return strategy, mean, *(in_words(errors.get(seed)) for seed in self.seeds)

@@ -1,10 +1,13 @@
 """What a run leaves: an `Outcome`, and its parts."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
+from mlft.errors import plain
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
-from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
+from mlft.experiment.outcome.sure import Sure
 from mlft.experiment.outcome.worth import Worth
 from mlft.grids import Grid
 
@@ -121,16 +124,6 @@ class StageFacts:
     checks: tuple[tuple[int, Number], ...]
     movement: Number = None
     alignment: Number = None
-
-
-@final
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its 95% interval over draws."""
-
-    value: Number
-    lower: Number
-    upper: Number
 
 
 @final
@@ -278,6 +271,7 @@ class Outcome:
         transfers: the problem's own, by name; records that do not say have none.
         lifts: of the labels of coarse levels, for a strategy that lifts them.
         worth: seconds and errors of every way to a prediction; None where they were not measured.
+        sure: bands about a prediction, and what they cover; None where they were not measured.
         schema: of this record.
     """
 
@@ -305,4 +299,20 @@ class Outcome:
     transfers: dict[str, str] = field(default_factory=dict)
     lifts: tuple[LiftFacts, ...] = ()
     worth: Worth | None = None
+    sure: Sure | None = None
     schema: int = SCHEMA
+
+    def __str__(self) -> str:
+        """Return the run in one line: what, how far it errs, what it bought and spent."""
+        mean, samples = self.error.relative_l2.mean, "/".join(map(str, self.plan.samples))
+        found = math.nan if mean is None else mean
+        return (
+            f"{self.problem}, {self.strategy}, seed {self.seed}: relative L2 error {found:.4g} (mean of "
+            f"{self.error.samples} fresh draws), {samples} samples, {self.budget.spent.solves:.4g} solves spent"
+        )
+
+    def __repr__(self) -> str:
+        """Return which run it is of, and how far it errs; the whole of it is in `record.json`."""
+        mean = self.error.relative_l2.mean
+        found = "no finite error" if mean is None else f"relative L2 error {mean:.4g}"
+        return plain(f"Outcome({self.problem}, {self.strategy}, seed {self.seed}, {self.budget.asked}: {found})")
