@@ -143,7 +143,9 @@ def _fitted(inputs: Tensor, targets: Tensor, chosen: Choice) -> Term:
 
 def _solved(matrix: Tensor, ridge: Tensor, targets: Tensor) -> Tensor:
     """Return (K + λI)⁻¹ y; where Cholesky's factorisation fails, by the spectrum of K without what is below 0."""
-    factor, failed = torch.linalg.cholesky_ex(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device))
+    factor, failed = torch.linalg.cholesky_ex(
+        matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    )
     if not failed:
         return torch.cholesky_solve(targets, factor)
     values, vectors = torch.linalg.eigh(matrix)
