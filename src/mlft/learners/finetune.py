@@ -82,7 +82,8 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
         previous = usable[i - 1] if i else s
         replayed = _learned(previous, settings) & ~np.isin(previous.indices, s.indices)
         parts = _pairs(surrogate, s, learned), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~learned)
-        stages.append(Stage(s.level, *parts, count, settings.rate, early=settings.steps is None))
+        symmetries = surrogate.symmetries
+        stages.append(Stage(s.level, *parts, count, settings.rate, early=settings.steps is None, symmetries=symmetries))
     return stages
 
 

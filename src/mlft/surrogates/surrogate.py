@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
@@ -12,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mlft.errors import ConfigError, MlftError, unknown_name
-from mlft.grids import Grid
+from mlft.grids import Grid, Symmetry
+from mlft.grids.symmetry import MOST, refuse_no_group
 from mlft.surrogates.bundle import BundleError, read_bundle, reason, write_bundle
 from mlft.surrogates.network import Network
 from mlft.surrogates.normaliser import Normaliser
@@ -30,6 +32,12 @@ MOST_PARAMETERS = 10**9
 class Surrogate(nn.Module):
     """The solution map learned: decode(network(encode(inputs))), in physical units.
 
+    Told of a group G of symmetries, it predicts their average, with which it commutes whatever the weights are,
+
+        F(x) = 1/|G| Σ_g g⁻¹ f(g x),   F(g x) = g F(x),   f = decode ∘ network ∘ encode,
+
+    at the price of |G| evaluations. In training mode it is f alone: there a stage takes a random g x and g y.
+
     The network may be one of the registry or any `nn.Module` of your own that maps (samples, channels_in, *grid) to
     (samples, channels_out, *grid).
 
@@ -39,6 +47,11 @@ class Surrogate(nn.Module):
         output_normaliser: shift and scale of the outputs.
         channels: channels of the inputs and of the outputs.
         grid: the grid that the surrogate lives on.
+        symmetries: the group, the identity in it; none unless it is told.
+        averaged: whether predictions are averaged over the group.
+
+    Source: for the average, Yarotsky 2022, Universal approximations of invariant maps, Constructive Approximation 55,
+    arXiv 1804.10306; for operators on the symmetries of a grid, Helwig et al. 2023, arXiv 2306.05697.
     """
 
     def __init__(self, network: nn.Module, channels: tuple[int, int], grid: Grid) -> None:
@@ -48,6 +61,21 @@ class Surrogate(nn.Module):
         self.output_normaliser = Normaliser(channels[1])
         self.channels = channels
         self.grid = grid
+        self.symmetries: tuple[Symmetry, ...] = ()
+        self.averaged = True
+
+    def tell(self, symmetries: Sequence[Symmetry], *, averaged: bool = True) -> None:
+        """Tell of the symmetries of the solution map: a group, as `mlft.grids.group` makes it, or none.
+
+        Args:
+            symmetries: of the inputs and outputs on its grid.
+            averaged: whether to average predictions over them; else they are for training alone.
+
+        Raises:
+            ValueError: for maps that do not live on its grid and channels, or are no group.
+        """
+        refuse_no_group(symmetries, self.grid, self.channels)
+        self.symmetries, self.averaged = tuple(symmetries), averaged
 
     def fit_normalisers(self, inputs: Float[Array, "n _c *grid"], outputs: Float[Array, "n _d *grid"]) -> None:
         """Fit both normalisers to samples; see `Normaliser.fit`."""
@@ -67,6 +95,15 @@ class Surrogate(nn.Module):
         Raises:
             ValueError: for a wrong number of channels, or a network that returns another grid.
         """
+        if self.training or not self.averaged or len(self.symmetries) < 2:
+            return self._once(inputs)
+        total = self._once(inputs)
+        for element in self.symmetries[1:]:
+            total = total + element.inverse.of_outputs(self._once(element.of_inputs(inputs)))
+        return total / len(self.symmetries)
+
+    def _once(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
+        """Return the outputs of one evaluation."""
         scaled = self.network(self.input_normaliser.encode(inputs).to(self.dtype))
         if scaled.shape[2:] != inputs.shape[2:]:
             raise ValueError(f"the network made shape {tuple(scaled.shape)} of inputs {tuple(inputs.shape)}")
@@ -110,6 +147,9 @@ class Surrogate(nn.Module):
             "channels": list(self.channels),
             "grid": dataclasses.asdict(self.grid),
         }
+        if self.symmetries:
+            elements = [dataclasses.asdict(element) for element in self.symmetries]
+            config["symmetry"] = {"elements": elements, "averaged": self.averaged}
         write_bundle(Path(folder), tensors, config, card=card or _card(config))
 
     def _check(self, inputs: Array) -> None:
@@ -200,11 +240,30 @@ class _GridForm(pydantic.BaseModel, strict=True):
 
 
 @final
+class _SymmetryForm(pydantic.BaseModel, strict=True, extra="forbid"):
+    flips: list[bool]
+    swap: bool
+    inputs: list[int]
+    outputs: list[int]
+    pinned: bool
+
+    def symmetry(self) -> Symmetry:
+        return Symmetry(tuple(self.flips), self.swap, tuple(self.inputs), tuple(self.outputs), self.pinned)
+
+
+@final
+class _GroupForm(pydantic.BaseModel, strict=True, extra="forbid"):
+    elements: Annotated[list[_SymmetryForm], pydantic.Field(min_length=1, max_length=MOST)]
+    averaged: bool
+
+
+@final
 class _Form(pydantic.BaseModel, strict=True):
     network: str
     options: dict[str, Any]
     channels: Annotated[list[Annotated[int, pydantic.Field(ge=1)]], pydantic.Field(min_length=2, max_length=2)]
     grid: _GridForm
+    symmetry: _GroupForm | None = None
 
 
 def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | None) -> Surrogate:
@@ -214,9 +273,14 @@ def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | 
         told, (inputs, outputs) = form.grid, form.channels
         grid = Grid(tuple(told.cells), tuple(told.lengths), told.centring, told.periodic)
         if network is not None:
-            return Surrogate(copy.deepcopy(network), (inputs, outputs), grid)
-        made = _network(form.network, (inputs, outputs), grid, generator=torch.Generator(), options=form.options)
-        return Surrogate(made, (inputs, outputs), grid)
+            made: nn.Module = copy.deepcopy(network)
+        else:
+            made = _network(form.network, (inputs, outputs), grid, generator=torch.Generator(), options=form.options)
+        surrogate = Surrogate(made, (inputs, outputs), grid)
+        if form.symmetry is not None:
+            elements = [element.symmetry() for element in form.symmetry.elements]
+            surrogate.tell(elements, averaged=form.symmetry.averaged)
+        return surrogate
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if isinstance(error, MlftError):
             raise

@@ -1,4 +1,4 @@
-"""Which samples an optimizer step sees: a pure function of the step, so that a resumed training sees the same."""
+"""What an optimizer step sees: pure functions of the step, so that a resumed training sees the same."""
 
 import torch
 from jaxtyping import Int
@@ -19,3 +19,14 @@ def batch_indices(n: int, size: int, step: int, *, seed: int, stream: str) -> In
     epoch, position = divmod(step, n // size)
     order = torch.randperm(n, generator=generator(seed, "batches", stream, epoch))
     return order[position * size : (position + 1) * size]
+
+
+def batch_symmetries(n: int, elements: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " n"]:
+    """Return the element of a group that takes each sample of batch number `step`: independent, all as likely.
+
+    Source: Brandstetter, Welling, Worrall 2022, Lie point symmetry data augmentation, arXiv 2202.07643.
+
+    >>> batch_symmetries(16, 2, 0, seed=0, stream="level-0").unique().tolist()
+    [0, 1]
+    """
+    return torch.randint(elements, (n,), generator=generator(seed, "symmetries", stream, step))
