@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parent / "golden"
 KEPT = ("config.toml", "evaluation.safetensors", "surrogate")
 
 
-@pytest.fixture(params=["run-v0", "run-v1"])
+@pytest.fixture(params=["run-v0", "run-v1", "run-v2"])
 def copy(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A run folder of that schema, to be written into."""
     return shutil.copytree(GOLDEN / request.param, tmp_path / "run")
@@ -35,10 +35,10 @@ def _updated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def write_golden(folder: Path) -> None:
-    """Write run-v1 by a run of today; run-v0 was written by the last version without schemas, and stays."""
+    """Write run-v2 by a run of today; run-v0 and run-v1 were written by versions before it, and stay."""
     options = SMALL | {"estimator": "kernel-trained", "seed": 1, "baselines": ("finest-only",)}
     made = mlft.run("small:failing", budget="30solves", out=folder, **options)
-    place = GOLDEN / "run-v1"
+    place = GOLDEN / "run-v2"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     for name in KEPT:
@@ -81,8 +81,8 @@ def test_a_run_of_schema_0_that_a_rule_planned_has_no_foresight(tmp_path: Path) 
 
 
 def test_the_record_of_today_is_written_as_the_golden_one(tmp_path: Path) -> None:
-    write_outcome(tmp_path, read_outcome(GOLDEN / "run-v1"))
-    assert (tmp_path / "record.json").read_bytes() == (GOLDEN / "run-v1" / "record.json").read_bytes()
+    write_outcome(tmp_path, read_outcome(GOLDEN / "run-v2"))
+    assert (tmp_path / "record.json").read_bytes() == (GOLDEN / "run-v2" / "record.json").read_bytes()
     keys = set(json.loads((tmp_path / "record.json").read_text()))
     stated = {"problem", "version", "seed", "strategy", "budget", "levels", "plan", "stages", "error", "seconds"}
     assert stated | {"schema"} <= keys == {field.name for field in dataclasses.fields(Outcome)}

@@ -322,7 +322,7 @@ def test_a_record_of_a_newer_schema_is_refused_by_its_number(schema: object, tmp
     for file in (a_run(tmp_path / "a") / "record.json", a_comparison(tmp_path / "b", SEEDS) / "compare.json"):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"schema": schema}))
         with pytest.raises(
-            MlftError, match=rf"{file.name} has schema {schema!r}; this version of mlft reads up to 1: use"
+            MlftError, match=rf"{file.name} has schema {schema!r}; this version of mlft reads up to 2: use"
         ) as caught:
             report(file.parent)
         assert str(caught.value).endswith("on a new folder") and "\n" not in str(caught.value)

@@ -147,6 +147,7 @@ def _run(session: Session) -> Outcome:
         store=session.store_from_here,
         lifts=lifts(fitted),
         worth=measure_worth(session, fitted.surrogate, test, errors),
+        symmetry=session.symmetry,
         **header(config, session.folder),
     )
 

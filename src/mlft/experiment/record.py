@@ -210,7 +210,7 @@ def _anew(name: str, command: str) -> str:
 
 
 def _upgraded(told: dict[str, Any], file: Path) -> dict[str, Any]:
-    """Return a record of schema 0, which had no schema number, as one of schema 1."""
+    """Return a record of schema 0, which had no schema number, or of 1, which knew no symmetries, as one of today."""
     new = {**told, "schema": SCHEMA}
     if file.name == RECORD:
         new["foresight"] = told.get("foresight") or None

@@ -13,6 +13,7 @@ from mlft.reports.page import document, figure, paragraph, section, title
 from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
 from mlft.reports.spending import spent
+from mlft.reports.symmetry import symmetry
 from mlft.reports.wording import counts, error, interval, number
 from mlft.reports.worth import worth
 
@@ -31,6 +32,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
         (_story(shown, samples), samples),
         worth(facts),
         plan(facts),
+        symmetry(facts),
         lifts(facts, evaluation),
         foresight(facts),
         ledger(facts),

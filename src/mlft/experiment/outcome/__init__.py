@@ -32,6 +32,7 @@ from mlft.experiment.outcome.run import (
     TestError,
 )
 from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.experiment.outcome.symmetry import SymmetryFact, SymmetryFacts
 from mlft.experiment.outcome.trust import GreenFacts, LawFacts, LikenessFacts, TrustOutcome
 from mlft.experiment.outcome.worth import Way, Worth
 
@@ -64,6 +65,8 @@ __all__ = [
     "StageFacts",
     "Summary",
     "SurrogateFacts",
+    "SymmetryFact",
+    "SymmetryFacts",
     "TestError",
     "TrustOutcome",
     "Way",

@@ -5,6 +5,7 @@ from typing import Any, Literal, final
 
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
 from mlft.experiment.outcome.schema import SCHEMA, Number
+from mlft.experiment.outcome.symmetry import SymmetryFacts
 from mlft.experiment.outcome.worth import Worth
 from mlft.grids import Grid
 
@@ -265,6 +266,7 @@ class Outcome:
         transfers: the problem's own, by name; records that do not say have none.
         lifts: of the labels of coarse levels, for a strategy that lifts them.
         worth: seconds and errors of every way to a prediction; None where they were not measured.
+        symmetry: what the solver commutes with, and how it is used; None where that was not asked.
         schema: of this record.
     """
 
@@ -292,4 +294,5 @@ class Outcome:
     transfers: dict[str, str] = field(default_factory=dict)
     lifts: tuple[LiftFacts, ...] = ()
     worth: Worth | None = None
+    symmetry: SymmetryFacts | None = None
     schema: int = SCHEMA

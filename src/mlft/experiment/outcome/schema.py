@@ -1,6 +1,6 @@
 """The number of the schema, and what stands for a number that was not measured."""
 
-SCHEMA = 1
+SCHEMA = 2
 """Of the records that this version writes; it reads the older ones too."""
 
 Number = float | None
