@@ -1,6 +1,5 @@
 """What the symmetries of a solver are worth: augmentation, averaging, both, on exact labels of the finest grid."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -28,39 +27,28 @@ ODD = (Symmetry((True,), inputs=(-1,), outputs=(-1,)),)
 LINEAR = (Symmetry((True,)), Symmetry((False,), inputs=(-1,), outputs=(-1,)))
 GAS = (Symmetry((True,), inputs=(1, -1, 1), outputs=(1, -1, 1)),)
 SQUARE = (Symmetry((True, False)), Symmetry((False, False), swap=True))
-HEAD = ("problem", "labels", "symmetries", "none", "averaging alone", "augmentation alone", "both", "both / none")
-SECONDS = ("problem", "labels", "training, none", "training, both", "prediction, plain", "prediction, averaged")
+WAYS = ("none", "averaging alone", "augmentation alone", "both")
+HEAD = ("problem", "labels", "seeds", "maps", *WAYS, "both / none")
 
 
 @final
 @dataclass(frozen=True)
-class Sizes:
-    """What is measured.
+class Case:
+    """A problem, what makes its group, the numbers of labels, and how many seeds."""
 
-    Attributes:
-        problems: the problem and what makes its group, by name.
-        labels: exact solutions of the finest grid, one held out in five of them.
-        seeds: of draws, weights and batches.
-        test: fresh draws.
-        training: the effort, the same for every way.
-    """
-
-    problems: dict[str, tuple[Problem, tuple[Symmetry, ...]]]
-    labels: tuple[int, ...] = (64, 256)
+    problem: Problem
+    generators: tuple[Symmetry, ...]
+    labels: tuple[int, ...] = (64,)
     seeds: int = 3
-    test: int = 200
-    training: Training = Training()
 
 
-FULL = Sizes(
-    {
-        "burgers, 64 cells": (Burgers(cells=64, levels=1), ODD),
-        "poisson, 64 cells": (Poisson(cells=64, levels=1), LINEAR),
-        "euler, 64 cells (off its law)": (Euler(cells=64, levels=1), GAS),
-        "darcy, 32x32, two-phase": (Darcy(cells=32, levels=1), SQUARE),
-    }
-)
-SHORT = Sizes({"burgers, 64 cells": (Burgers(cells=64, levels=1), ODD)}, (16,), 1, 8, Training(steps=30))
+FULL = {
+    "burgers, 64 cells": Case(Burgers(cells=64, levels=1), ODD, (64, 256)),
+    "poisson, 64 cells": Case(Poisson(cells=64, levels=1), LINEAR, (64, 256)),
+    "euler, 64 cells (off its law)": Case(Euler(cells=64, levels=1), GAS),
+    "darcy, 32x32, two-phase": Case(Darcy(cells=32, levels=1), SQUARE, seeds=2),
+}
+SHORT = {"burgers, 64 cells": Case(Burgers(cells=64, levels=1), ODD, (16,), 1)}
 
 
 def samples(problem: Problem, stream: str, seed: int, count: int) -> Samples:
@@ -72,66 +60,52 @@ def samples(problem: Problem, stream: str, seed: int, count: int) -> Samples:
 
 def trained(
     problem: Problem, train: Samples, seed: int, elements: Sequence[Symmetry], training: Training, *, averaged: bool
-) -> tuple[Surrogate, float]:
-    """Return the default network trained on samples and told of a group, and the seconds that it took."""
+) -> Surrogate:
+    """Return the default network trained on samples, told of a group."""
     channels = train.inputs.shape[1], train.solutions.shape[1]
     surrogate = build("fno", channels, problem.finest, generator=generator(seed, "weights"))
     surrogate.tell(elements, averaged=averaged)
-    started = time.perf_counter()
-    fitted = OneLevel().fit(surrogate, [train], Course(training, seed)).surrogate
-    return fitted, time.perf_counter() - started
+    return OneLevel().fit(surrogate, [train], Course(training, seed)).surrogate
 
 
-def error(problem: Problem, surrogate: Surrogate, test: Samples) -> tuple[float, float]:
-    """Return the mean relative L2 error on draws, and the seconds of a prediction."""
-    started = time.perf_counter()
-    predicted = surrogate.predict(test.inputs)
-    seconds = (time.perf_counter() - started) / len(test.inputs)
-    return float(relative_error(predicted, test.solutions, problem.finest).mean()), seconds
+def ways(case: Case, labels: int, seed: int, test: int, training: Training) -> list[float]:
+    """Return the mean relative L2 errors of the four ways on fresh draws."""
+    problem, elements = case.problem, group(case.generators)
+    train, fresh = samples(problem, "train", seed, labels), samples(problem, "test", seed, test)
 
+    def error(surrogate: Surrogate) -> float:
+        return float(relative_error(surrogate.predict(fresh.inputs), fresh.solutions, problem.finest).mean())
 
-def ways(
-    problem: Problem, elements: tuple[Symmetry, ...], labels: int, seed: int, sizes: Sizes
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the errors of the four ways, and seconds of training and of a prediction, plain and with the group."""
-    train, test = samples(problem, "train", seed, labels), samples(problem, "test", seed, sizes.test)
-    plain, first = trained(problem, train, seed, (), sizes.training, averaged=False)
-    taught, _ = trained(problem, train, seed, elements, sizes.training, averaged=False)
-    both, last = trained(problem, train, seed, elements, sizes.training, averaged=True)
-    none, alone = error(problem, plain, test)
+    plain = trained(problem, train, seed, (), training, averaged=False)
+    none = error(plain)
     plain.tell(elements)
-    averaged, _ = error(problem, plain, test)
-    used, many = error(problem, both, test)
-    return (none, averaged, error(problem, taught, test)[0], used), (first, last, alone, many)
+    taught, both = (trained(problem, train, seed, elements, training, averaged=each) for each in (False, True))
+    return [none, error(plain), error(taught), error(both)]
 
 
-def measure(sizes: Sizes) -> Iterator[Table]:
-    """Return the tables."""
-    seconds: list[Row] = []
+def rows(cases: dict[str, Case], test: int, training: Training) -> Iterator[Row]:
+    """Return a row a problem and number of labels: means over seeds."""
+    for name, case in cases.items():
+        for labels in case.labels:
+            found = [ways(case, labels, seed, test, training) for seed in range(case.seeds)]
+            errors = np.mean(found, axis=0).tolist()
+            yield name, labels, case.seeds, len(group(case.generators)), *errors, errors[-1] / errors[0]
 
-    def rows() -> Iterator[Row]:
-        for name, (problem, generators) in sizes.problems.items():
-            elements = group(generators)
-            for labels in sizes.labels:
-                found = [ways(problem, elements, labels, seed, sizes) for seed in range(sizes.seeds)]
-                errors, times = (np.mean([one[part] for one in found], axis=0).tolist() for part in (0, 1))
-                seconds.append((name, labels, *times))
-                for seed, one in enumerate(found):
-                    print(f"seed {seed}: {one[0]}", flush=True)
-                yield name, labels, len(elements), *errors, errors[-1] / errors[0]
 
-    caption = f"""Mean relative L2 error on {sizes.test} fresh draws, {sizes.seeds} seeds (of draws, weights and
-batches), the default network and training, labels of the finest grid. Averaging alone: the network of the column
-before it, averaged over the group. Both: the held-out error that chooses the weights is that of the average."""
-    yield tabulate(caption, HEAD, rows())
-    yield tabulate(f"Seconds of a training, and of a prediction among {sizes.test}.", SECONDS, seconds)
+def measure(cases: dict[str, Case], test: int, training: Training) -> Iterator[Table]:
+    """Return the table."""
+    caption = f"""Mean relative L2 error on {test} fresh draws, seeds of draws, weights and batches, the default network
+and training, labels of the finest grid, one held out in five. Averaging alone: the network of the column before it,
+averaged over the group. Both: the held-out error that chooses the weights is that of the average."""
+    yield tabulate(caption, HEAD, rows(cases, test, training))
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and publish."""
     asked = parse(parser(BENCHMARK, __doc__), words)
     torch.set_num_threads(1)
-    publish(BENCHMARK, measure(SHORT if asked.short else FULL), asked)
+    tables = measure(SHORT, 8, Training(steps=30)) if asked.short else measure(FULL, 200, Training())
+    publish(BENCHMARK, tables, asked)
 
 
 if __name__ == "__main__":

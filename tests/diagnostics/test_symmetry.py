@@ -173,12 +173,13 @@ def test_one_draw_that_is_not_its_own_image_is_too_few(generator):
 
 def test_a_draw_that_the_solver_fails_on_anyway_says_nothing_and_one_that_fails_when_taken_says_no(generator):
     inputs = law(generator)
-    inputs[0, 0, 2] = 50.0  # fails as it is, and mirrored
+    inputs[1, 0, 2] = 50.0  # fails as it is, and mirrored
     found = simple(lambda u: np.where(np.abs(u).max(2, keepdims=True) > 40, np.nan, u**3), inputs).found
-    assert {one.symmetry for one in found} == {FLIP, MINUS} or found == ()
-    inputs[0, 0, 2] = 0.1
-    lopsided = simple(lambda u: np.where(u[:, :, :1] > u[:, :, -1:], np.nan, u**3), inputs).found
-    assert FLIP not in {one.symmetry for one in lopsided}
+    assert {one.symmetry for one in found} == {FLIP, MINUS}
+    inputs[1, 0, 2], inputs[1, 0, 0] = 0.1, 50.0  # fails only when mirrored
+    odd = np.linspace(-1, 1, 9)
+    assert [one.symmetry for one in simple(lambda u: u + odd * u**2, inputs).found] == [ODD]
+    assert simple(lambda u: np.where(np.abs(u[:, :, -1:]) > 40, np.nan, u + odd * u**2), inputs).found == ()
 
 
 def test_the_law_is_judged_by_means_products_and_skewness(generator):
