@@ -46,3 +46,10 @@ def test_bands_cover_fresh_draws_as_far_as_chance_allows(tmp_path):
     again = rows(found, 1)
     assert list(again) == ["poisson", "the law"] and again["the law"][1] == 93.75  # rank 15 of 15 draws, over 16
     assert all(60 <= again["poisson"][i] <= 100 for i in (1, 3, 5))
+
+
+def test_symmetries_have_a_row_a_problem_and_an_error_a_way(tmp_path):
+    found = short_form("laboratory.symmetry", tmp_path)
+    ((*told, none, averaged, taught, both, ratio),) = found.tables[0].rows
+    assert told == ["burgers, 64 cells", 16, 1, 2] and all(0 < error < 2 for error in (none, averaged, taught, both))
+    assert ratio == pytest.approx(both / none, rel=1e-4) and averaged <= none

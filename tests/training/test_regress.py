@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from mlft.grids import Grid
+from mlft.grids import Grid, Symmetry, group
 from mlft.learners import FineTune
 from mlft.store import Samples
 from mlft.surrogates import Kernel, Linear, Surrogate, build, export_torch, load
 from mlft.surrogates.regression import MOST_TERMS, Size, Term, kernel_of
 from mlft.training import Course, Training
-from mlft.training.regress import MOST, RIDGES, _choices, fit_term
+from mlft.training.regress import MOST, RIDGES, _choices, _images, chosen_kernel, fit_term
+from mlft.training.stage import Pairs
 from small_networks import normal
 
 GRID = Grid((10, 7))
@@ -51,7 +52,8 @@ def test_with_fewer_samples_than_directions_an_affine_map_is_not(generator):
 def test_a_linear_regression_is_ridge_regression_with_the_least_leave_one_out_error(generator):
     x, y = (torch.tensor(normal(13, k, generator=generator)) for k in (4, 6))
     sizes = torch.linspace(1, 3, 13, dtype=torch.float64)
-    term, choice = fit_term(x, y, sizes, ()), next(iter(_choices(x, y, sizes, ())))
+    choice = chosen_kernel(x, y, sizes, ())
+    term = fit_term(x, y, choice)
 
     def ridge(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         mean, offset = x[rows].mean(0), y[rows].mean(0)
@@ -75,9 +77,7 @@ def test_a_kernel_term_is_the_dual_formula(name, generator):
     choice = min(
         (c for c in _choices(x, torch.sin(2 * y), sizes, (0.7,)) if c.kernel == name), key=lambda choice: choice.error
     )
-    from mlft.training import regress
-
-    term = regress._fitted(x, torch.sin(2 * y), choice)
+    term = fit_term(x, torch.sin(2 * y), choice)
     mean = x.mean(0)
     scale = (x - mean).square().sum(1).mean()
     width = 0.7 * torch.cdist(x, x).square()[~torch.eye(11, dtype=bool)].median()
@@ -179,3 +179,30 @@ def test_a_term_is_differentiable_in_its_inputs_even_at_a_centre(kernel, generat
     assert torch.autograd.gradcheck(term, (inputs,))
     at = (term.mean + term.centres[:1] @ torch.linalg.pinv(term.components).T).detach().requires_grad_()
     assert torch.isfinite(torch.autograd.grad(term(at).sum(), at)[0]).all()
+
+
+@pytest.mark.parametrize("name", ["linear", "kernel"])
+def test_a_regression_that_is_told_of_symmetries_learns_from_images_too(name, generator):
+    grid = Grid((22,), periodic=False)
+    mirror = Symmetry((True,), inputs=(-1,), outputs=(-1,))
+    directions = normal(6, 22, generator=generator)
+    inputs = (normal(40, 6, generator=generator) @ directions).reshape(40, 1, 22)
+    outputs = inputs + 0.5 * np.roll(inputs, 1, axis=2) + 0.5 * np.roll(inputs, -1, axis=2)  # odd under the mirror
+    few = Samples(0, (1, 2, 3, 4, 6, 7), inputs[:6], outputs[:6])
+    errors = {}
+    for told in ((), group([mirror])):
+        surrogate = build(name, (1, 1), grid, generator=generator)
+        surrogate.tell(told)
+        fitted = FineTune().fit(surrogate, [few], COURSE).surrogate
+        errors[len(told)] = relative(fitted.predict(-inputs[:6, :, ::-1]), -outputs[:6, :, ::-1])
+        assert relative(fitted.predict(inputs[:6]), outputs[:6]) < 1e-6
+    assert errors[2] < 1e-6 < 1e-2 < errors[0]
+
+
+def test_images_are_no_more_than_a_term_takes(generator):
+    mirror = group([Symmetry((True,), inputs=(-1,), outputs=(-1,))])
+    x = torch.tensor(normal(MOST, 1, 3, generator=generator))
+    images = _images(Pairs(x, 2 * x), mirror)
+    assert len(images) == MOST and torch.equal(images.labels, 2 * images.inputs)
+    torch.testing.assert_close(images.inputs[MOST // 2 :], -x[: MOST // 2].flip(2))
+    assert _images(Pairs(x, x), ()).inputs is x

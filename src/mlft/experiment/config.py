@@ -99,6 +99,11 @@ class Config(BaseModel):
     surrogate_options: dict[str, Any] = _option(
         dict, "an option of the network, as in width=32; again for more", flag="--network"
     )
+    symmetry: Literal["find", "augment", "none"] = _option(
+        "find",
+        "find (the solver's symmetries, in training and as the average over them at prediction), augment (in training "
+        "alone: a prediction costs one evaluation) or none",
+    )
     training: Training = _option(
         Training,
         "an option of the training, as in most=8000 (steps of a stage, at most; how many follows from its samples and "

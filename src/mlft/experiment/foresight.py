@@ -9,7 +9,7 @@ from typing import Any, final
 from mlft.estimators import estimate, evidence
 from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.memory import refuse_more_than_memory
-from mlft.experiment.outcome import Foresight
+from mlft.experiment.outcome import Foresight, SymmetryFacts
 from mlft.experiment.pilot import foresight_of, outlook_of, plan_facts, planned, solve_pilot, study_of
 from mlft.experiment.pricing import Prices, prices
 from mlft.experiment.record import from_plain, to_plain
@@ -30,12 +30,14 @@ class Forecast:
         prices: the prices, with the pilot that was solved.
         foresight: rates, curves, learnability, warnings; None for a plan made by a rule.
         rounds: whether the plan is to be looked at again after its coarsest stage.
+        symmetry: what is known of the solver's symmetries; None where that is not asked.
     """
 
     plan: Plan
     prices: Prices
     foresight: Foresight | None
     rounds: bool
+    symmetry: SymmetryFacts | None = None
 
     def __str__(self) -> str:
         """Return a plan as text: its table, the alternatives at the same budget, rates, pilot and warnings."""
@@ -56,6 +58,7 @@ class Forecast:
             lines += [f"\nrates in points per side: {told}", f"pilot: {pilot} samples"]
             lines += [f"round {i}: {one}" for i, one in enumerate(self.foresight.rounds, 1)]
             lines += [f"warning: {words}" for words in self.foresight.warnings]
+        lines += [f"\n{self.symmetry}"] if self.symmetry is not None else []
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -85,13 +88,15 @@ def foresee(session: Session) -> Forecast:
 
     Raises:
         BudgetError: if the budget does not buy the pilot, with what is needed.
-        ConfigError: if a plan that is to be measured takes more memory than is free.
+        ConfigError: if a plan that is to be measured takes more memory than is free, or for a symmetry that the problem
+            declares and its solver lacks.
         GenerationError: if no level can be used.
         PilotError: for too few solved pilot samples.
     """
+    symmetry = session.symmetry
     price, strategy = prices(session), session.asked.strategy
     if not strategy.planner.estimates:
-        return Forecast(strategy.planner.plan(price.terms), price, None, rounds=False)
+        return Forecast(strategy.planner.plan(price.terms), price, None, rounds=False, symmetry=symmetry)
     price = replace(price, pilot=pilot_counts(price.costs, price.budget, at_least=price.pilot))
     told = _frozen(session, "plan", lambda: _first(session, price))
     number = 0
@@ -100,7 +105,8 @@ def foresee(session: Session) -> Forecast:
         number += 1
         told = _frozen(session, f"round-{number}", partial(_round, session, price, told))
     plan = from_facts(told["plan"])
-    return Forecast(plan, price, from_plain(Foresight, told["facts"]), strategy.rounds and len(plan.levels) > 1)
+    again = strategy.rounds and len(plan.levels) > 1
+    return Forecast(plan, price, from_plain(Foresight, told["facts"]), again, symmetry)
 
 
 def reconsider(session: Session, forecast: Forecast, coarse: Fitted) -> Forecast:

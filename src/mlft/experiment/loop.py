@@ -152,6 +152,7 @@ def _run(session: Session) -> Outcome:
         lifts=lifts(fitted),
         worth=measure_worth(session, fitted.surrogate, test, errors),
         sure=sure,
+        symmetry=session.symmetry,
         **header(config, session.folder),
     )
 

@@ -215,7 +215,8 @@ def _anew(name: str, command: str) -> str:
 def _upgraded(told: dict[str, Any], file: Path) -> dict[str, Any]:
     """Return a record of an older schema as one of today's.
 
-    Schema 0 had no number, and other words for what a rule did not foresee; schema 1 did not know how sure a run is.
+    Schema 0 had no number, and other words for what a rule did not foresee; schema 1 knew neither how sure a run is nor
+    the symmetries of its solver.
     """
     new = {**told, "schema": SCHEMA}
     if file.name == RECORD and "schema" not in told:

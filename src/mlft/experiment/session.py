@@ -1,6 +1,7 @@
 """A session: everything that a run needs while it runs, and its only door to a solve."""
 
 import contextlib
+import functools
 import hashlib
 import math
 import os
@@ -16,23 +17,30 @@ import torch
 from jaxtyping import Float
 
 from mlft import generation
+from mlft.diagnostics.symmetry import LAW_DRAWS
 from mlft.errors import GenerationError
 from mlft.experiment.asking import Asked
 from mlft.experiment.corrected import scheme_of
+from mlft.experiment.outcome import SymmetryFacts
 from mlft.experiment.progress import Progress, Report, quiet
+from mlft.experiment.record import from_plain, to_plain
+from mlft.experiment.symmetry import examined
 from mlft.experiment.timing import in_larger_batches
+from mlft.files import digest
 from mlft.generation import Request, Supervision, generate, open_pool
+from mlft.grids import Symmetry, group
 from mlft.planning import Labelled
 from mlft.problems import prolonged
 from mlft.seeds import generator
-from mlft.sources import Drawn, Inputs, Reference, Source, Stored
+from mlft.sources import Drawn, Inputs, Reference, Source, Stored, Taken
 from mlft.status import OK
 from mlft.store import LedgerRow, Samples, SampleStore
 from mlft.surrogates import Surrogate
 from mlft.training import Scheme
 
-REFERENCE, INPUTS = "reference", "inputs/"
-"""The stream of reference solutions of the test draws; what the stream of a stream's inputs begins with."""
+REFERENCE, INPUTS, SYMMETRY = "reference", "inputs/", "symmetry"
+"""The stream of reference solutions of the test draws; what the stream of a stream's inputs begins with; the stream of
+the draws that symmetries are tried on."""
 
 SHARED, MOST_SHARED = 0.05, 256
 """Seconds of a batch in which the overhead of starting it is small; draws for it at most."""
@@ -44,6 +52,7 @@ class Session:
 
     Every solve comes through `solve` or `answers`: supervised, timed out, in parallel, in the ledger, never repeated.
     Streams are "train" and "test" (draws), "warm-up", "reference" (of the test draws), "trust/<law>" (given inputs),
+    "symmetry" and "symmetry/<map>" (draws of the coarsest grid, taken by a map),
     and "inputs/<stream>": the inputs of a stream on the finest grid, kept once a draw.
 
     Attributes:
@@ -105,8 +114,51 @@ class Session:
         return os.path.relpath(self.store.folder, self.folder)
 
     def surrogate(self, samples: Labelled) -> Surrogate:
-        """Return the untrained surrogate for samples of these channels, on its device."""
-        return self.asked.surrogate((samples.inputs.shape[1], samples.solutions.shape[1]))
+        """Return the untrained surrogate for samples of these channels, on its device, told of symmetries in use."""
+        made = self.asked.surrogate((samples.inputs.shape[1], samples.solutions.shape[1]))
+        if self.symmetry is not None:
+            made.tell(group(self.symmetry.used), averaged=self.symmetry.averaged)
+        return made
+
+    @functools.cached_property
+    def symmetry(self) -> SymmetryFacts | None:
+        """What the solver commutes with on the coarsest grid, and what of it is used; None where that is not asked.
+
+        Its solves are a measurement, and not charged. What is found is frozen in the ledger.
+
+        Raises:
+            ConfigError: for a symmetry that the problem declares and its solver lacks.
+        """
+        how, declared = self.asked.config.symmetry, self.asked.problem.symmetries
+        if how == "none":
+            return None
+        name = f"symmetry/{how}/{digest(repr(declared))[:16]}"
+        told = self.store.frozen(name)
+        if told is None:
+            inputs = self._every(INPUTS + SYMMETRY, LAW_DRAWS)
+            found = examined(self.asked.problem, inputs, self._taken, averaged=how == "find")
+            told = self.store.freeze(name, to_plain(found))
+        return from_plain(SymmetryFacts, told)
+
+    def _taken(self, by: Symmetry | None, n: int) -> Float[np.ndarray, "n k *grid"]:
+        """Return coarsest solutions of the first n draws of "symmetry", taken by a map; NaN where one fails."""
+        stream = SYMMETRY
+        if by is not None:
+            taken = Taken(self.drawn(SYMMETRY), by)
+            stream = f"{SYMMETRY}/{taken.name}"
+            self._sources[stream] = taken
+        return self._every(stream, n)
+
+    def _every(self, stream: str, n: int) -> Float[np.ndarray, "n c *grid"]:
+        """Return the coarsest grid's solutions of the first n samples of a stream, NaN where one fails."""
+        self.solve(stream, {0: n}, max_failure_rate=1.0)
+        solved = self.store.solved(stream, 0, n)
+        if not solved:
+            return np.full((n, 1, *self.asked.problem.hierarchy[0].shape), np.nan)
+        known = self.store.read(stream, 0, solved).solutions
+        fields = np.full((n, *known.shape[1:]), np.nan)
+        fields[solved] = known
+        return fields
 
     def random(self, *names: str | int) -> torch.Generator:
         """Return the run's random stream of a name."""

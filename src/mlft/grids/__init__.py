@@ -12,6 +12,8 @@ Two kinds of field, told apart by the grid's centring:
 These two know nothing of the field. Transfers that know something are for problems to choose from: `prolong_jumps`
 puts a jump in its place in its cell, `prolong_waves` prolongs what a spectral solver returns, and `power_mean` coarsens
 a coefficient to what a coarse solve should see.
+
+`Symmetry` is a map of fields that a solver may commute with, and `group` is what several make together.
 """
 
 import lazy_loader

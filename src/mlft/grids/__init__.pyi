@@ -7,6 +7,8 @@ from .jumps import prolong_jumps as prolong_jumps
 from .means import power_mean as power_mean
 from .norms import norm as norm
 from .norms import relative_error as relative_error
+from .symmetry import Symmetry as Symmetry
+from .symmetry import group as group
 from .transfers import prolong as prolong
 from .transfers import restrict as restrict
 from .waves import prolong_waves as prolong_waves

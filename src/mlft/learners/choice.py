@@ -14,6 +14,7 @@ from jaxtyping import Float
 from mlft.learners.base import CandidateLog, Fitted
 from mlft.store import Samples
 from mlft.surrogates import Average, Surrogate
+from mlft.training.batches import learned
 from mlft.training.course import Course
 
 Array = np.ndarray
@@ -143,12 +144,12 @@ def _alone(surrogate: Surrogate, network: Average, samples: Sequence[Samples], c
 
 
 def _held_out(samples: Sequence[Samples], course: Course) -> int:
-    return int((~course.training.learned(samples[-1].indices)).sum())
+    return int((~learned(samples[-1].indices, course.training)).sum())
 
 
 def _judges(samples: Sequence[Samples], course: Course) -> tuple[Array, Array]:
     """Return inputs and labels of the draws that are held out on the finest level in use."""
-    rows = ~course.training.learned(samples[-1].indices)
+    rows = ~learned(samples[-1].indices, course.training)
     return samples[-1].inputs[rows], samples[-1].solutions[rows]
 
 

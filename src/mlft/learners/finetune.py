@@ -12,6 +12,7 @@ from mlft.learners.base import Fitted, Learner, StageLog
 from mlft.learners.choice import NONE, Errors, choose
 from mlft.store import Samples
 from mlft.surrogates import Average, Regression, Surrogate
+from mlft.training.batches import learned
 from mlft.training.course import Course
 from mlft.training.guard import guard
 from mlft.training.regress import regress
@@ -97,20 +98,21 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
     levels = [s.level for s in samples]
     if not levels or levels != sorted(set(levels)):
         raise ValueError(f"samples of increasing levels are needed, got levels {levels}")
-    usable = [s for s in samples if settings.learned(s.indices).any()]
+    usable = [s for s in samples if learned(s.indices, settings).any()]
     if not usable or usable[0] is not samples[0]:
         raise ValueError(
             f"level {levels[0]} has {len(samples[0].indices)} samples, and one in {settings.held_out} is held out: "
             "at least one must be left to train on; give a larger budget"
         )
-    steps = settings.effort([int(settings.learned(s.indices).sum()) for s in usable])
+    steps = settings.effort([int(learned(s.indices, settings).sum()) for s in usable])
     stages = []
     for i, (s, count) in enumerate(zip(usable, steps, strict=True)):
-        learned = settings.learned(s.indices)
+        taught = learned(s.indices, settings)
         previous = usable[i - 1] if i else s
-        replayed = settings.learned(previous.indices) & ~np.isin(previous.indices, s.indices)
-        parts = _pairs(surrogate, s, learned), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~learned)
-        stages.append(Stage(s.level, *parts, count, settings.rate, early=settings.steps is None))
+        replayed = learned(previous.indices, settings) & ~np.isin(previous.indices, s.indices)
+        parts = _pairs(surrogate, s, taught), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~taught)
+        symmetries = surrogate.symmetries
+        stages.append(Stage(s.level, *parts, count, settings.rate, early=settings.steps is None, symmetries=symmetries))
     return stages
 
 
@@ -136,7 +138,7 @@ def _eased(stage: Stage, settings: Training, agreement: float) -> Stage:
 
 
 def _trained_on(samples: Samples, settings: Training) -> tuple[np.ndarray, np.ndarray]:
-    rows = settings.learned(samples.indices)
+    rows = learned(samples.indices, settings)
     return samples.inputs[rows], samples.solutions[rows]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, Hierarchy, hierarchy, prolong, refine, restrict
+from mlft.grids import Grid, Hierarchy, Symmetry, hierarchy, prolong, refine, restrict
 from mlft.problems.families import Family, of_coefficients, of_fields
 from mlft.problems.solved import Solved
 from mlft.status import OK
@@ -32,6 +32,7 @@ class Problem(ABC):
         order: order of accuracy of the solver in h on smooth data.
         cost_exponent: γ, with the cost of a solve ∝ (points per side)^γ; it states the cost table.
         has_reference: whether `reference` is there, to measure bias with.
+        symmetries: those of the solver, as far as the problem says so; a run verifies them. None: it looks for them.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Problem(ABC):
     order: float
     cost_exponent: float
     has_reference: ClassVar[bool] = True
+    symmetries: tuple[Symmetry, ...] | None = None
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from mlft.grids import Grid, Hierarchy
+from mlft.grids import Grid, Hierarchy, Symmetry
 from mlft.problems.base import Problem
 from mlft.problems.solved import Solved, real, statuses
 
@@ -35,6 +35,7 @@ class FunctionProblem(Problem):
             without.
         coarsen_function: (inputs, grid) → what a coarser level is given to solve, from inputs on the finest grid; their
             averages, or every other point, without.
+        symmetries: those that the solver has; a run refuses one that it lacks, and looks for some where None is given.
     """
 
     name: str
@@ -48,6 +49,7 @@ class FunctionProblem(Problem):
     cost_table: tuple[float, ...] = ()
     prolong_function: Callable[[Array, Grid], Array] | None = None
     coarsen_function: Callable[[Array, Grid], Array] | None = None
+    symmetries: tuple[Symmetry, ...] | None = None
     has_reference: ClassVar[bool] = False
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:

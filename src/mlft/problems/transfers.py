@@ -15,7 +15,7 @@ from mlft.problems.solved import Solved
 
 Array = np.ndarray
 
-_ATTRIBUTES = ("name", "equation", "hierarchy", "order", "cost_exponent", "has_reference")
+_ATTRIBUTES = ("name", "equation", "hierarchy", "order", "cost_exponent", "has_reference", "symmetries")
 
 
 def prolonged(problem: Problem, solutions: Float[Array, "n c *coarse"], grid: Grid) -> Float[Array, "n c *grid"]:

@@ -14,6 +14,7 @@ from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
 from mlft.reports.spending import spent
 from mlft.reports.sure import sure
+from mlft.reports.symmetry import symmetry
 from mlft.reports.wording import counts, error, interval, number
 from mlft.reports.worth import worth
 
@@ -33,6 +34,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
         sure(facts, shown, read_bands(folder, facts.grid)),
         worth(facts),
         plan(facts),
+        symmetry(facts),
         lifts(facts, evaluation),
         foresight(facts),
         ledger(facts),

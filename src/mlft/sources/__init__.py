@@ -3,5 +3,6 @@
 from mlft.sources.base import Inputs, Source, fingerprint
 from mlft.sources.drawn import Drawn, Reference
 from mlft.sources.stored import Stored
+from mlft.sources.taken import Taken
 
-__all__ = ["Drawn", "Inputs", "Reference", "Source", "Stored", "fingerprint"]
+__all__ = ["Drawn", "Inputs", "Reference", "Source", "Stored", "Taken", "fingerprint"]

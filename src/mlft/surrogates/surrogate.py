@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
@@ -12,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mlft.errors import ConfigError, MlftError, unknown_name
-from mlft.grids import Grid
+from mlft.grids import Grid, Symmetry
+from mlft.grids.symmetry import MOST, refuse_no_group
 from mlft.surrogates.average import Average
 from mlft.surrogates.bundle import BundleError, read_bundle, reason, write_bundle
 from mlft.surrogates.network import Network, precision
@@ -23,6 +25,8 @@ Array = np.ndarray
 
 _POINTS_AT_ONCE = 2**15
 
+_SYMMETRY = "symmetry"
+
 MOST_PARAMETERS = 10**9
 """Of a network of the registry, 4 GB in float32; its training takes some five times that."""
 
@@ -30,6 +34,12 @@ MOST_PARAMETERS = 10**9
 @final
 class Surrogate(nn.Module):
     """The solution map learned: decode(network(encode(inputs))), in physical units.
+
+    Told of a group G of symmetries, it predicts their average, with which it commutes whatever the weights are,
+
+        F(x) = 1/|G| Σ_g g⁻¹ f(g x),   F(g x) = g F(x),   f = decode ∘ network ∘ encode,
+
+    at the price of |G| evaluations. In training mode it is f alone: there a stage takes a random g x and g y.
 
     The network may be one of the registry or any `nn.Module` of your own that maps (samples, channels_in, *grid) to
     (samples, channels_out, *grid).
@@ -40,6 +50,11 @@ class Surrogate(nn.Module):
         output_normaliser: shift and scale of the outputs.
         channels: channels of the inputs and of the outputs.
         grid: the grid that the surrogate lives on.
+        symmetries: the group, the identity in it; none unless it is told.
+        averaged: whether predictions are averaged over the group.
+
+    Source: for the average, Yarotsky 2022, Universal approximations of invariant maps, Constructive Approximation 55,
+    arXiv 1804.10306; for operators on the symmetries of a grid, Helwig et al. 2023, arXiv 2306.05697.
     """
 
     def __init__(self, network: nn.Module, channels: tuple[int, int], grid: Grid) -> None:
@@ -49,6 +64,21 @@ class Surrogate(nn.Module):
         self.output_normaliser = Normaliser(channels[1])
         self.channels = channels
         self.grid = grid
+        self.symmetries: tuple[Symmetry, ...] = ()
+        self.averaged = True
+
+    def tell(self, symmetries: Sequence[Symmetry], *, averaged: bool = True) -> None:
+        """Tell of the symmetries of the solution map: a group, as `mlft.grids.group` makes it, or none.
+
+        Args:
+            symmetries: of the inputs and outputs on its grid.
+            averaged: whether to average predictions over them; else they are for training alone.
+
+        Raises:
+            ValueError: for maps that do not live on its grid and channels, or are no group.
+        """
+        refuse_no_group(symmetries, self.grid, self.channels)
+        self.symmetries, self.averaged = tuple(symmetries), averaged
 
     def fit_normalisers(self, inputs: Float[Array, "n _c *grid"], outputs: Float[Array, "n _d *grid"]) -> None:
         """Fit both normalisers to samples; see `Normaliser.fit`."""
@@ -68,6 +98,15 @@ class Surrogate(nn.Module):
         Raises:
             ValueError: for a wrong number of channels, or a network that returns another grid.
         """
+        if self.training or not self.averaged or len(self.symmetries) < 2:
+            return self._once(inputs)
+        total = self._once(inputs)
+        for element in self.symmetries[1:]:
+            total = total + element.inverse.of_outputs(self._once(element.of_inputs(inputs)))
+        return total / len(self.symmetries)
+
+    def _once(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
+        """Return the outputs of one evaluation."""
         scaled = self.network(self.input_normaliser.encode(inputs).to(self.dtype))
         if scaled.shape[2:] != inputs.shape[2:]:
             raise ValueError(f"the network made shape {tuple(scaled.shape)} of inputs {tuple(inputs.shape)}")
@@ -95,13 +134,17 @@ class Surrogate(nn.Module):
         return outputs
 
     def parts(self) -> "tuple[Surrogate, ...]":
-        """Return a surrogate for each member of an average, with this one's normalisers; they share the weights."""
+        """Return a surrogate for each member of an average, with this one's normalisers and symmetries.
+
+        They share its weights.
+        """
         if not isinstance(self.network, Average):
             return (self,)
         parts = []
         for network in self.network.members:
             part = Surrogate(network, self.channels, self.grid)
             part.input_normaliser, part.output_normaliser = self.input_normaliser, self.output_normaliser
+            part.symmetries, part.averaged = self.symmetries, self.averaged
             parts.append(part)
         return tuple(parts)
 
@@ -122,6 +165,10 @@ class Surrogate(nn.Module):
             "channels": list(self.channels),
             "grid": dataclasses.asdict(self.grid),
         }
+        if self.symmetries:
+            elements = [dataclasses.asdict(element) for element in self.symmetries]
+            config["symmetry"] = {"elements": elements, "averaged": self.averaged}
+            tensors[_SYMMETRY] = _table(self)
         write_bundle(Path(folder), tensors, config, card=card or _card(config))
 
     def _check(self, inputs: Array) -> None:
@@ -191,13 +238,14 @@ def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
     """
 
     def wanted(config: dict[str, Any]) -> dict[str, Tensor]:
-        if network is not None:
-            return _described(folder, config, network).state_dict()
-        with torch.device("meta"):  # no room is made before the saved shapes are seen
-            return _described(folder, config, None).state_dict()
+        with torch.device("cpu" if network is not None else "meta"):  # no room is made before the saved shapes are seen
+            described = _described(folder, config, network)
+            return described.state_dict() | ({_SYMMETRY: _table(described)} if described.symmetries else {})
 
     tensors, config = read_bundle(Path(folder), wanted=wanted)
     surrogate = _described(folder, config, network)
+    if surrogate.symmetries and not torch.equal(tensors[_SYMMETRY], _table(surrogate)):
+        raise BundleError(f"the symmetries in the config.json of {folder} are not those of its weights: save it again")
     for name, tensor in surrogate.state_dict(keep_vars=True).items():
         tensor.data = tensors[name]  # dtypes included; tied weights stay tied
     return surrogate.eval()
@@ -212,11 +260,30 @@ class _GridForm(pydantic.BaseModel, strict=True):
 
 
 @final
+class _SymmetryForm(pydantic.BaseModel, strict=True, extra="forbid"):
+    flips: list[bool]
+    swap: bool
+    inputs: list[int]
+    outputs: list[int]
+    pinned: bool
+
+    def symmetry(self) -> Symmetry:
+        return Symmetry(tuple(self.flips), self.swap, tuple(self.inputs), tuple(self.outputs), self.pinned)
+
+
+@final
+class _GroupForm(pydantic.BaseModel, strict=True, extra="forbid"):
+    elements: Annotated[list[_SymmetryForm], pydantic.Field(min_length=1, max_length=MOST)]
+    averaged: bool
+
+
+@final
 class _Form(pydantic.BaseModel, strict=True):
     network: str
     options: dict[str, Any]
     channels: Annotated[list[Annotated[int, pydantic.Field(ge=1)]], pydantic.Field(min_length=2, max_length=2)]
     grid: _GridForm
+    symmetry: _GroupForm | None = None
 
 
 def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | None) -> Surrogate:
@@ -226,9 +293,14 @@ def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | 
         told, (inputs, outputs) = form.grid, form.channels
         grid = Grid(tuple(told.cells), tuple(told.lengths), told.centring, told.periodic)
         if network is not None:
-            return Surrogate(copy.deepcopy(network), (inputs, outputs), grid)
-        made = _network(form.network, (inputs, outputs), grid, generator=torch.Generator(), options=form.options)
-        return Surrogate(made, (inputs, outputs), grid)
+            made: nn.Module = copy.deepcopy(network)
+        else:
+            made = _network(form.network, (inputs, outputs), grid, generator=torch.Generator(), options=form.options)
+        surrogate = Surrogate(made, (inputs, outputs), grid)
+        if form.symmetry is not None:
+            elements = [element.symmetry() for element in form.symmetry.elements]
+            surrogate.tell(elements, averaged=form.symmetry.averaged)
+        return surrogate
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if isinstance(error, MlftError):
             raise
@@ -246,6 +318,15 @@ def _network(
         if option not in known:
             raise unknown_name(f"option of {name}", option, list(known))
     return SURROGATES[name](channels, generator=generator, **{**known, **options})
+
+
+def _table(surrogate: Surrogate) -> Tensor:
+    """Return the symmetries as numbers, for the weights to vouch for: a row an element, last whether it is averaged."""
+    rows = [
+        (*one.flips, one.swap, *one.inputs, *one.outputs, one.pinned, surrogate.averaged)
+        for one in surrogate.symmetries
+    ]
+    return torch.tensor(rows, dtype=torch.int8)
 
 
 def _name(network: nn.Module) -> str:

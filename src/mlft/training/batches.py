@@ -1,10 +1,24 @@
-"""Which samples an optimizer step sees: a pure function of the step, so that a resumed training sees the same."""
+"""What a training sees, and what an optimizer step does: pure functions, so that a resumed training sees the same."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mlft.seeds import generator
+from mlft.training.settings import Training
+
+
+def learned(draws: Sequence[int], settings: Training) -> Bool[np.ndarray, " n"]:
+    """Return which draws are trained on; the others are held out, the same ones on every level.
+
+    >>> learned([0, 4, 5, 10], Training(guards=2)).tolist()
+    [False, True, False, True]
+    """
+    known = np.asarray(draws)
+    return (known % settings.held_out != 0) | (known >= settings.held_out * settings.guards)
 
 
 def batch_indices(n: int, size: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " b"]:
@@ -19,3 +33,14 @@ def batch_indices(n: int, size: int, step: int, *, seed: int, stream: str) -> In
     epoch, position = divmod(step, n // size)
     order = torch.randperm(n, generator=generator(seed, "batches", stream, epoch))
     return order[position * size : (position + 1) * size]
+
+
+def batch_symmetries(n: int, elements: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " n"]:
+    """Return the element of a group that takes each sample of batch number `step`: independent, all as likely.
+
+    Source: Brandstetter, Welling, Worrall 2022, Lie point symmetry data augmentation, arXiv 2202.07643.
+
+    >>> batch_symmetries(16, 2, 0, seed=0, stream="level-0").unique().tolist()
+    [0, 1]
+    """
+    return torch.randint(elements, (n,), generator=generator(seed, "symmetries", stream, step))

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mlft.grids import Symmetry
 from mlft.kernels import left_out
 from mlft.surrogates import Surrogate
 from mlft.surrogates.regression import KERNELS, Regression, Size, Term, kernel_of
-from mlft.training.stage import Stage, Trace, Weights, held_out_error, snapshot
+from mlft.training.stage import Pairs, Stage, Trace, Weights, held_out_error, snapshot
 
 RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Tried, in units of the mean of the kernel's diagonal."""
@@ -45,7 +46,9 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     """Add to a surrogate's regression the term that a stage teaches; return what it found, and the weights without it.
 
     The targets are what the regression so far leaves of the labels: f ← f + P (u − f), with P the regression on these
-    pairs, as in `docs/method.md`, section 1. Of more than 2,048 pairs the first ones are used.
+    pairs, as in `docs/method.md`, section 1. Of more than 2,048 pairs the first ones are used. Where the stage knows
+    symmetries, kernel and ridge are chosen on the pairs as they are, since an image of a sample that is left out would
+    tell of it, and the term is fitted to all their images.
 
     Raises:
         ValueError: if the network is no regression.
@@ -53,23 +56,39 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     network = surrogate.network
     if not isinstance(network, Regression):
         raise ValueError(f"only a regression is fitted in closed form, got {type(network).__name__}")
-    x, y = stage.train.inputs[:MOST], stage.train.labels[:MOST]
+    pairs = Pairs(stage.train.inputs[:MOST], stage.train.labels[:MOST])
+    sizes = pairs.labels.flatten(1).norm(dim=1) / surrogate.output_normaliser.scale.mean()
     with torch.no_grad():
-        inputs, labels = surrogate.input_normaliser.encode(x), surrogate.output_normaliser.encode(y)
-        targets = labels - network(inputs)
-        sizes = y.flatten(1).norm(dim=1) / surrogate.output_normaliser.scale.mean()
-        term = fit_term(inputs.flatten(1), targets.flatten(1), torch.where(sizes > 0, sizes, 1.0), network.WIDTHS)
-    network.terms.append(term.to(x.device))
+        chosen = chosen_kernel(*_targets(surrogate, pairs), torch.where(sizes > 0, sizes, 1.0), network.WIDTHS)
+        term = fit_term(*_targets(surrogate, _images(pairs, stage.symmetries)), chosen)
+    network.terms.append(term.to(pairs.inputs.device))
     after = snapshot(surrogate)
     name, _ = list(surrogate.named_parameters())[-1]
     before = after | {name: torch.zeros_like(after[name])}
     return Trace(after, ((1, held_out_error(surrogate, stage.held_out)),)), before
 
 
-def fit_term(
+def _targets(surrogate: Surrogate, pairs: Pairs) -> tuple[Tensor, Tensor]:
+    """Return scaled inputs and what the network leaves of the scaled labels, a row a pair."""
+    inputs, labels = surrogate.input_normaliser.encode(pairs.inputs), surrogate.output_normaliser.encode(pairs.labels)
+    return inputs.flatten(1), (labels - surrogate.network(inputs)).flatten(1)
+
+
+def _images(pairs: Pairs, symmetries: Sequence[Symmetry]) -> Pairs:
+    """Return the first pairs taken by every element of a group, 2,048 in all at most."""
+    if not symmetries:
+        return pairs
+    x, y = (field[: MOST // len(symmetries)] for field in (pairs.inputs, pairs.labels))
+    return Pairs(
+        torch.cat([element.of_inputs(x) for element in symmetries]),
+        torch.cat([element.of_outputs(y) for element in symmetries]),
+    )
+
+
+def chosen_kernel(
     inputs: Float[Tensor, "n p"], targets: Float[Tensor, "n q"], sizes: Float[Tensor, " n"], widths: Sequence[float]
-) -> Term:
-    """Return the term of the least leave-one-out error.
+) -> Choice:
+    """Return the kernel and ridge of the least leave-one-out error.
 
     Tried are the linear map, and for each width a Gaussian and a Matérn kernel with a linear part; each with all
     ridges, on the first 512 samples. Chosen is the least mean of ‖residual‖ / size over samples.
@@ -81,8 +100,7 @@ def fit_term(
         widths: of the kernel; none for a linear map.
     """
     few = slice(0, TRIED)
-    chosen = min(_choices(inputs[few], targets[few], sizes[few], widths), key=lambda choice: choice.error)
-    return _fitted(inputs, targets, chosen)
+    return min(_choices(inputs[few], targets[few], sizes[few], widths), key=lambda choice: choice.error)
 
 
 def _choices(inputs: Tensor, targets: Tensor, sizes: Tensor, widths: Sequence[float]) -> Iterator[Choice]:
@@ -112,8 +130,8 @@ def _positive(number: Tensor) -> Tensor:
     return torch.where(number > 0, number, 1.0)
 
 
-def _fitted(inputs: Tensor, targets: Tensor, chosen: Choice) -> Term:
-    """Return the term of a choice, fitted to all samples."""
+def fit_term(inputs: Float[Tensor, "n p"], targets: Float[Tensor, "n q"], chosen: Choice) -> Term:
+    """Return the term of a choice, fitted to all samples, a row each."""
     mean, offset = inputs.mean(dim=0), targets.mean(dim=0)
     components, coordinates = _principal(inputs - mean)
     directions, values = _principal(targets - offset)

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-import numpy as np
-from jaxtyping import Bool
-
 MOST = 2**31 - 1
 
 
@@ -84,15 +81,6 @@ class Training:
         later = len(samples) - 1
         each = max(1, round(self.steps * (1 - self.first_share) / later)) if later else 0
         return [max(1, self.steps - each * later), *[each] * later]
-
-    def learned(self, draws: Sequence[int]) -> Bool[np.ndarray, " n"]:
-        """Return which draws are trained on; the others are held out, the same ones on every level.
-
-        >>> Training(guards=2).learned([0, 4, 5, 10]).tolist()
-        [False, True, False, True]
-        """
-        known = np.asarray(draws)
-        return (known % self.held_out != 0) | (known >= self.held_out * self.guards)
 
     def first_of(self, stages: int) -> "Training":
         """Return the training of the first of so many stages alone: the same stage, bit for bit."""

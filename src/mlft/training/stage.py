@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mlft.grids import Symmetry
 from mlft.training import checkpoint
-from mlft.training.batches import batch_indices
+from mlft.training.batches import batch_indices, batch_symmetries
 from mlft.training.losses import Loss, relative_l2
 from mlft.training.schedule import Leg, beaten, cosine, leg, plateau
 from mlft.training.settings import Training
@@ -52,6 +53,7 @@ class Stage:
         weights: of the pairs in `train`, in a batch's average; all alike unless given. Replayed pairs have weight 1.
         early: whether it stops when its held-out error stops falling.
         rival: held-out error of another network on this stage; the stage ends when that has won (`schedule.beaten`).
+        symmetries: the group of the map: each pair of a batch is taken by an element drawn for it. None: as it is.
     """
 
     level: int
@@ -65,6 +67,7 @@ class Stage:
     weights: Float[Tensor, " n"] | None = None
     early: bool = False
     rival: float = math.inf
+    symmetries: tuple[Symmetry, ...] = ()
 
     def __post_init__(self) -> None:
         if self.weights is not None and (len(self.weights) != len(self.train) or not bool((self.weights > 0).all())):
@@ -178,7 +181,7 @@ def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     told += [settings.batch, settings.checks, seed, _digest(stage)]
     if stage.loss is not relative_l2:
         told.append(f"{stage.loss.__module__}.{stage.loss.__qualname__}")
-    return told
+    return told + [str(symmetry) for symmetry in stage.symmetries]
 
 
 def _digest(stage: Stage) -> str:
@@ -194,6 +197,7 @@ def _digest(stage: Stage) -> str:
 def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: Training, step: int, seed: int) -> None:
     surrogate.train()
     x, y, weights = _batch(stage, settings, step, seed)
+    x, y = _taken(stage, x, y, step, seed)
     adam.zero_grad(set_to_none=True)
     losses = stage.loss(surrogate(x), y)
     loss = losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
@@ -212,6 +216,18 @@ def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tens
     if weights is not None:
         weights = torch.cat([weights, torch.ones_like(weights[:1]).expand(old)])
     return torch.cat([x, stage.replayed.inputs[rows]]), torch.cat([y, stage.replayed.labels[rows]]), weights
+
+
+def _taken(stage: Stage, x: Tensor, y: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the pairs of a batch, each taken by a random element of the group."""
+    if not stage.symmetries:
+        return x, y
+    drawn = batch_symmetries(len(x), len(stage.symmetries), step, seed=seed, stream=f"level-{stage.level}")
+    x, y = x.clone(), y.clone()
+    for number, element in enumerate(stage.symmetries):
+        rows = drawn == number
+        x[rows], y[rows] = element.of_inputs(x[rows]), element.of_outputs(y[rows])
+    return x, y
 
 
 def _marks(steps: int, checks: int) -> set[int]:

@@ -33,6 +33,7 @@ from mlft.experiment.outcome.run import (
 )
 from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
 from mlft.experiment.outcome.sure import BandFacts, Sure
+from mlft.experiment.outcome.symmetry import SymmetryFact, SymmetryFacts
 from mlft.experiment.outcome.trust import GreenFacts, LawFacts, LikenessFacts, TrustOutcome
 from mlft.experiment.outcome.worth import Way, Worth
 
@@ -68,6 +69,8 @@ __all__ = [
     "Summary",
     "Sure",
     "SurrogateFacts",
+    "SymmetryFact",
+    "SymmetryFacts",
     "TestError",
     "TrustOutcome",
     "Way",

@@ -8,6 +8,7 @@ from mlft.errors import plain
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
 from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
 from mlft.experiment.outcome.sure import Sure
+from mlft.experiment.outcome.symmetry import SymmetryFacts
 from mlft.experiment.outcome.worth import Worth
 from mlft.grids import Grid
 
@@ -272,6 +273,7 @@ class Outcome:
         lifts: of the labels of coarse levels, for a strategy that lifts them.
         worth: seconds and errors of every way to a prediction; None where they were not measured.
         sure: bands about a prediction, and what they cover; None where they were not measured.
+        symmetry: what the solver commutes with, and how it is used; None where that was not asked.
         schema: of this record.
     """
 
@@ -300,6 +302,7 @@ class Outcome:
     lifts: tuple[LiftFacts, ...] = ()
     worth: Worth | None = None
     sure: Sure | None = None
+    symmetry: SymmetryFacts | None = None
     schema: int = SCHEMA
 
     def __str__(self) -> str:

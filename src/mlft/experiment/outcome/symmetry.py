@@ -1,0 +1,71 @@
+"""What was found out about the symmetries of a solver, and how a run uses them."""
+
+from dataclasses import dataclass
+from typing import final
+
+from mlft.grids import Symmetry
+
+
+@final
+@dataclass(frozen=True)
+class SymmetryFact:
+    """One symmetry.
+
+    Attributes:
+        symmetry: the map, with signs of inputs and solutions.
+        defect: the largest relative L2 distance of the solver's answer to a taken input from the taken answer.
+        shift: how far it takes inputs off their law, as a statistic; see `mlft.diagnostics.symmetry.law_shift`.
+        used: whether it is; one that takes inputs off their law is not, unless the problem declares it.
+    """
+
+    symmetry: Symmetry
+    defect: float
+    shift: float
+    used: bool
+
+
+@final
+@dataclass(frozen=True)
+class SymmetryFacts:
+    """The symmetries of a solver, found on its coarsest grid or declared and verified there.
+
+    Attributes:
+        found: those that make all the others.
+        declared: whether the problem declares them.
+        draws: that they were tried on.
+        solves: of the coarsest grid that it took; not charged.
+        elements: of the group in use, the identity among them; 0 where none is used.
+        averaged: whether predictions are averaged over the group; else it is used in training alone.
+    """
+
+    found: tuple[SymmetryFact, ...]
+    declared: bool
+    draws: int
+    solves: int
+    elements: int
+    averaged: bool
+
+    @property
+    def used(self) -> tuple[Symmetry, ...]:
+        """Those in use."""
+        return tuple(one.symmetry for one in self.found if one.used)
+
+    def __str__(self) -> str:
+        """Return what was found and how it is used, in a line."""
+        source = f"{self.solves} coarse solves, not charged"
+        if not self.found:
+            return f"symmetries: none found ({source})"
+        each = "; ".join(
+            f"{one.symmetry} (defect {one.defect:.1g}{'' if one.used else ', not used'})" for one in self.found
+        )
+        return f"symmetries: {each}; {self.use} ({source})"
+
+    @property
+    def use(self) -> str:
+        """How they are used, in words."""
+        if not self.elements:
+            return "none is used"
+        at_prediction = (
+            f"at prediction as the average over {self.elements} maps" if self.averaged else "not at prediction"
+        )
+        return f"used in training, {at_prediction}"

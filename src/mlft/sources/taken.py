@@ -1,0 +1,43 @@
+"""The samples of another source, taken by a symmetry first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+
+from mlft.grids import Symmetry
+from mlft.problems import Solved
+from mlft.sources.base import Derived
+
+Array = np.ndarray
+
+
+@final
+@dataclass(frozen=True)
+class Taken(Derived):
+    """The inputs of another source, each taken by a symmetry, and what its solver makes of them.
+
+    Attributes:
+        of: the other source.
+        by: the symmetry; its signs of solutions are not asked.
+    """
+
+    by: Symmetry
+
+    @property
+    def name(self) -> str:
+        """The symmetry in lower-case letters and digits, for the name of a stream."""
+        flips, signs = (
+            "".join(str(int(bit)) for bit in bits) for bits in (self.by.flips, [s > 0 for s in self.by.inputs])
+        )
+        return f"flips-{flips}-swap-{int(self.by.swap)}-signs-{signs}"
+
+    def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
+        """Return the other source's inputs, taken by the symmetry."""
+        return self.by.of_inputs(self.of.inputs(level, indices))
+
+    def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
+        """Return the other source's solutions of these."""
+        return self.of.solve(inputs, level, indices)
