@@ -311,7 +311,7 @@ def untrained(name, folder):
     write_config(folder / "config.toml", asked)
     told = from_plain(Outcome, record() | {"error": {"relative_l2": INFINITE, "samples": 1}})
     config = asked.model_dump(mode="json", exclude_none=True)
-    write_outcome(folder, replace(told, problem=name, config=config, plan=replace(told.plan, samples=(7, 0))))
+    write_outcome(folder, replace(told, problem=name, config=config, plan=replace(told.plan, samples=(7, 0, 0, 0))))
 
 
 def example(problem):
