@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mlft.errors import ConfigError
-from mlft.grids import Grid
+from mlft.grids import Grid, Symmetry, group
 from mlft.surrogates import FNO, Normaliser, Surrogate, build
 from mlft.surrogates import normaliser as normaliser_module
 from small_networks import GRIDS, normal, small, yours
@@ -197,3 +197,10 @@ def test_build_chooses_options_that_the_grid_can_carry(generator: torch.Generato
         build("fno", (2, 1), GRIDS[0], generator=generator, options={"modes": [12]})
     with pytest.raises(ValueError, match="2 channels on 2 axes"):
         build("fno", (2, 1), GRIDS[0], generator=generator, options={"modes": [3, 4]})
+
+
+def test_a_surrogate_is_told_in_a_line(generator):
+    surrogate = small(Grid((12, 9), periodic=False), generator)
+    assert repr(surrogate) == "Surrogate(fno, channels (2, 3), 12x9 cells)"
+    surrogate.tell(group([Symmetry((True, False), inputs=(1, 1), outputs=(1, 1, 1))]))
+    assert repr(surrogate) == "Surrogate(fno, channels (2, 3), 12x9 cells, averaged over 2 symmetries)"

@@ -148,6 +148,11 @@ class Surrogate(nn.Module):
             parts.append(part)
         return tuple(parts)
 
+    def __repr__(self) -> str:
+        """Return it in a line: the network, its channels, the grid, the size of its group."""
+        group = f", averaged over {len(self.symmetries)} symmetries" if self.averaged and self.symmetries else ""
+        return f"Surrogate({_name(self.network)}, channels {self.channels}, {self.grid} cells{group})"
+
     def save(self, folder: Path | str, *, card: str = "") -> None:
         """Write the surrogate into a folder: model.safetensors, config.json and README.md.
 
