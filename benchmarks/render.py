@@ -12,7 +12,7 @@ SECTIONS = {
     "Numbers": ("numbers",),
     "Levels": ("distances",),
     "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
-    "Networks": ("surrogates", "symmetry"),
+    "Networks": ("candidates", "symmetry", "surrogates"),
     "Store and workers": ("storm", "kill", "resume", "harms", "forged", "workers"),
     "Generalization": ("crossval", "generalization", "trust", "bands"),
 }
