@@ -171,6 +171,7 @@ def test_an_average_is_that_of_its_members(generator):
     inputs = torch.tensor(normal(4, 1, 22, generator=generator)).float()
     one, two = network.members
     torch.testing.assert_close(network(inputs), 0.25 * one(inputs) + 0.75 * two(inputs))
+    assert surrogate.dtype == torch.float32 and untrained(generator, "fno", "kernel").dtype == torch.float64
     network.keep([0.0, 1.0])
     torch.testing.assert_close(network(inputs), two(inputs))
     with pytest.raises(ValueError):

@@ -10,7 +10,7 @@ from mlft.store import Samples
 from mlft.surrogates import Kernel, Linear, Surrogate, build, export_torch, load
 from mlft.surrogates.regression import MOST_TERMS, Size, Term, kernel_of
 from mlft.training import Course, Training
-from mlft.training.regress import MOST, RIDGES, _choices, _images, chosen_kernel, fit_term
+from mlft.training.regress import MOST, RIDGES, _choices, _images, _solved, chosen_kernel, fit_term
 from mlft.training.stage import Pairs
 from small_networks import normal
 
@@ -71,8 +71,9 @@ def test_a_linear_regression_is_ridge_regression_with_the_least_leave_one_out_er
 
 
 @pytest.mark.parametrize("name", ["gaussian", "matern"])
-def test_a_kernel_term_is_the_dual_formula(name, generator):
-    x, y, fresh = (torch.tensor(normal(n, k, generator=generator)) for n, k in ((11, 5), (11, 3), (6, 5)))
+@pytest.mark.parametrize("points", [5, 14], ids=["spanned", "off the span"])
+def test_a_kernel_term_is_the_dual_formula(points, name, generator):
+    x, y, fresh = (torch.tensor(normal(n, k, generator=generator)) for n, k in ((11, points), (11, 3), (6, points)))
     sizes = torch.ones(11, dtype=torch.float64)
     choice = min(
         (c for c in _choices(x, torch.sin(2 * y), sizes, (0.7,)) if c.kernel == name), key=lambda choice: choice.error
@@ -197,6 +198,16 @@ def test_a_regression_that_is_told_of_symmetries_learns_from_images_too(name, ge
         errors[len(told)] = relative(fitted.predict(-inputs[:6, :, ::-1]), -outputs[:6, :, ::-1])
         assert relative(fitted.predict(inputs[:6]), outputs[:6]) < 1e-6
     assert errors[2] < 1e-6 < 1e-2 < errors[0]
+
+
+def test_a_kernel_that_round_off_makes_indefinite_is_solved_by_its_spectrum(generator):
+    basis, _ = torch.linalg.qr(torch.tensor(normal(5, 5, generator=generator)))
+    values, ridge = torch.tensor([3.0, 2.0, 1.0, 0.5, -1e-9]).double(), torch.tensor(1e-3).double() * 1e-9
+    matrix = basis @ torch.diag(values) @ basis.T
+    assert torch.linalg.cholesky_ex(matrix + ridge * torch.eye(5))[1] > 0
+    known = torch.tensor(normal(4, 2, generator=generator))
+    solved = _solved((matrix + matrix.T) / 2, ridge, basis[:, :4] @ (values[:4, None] * known))
+    torch.testing.assert_close(basis[:, :4].T @ solved, known, rtol=1e-9, atol=1e-9)
 
 
 def test_images_are_no_more_than_a_term_takes(generator):

@@ -16,7 +16,7 @@ from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.memory import refuse_more_than_memory
-from mlft.experiment.outcome import Baseline, Outcome, Seconds, TestError
+from mlft.experiment.outcome import Baseline, Outcome, Seconds, Sure, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, labelled
 from mlft.experiment.record import RECORD, read_outcome, write_evaluation, write_outcome
@@ -120,15 +120,10 @@ def _run(session: Session) -> Outcome:
     bias, measure = measure_bias(session)
     session.solve("test", {session.finest: session.asked.config.test})
     test = session.samples("test", session.finest, session.asked.config.test)
-    predictions = fitted.surrogate.predict(test.inputs)
-    errors = _evaluate(session, fitted, test, predictions)
-    sure = measure_sure(session.folder, test.solutions - predictions, errors)
+    errors, sure = _evaluate(session, fitted, test)
 
     spent = spending(session, plan, price)
-    for log in fitted.lifts:
-        named = {"name": session.asked.config.problem, "options": session.asked.config.options}
-        log.choice.lift.save(session.folder / "lifts" / f"level-{log.choice.lift.place.level}", problem=named)
-    fitted.surrogate.save(session.folder / "surrogate", card=_card(session, errors, plan.samples))
+    _save(session, fitted, _card(session, errors, plan.samples))
     problem, config = session.asked.problem, session.asked.config
     return Outcome(
         problem=problem.name,
@@ -196,11 +191,20 @@ def _coarse_stage(session: Session, plan: Plan) -> Fitted:
         return fit(session, [train], training.first_of(len(plan.levels)))
 
 
-def _evaluate(session: Session, fitted: Fitted, test: Samples, predictions: np.ndarray) -> np.ndarray:
-    """Return the error of each test sample, and keep fields for the report.
+def _save(session: Session, fitted: Fitted, card: str) -> None:
+    """Write lifts and surrogate into the run folder."""
+    for log in fitted.lifts:
+        named = {"name": session.asked.config.problem, "options": session.asked.config.options}
+        log.choice.lift.save(session.folder / "lifts" / f"level-{log.choice.lift.place.level}", problem=named)
+    fitted.surrogate.save(session.folder / "surrogate", card=card)
+
+
+def _evaluate(session: Session, fitted: Fitted, test: Samples) -> tuple[np.ndarray, Sure | None]:
+    """Return the error of each test sample and how sure predictions are, and keep bands and fields for the report.
 
     Kept are three test samples, a good, a median, a bad one, and one lifted label of each level.
     """
+    predictions = fitted.surrogate.predict(test.inputs)
     errors = relative_error(predictions, test.solutions, session.asked.problem.finest)
     order = np.argsort(errors, kind="stable")
     chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]
@@ -208,7 +212,7 @@ def _evaluate(session: Session, fitted: Fitted, test: Samples, predictions: np.n
     kept = {name: field[chosen] for name, field in shown.items()}
     kept |= {f"lift-{log.choice.lift.place.level}": np.concatenate(log.choice.example) for log in fitted.lifts}
     write_evaluation(session.folder, {"errors": errors, "chosen": chosen, **kept})
-    return errors
+    return errors, measure_sure(session.folder, test.solutions - predictions, errors)
 
 
 def _free(session: Session, train: list[Samples], test: Samples, spent: float) -> tuple[Baseline, ...]:
