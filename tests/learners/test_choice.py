@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from mlft.errors import ConfigError
-from mlft.grids import Grid
-from mlft.learners import FineTune, Fitted, adapt
-from mlft.learners.choice import convex
+from mlft.grids import Grid, Symmetry, group
+from mlft.learners import FineTune, Fitted, StageLog, adapt
+from mlft.learners.choice import Candidate, _weights, convex, rivals
 from mlft.store import Samples
 from mlft.surrogates import SURROGATES, Average, Network, Surrogate, build
-from mlft.training import Course, Training
+from mlft.training import Course, Training, Verdict
 from small_networks import normal
 
 GRID = Grid((22,))
@@ -161,6 +161,49 @@ def test_the_same_again_is_the_same_to_the_last_bit(tmp_path):
 
     given = samples(9, torch.Generator().manual_seed(6))
     np.testing.assert_array_equal(run().surrogate.predict(given.inputs), run().surrogate.predict(given.inputs))
+
+
+class Constant(nn.Module):
+    """Predicts the same always."""
+
+    def __init__(self, field: np.ndarray) -> None:
+        super().__init__()
+        self.register_buffer("field", torch.tensor(field))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.field[: len(inputs)].to(inputs.dtype)
+
+
+def candidate(field: np.ndarray, *verdicts: Verdict) -> Candidate:
+    stages = tuple(StageLog(i, 4, 2, 9, verdict, ((9, 0.5),)) for i, verdict in enumerate(verdicts))
+    return Candidate("constant", Fitted(Surrogate(Constant(field), (1, 1), GRID), stages), 0.0)
+
+
+@pytest.mark.parametrize(("second", "averaged"), [((0.9, 0.6), False), ((0.0, 1.1), True)])
+def test_an_average_must_be_worth_a_twentieth_of_the_error(second, averaged):
+    labels = np.ones((5, 1, 22))
+    halves = np.zeros((2, 1, 1, 22))
+    halves[0, ..., :11], halves[1, ..., 11:] = 1.0, 1.0
+    off = (
+        halves[0],
+        second[0] * halves[0] + second[1] * halves[1],
+    )  # the best average errs by 0.986, by 0.74 of the first
+    found = [candidate(labels + part) for part in off]
+    weights = _weights(found, [0, 1], np.zeros_like(labels), labels)
+    assert sum(weights) == pytest.approx(1)
+    assert (0 < weights[1] < 1) == averaged
+
+
+def test_the_error_of_a_candidate_is_that_of_the_weights_that_the_guard_left():
+    one = candidate(np.zeros(1), Verdict(0.9, 0.4, 1.0), Verdict(0.5, 0.7, 0.0))
+    assert one.error == 0.5 and rivals([one]) == {0: 0.4, 1: 0.5}
+    assert candidate(np.zeros(1), Verdict(math.nan, math.nan, 1.0)).error == math.inf
+
+
+def test_candidates_are_told_of_the_symmetries(generator):
+    surrogate = untrained(generator, "linear", "fno")
+    surrogate.tell(group([Symmetry((True,), inputs=(-1,), outputs=(-1,))]), averaged=False)
+    assert [(one.symmetries, one.averaged) for one in surrogate.parts()] == [(surrogate.symmetries, False)] * 2
 
 
 def test_an_average_is_that_of_its_members(generator):
