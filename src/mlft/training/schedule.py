@@ -81,6 +81,8 @@ def beaten(checks: Checks, most: int, rival: float) -> bool:
 
     >>> beaten([(300, 0.5)], 1500, rival=0.09), beaten([(150, 0.5)], 1500, rival=0.09), beaten([(300, 0.5)], 1500, 0.2)
     (True, False, False)
+    >>> beaten([(300, 0.4), (350, 0.6)], 1500, rival=0.1)  # the best counts, not the last
+    False
     """
     done = checks and checks[-1][0] >= TRIAL * most
     return bool(done) and min(error for _, error in checks) > FACTOR * rival
