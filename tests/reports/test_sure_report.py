@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from mlft.errors import MlftError
 from mlft.experiment.outcome import SCHEMA
 from mlft.experiment.record import BANDS, read_bands, read_outcome, write_outcome
 from mlft.experiment.sure import measure_sure
+from mlft.grids import Grid
 from mlft.reports import report, summary_lines
-from mlft.reports.sure import sure_lines
+from mlft.reports.sure import band_figure, sure_lines
+from mlft.uncertainty import Banded
 
 
 def test_the_page_says_how_sure_and_draws_a_prediction_with_its_bands(folder: Path) -> None:
@@ -102,3 +105,16 @@ def test_bands_come_back_as_they_were_written(tmp_path: Path) -> None:
     told = read_outcome(folder).sure
     assert told is not None and [one.error for one in told.bands] == bands.errors.tolist()
     assert [one.points for one in told.bands] == bands.points.tolist()
+
+
+@pytest.mark.parametrize("lengths", [(1.0, 1.0), (1.0, 1.7), (2.0, 1.0), (1.0, 9.0), (9.0, 1.0)])
+def test_titles_and_colour_bars_of_images_are_inside_the_picture(lengths: tuple[float, float]) -> None:
+    grid = Grid((24, 18), lengths, periodic=False)
+    field = np.linspace(0.1, 1.0, 432).reshape(1, 1, 24, 18)
+    picture = band_figure(Banded(field, field[0], 2 * field[0], 0.1, 0.9), 1.1 * field[0], grid)
+    found = re.search(r'viewBox="0 0 (\S+) (\S+)"', picture)
+    assert found is not None
+    across, down = map(float, found.groups())
+    places = [(float(x), float(y)) for x, y in re.findall(r'<text [^>]* x="(\S+)" y="(\S+)"', picture)]
+    assert len(places) >= 3 + 3 * 2  # three titles, and ticks of three bars
+    assert all(0 <= x <= across and 9 <= y <= down for x, y in places)  # the baseline of letters of 9 px

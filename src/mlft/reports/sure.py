@@ -63,14 +63,23 @@ def sure(facts: Outcome, shown: Shown, bands: Bands | None) -> Section:
 
 @style()
 def band_figure(found: Banded, solution: Float[Array, " k *grid"], grid: Grid) -> str:
-    """Return a prediction with its bands and the solution: lines in one dimension, images in two."""
+    """Return a prediction with its bands and the solution: lines in one dimension, images in two.
+
+    Images are as high as their box is, beside titles and colour bars, from 0.4 to 1.8 times its width; one that is
+    thinner fills that.
+    """
     if grid.dimension == 1:
-        pictured = Figure(figsize=(7.6, 3.6), layout="constrained")
-        _lines(pictured.subplots(), found, solution, grid)
+        figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+        _lines(figure.subplots(), found, solution, grid)
     else:
-        pictured = Figure(figsize=(7.6, 2.9), layout="constrained")
-        _images(pictured, found, solution, grid)
-    return svg(pictured)
+        box = grid.lengths[1] / grid.lengths[0]
+        aspect = min(max(box, 0.4), 1.8)
+        figure = Figure(figsize=(7.6, 0.95 + 2.4 * aspect), layout="constrained")
+        _images(figure, found, solution, grid)
+        if box != aspect:
+            for axes in figure.axes[:3]:
+                axes.set_aspect("auto")
+    return svg(figure)
 
 
 def _lines(axes: Axes, found: Banded, solution: Array, grid: Grid) -> None:
@@ -85,7 +94,7 @@ def _lines(axes: Axes, found: Banded, solution: Array, grid: Grid) -> None:
     axes.yaxis.set_major_locator(round_ticks(5))
 
 
-def _images(pictured: Figure, found: Banded, solution: Array, grid: Grid) -> None:
+def _images(figure: Figure, found: Banded, solution: Array, grid: Grid) -> None:
     missed = np.abs(found.value[0, 0] - solution[0])
     half, whole = found.half_width[0], found.band[0]
     most = reach(np.stack([missed, half]))[1]
@@ -94,10 +103,10 @@ def _images(pictured: Figure, found: Banded, solution: Array, grid: Grid) -> Non
         (f"half-width of points, {share(found.level)}", half, "cividis", (0.0, most)),
         ("the same / half-width of whole field", missed / whole, "RdBu_r", (0.0, 2.0)),
     )
-    every = pictured.subplots(1, len(columns))
+    every = figure.subplots(1, len(columns))
     for axes, (title, field, colours, limits) in zip(every, columns, strict=True):
         axes.set_title(title)
-        bar = pictured.colorbar(image(axes, field, grid, colours, limits), ax=axes, location="bottom", pad=0.04)
+        bar = figure.colorbar(image(axes, field, grid, colours, limits), ax=axes, location="bottom", pad=0.04)
         bar.outline.set_visible(False)
         bar.locator = round_ticks(3)
 
