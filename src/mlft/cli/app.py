@@ -84,15 +84,22 @@ def run(
     given: dict[str, Any],
     *,
     out: OutOption,
+    more: Annotated[
+        str | None,
+        typer.Option(help="go on with the finished run in --out: 64solves, 10min or 1000steps on top of what it had"),
+    ] = None,
     plan: Annotated[Path | None, typer.Option(help="a plan that `mlft plan --save` wrote, to go by")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped."""
+    """Plan, solve, train, measure and report, within a budget. The same command continues what was stopped.
+
+    Of a run that was begun in --out the problem and its options need not be given again.
+    """
     from mlft.reports import run_lines
 
-    asked = asked_of(given, config, plan)
+    asked = asked_of(given, config, plan, needed=())
     with Screen() as screen:
-        record = mlft.run(**asked, out=out, report=screen.tell)
+        record = mlft.run(**asked, out=out, more=more, report=screen.tell)
     _tell(run_lines(record.outcome, out))
     print(f"report: {mlft.report(out)}")
 

@@ -11,6 +11,7 @@ from mlft.experiment.asking import ask, named_problem
 from mlft.experiment.config import configure
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast
+from mlft.experiment.growth import continued, grow
 from mlft.experiment.outcome import Comparison
 from mlft.experiment.plan_file import write_plan
 from mlft.experiment.progress import Report, quiet
@@ -19,12 +20,28 @@ from mlft.problems import Problem
 from mlft.problems.contract import Examination, examine
 
 
-def run(problem: str | Problem, *, budget: str, out: str | Path, report: Report = quiet, **options: Any) -> Record:
+def run(
+    problem: str | Problem | None = None,
+    *,
+    budget: str | None = None,
+    more: str | None = None,
+    out: str | Path,
+    report: Report = quiet,
+    **options: Any,
+) -> Record:
     """Return the record of a run: plan, solve, train, measure, within a budget of solver cost.
 
+    A finished run goes on with `more` budget: what it solved is kept and paid for, the whole budget is planned again,
+    what is missing is solved, and all is trained on anew. Samples are nested: where the plan is the one that the whole
+    budget would have had at once, the result is the same, bit for bit. `more` steps train anew and longer, because the
+    learning rate falls over all of them. More `test` draws or further `baselines` need no word: what is missing is
+    made. `outcome.parts` has what was found before.
+
     Args:
-        problem: a name in `mlft.PROBLEMS`, "module:attribute", or a problem of your own.
-        budget: solver cost allowed, as in "100solves" (of the finest grid), "30s" or "10min".
+        problem: a name in `mlft.PROBLEMS`, "module:attribute", or a problem of your own; of a run that was begun in
+            the folder it need not be given again, and nor need the options that it was begun with.
+        budget: solver cost allowed, as in "100solves" (of the finest grid), "30s" or "10min"; as the problem.
+        more: solver cost on top of that of the finished run in the folder, or optimizer steps, as in "1000steps".
         out: the run folder; a folder that holds a part of the run is continued, a finished one is read.
         report: called with every step forward.
         options: any other field of `mlft.Config`, such as `seed=1`, `strategy="finest-only"`, or the problem's
@@ -37,9 +54,17 @@ def run(problem: str | Problem, *, budget: str, out: str | Path, report: Report 
         GenerationError: if too many samples fail.
         StoreError: if the folder cannot be used.
     """
-    asked = ask(problem, budget=budget, **options)
-    with writing(Path(out)):
-        return loop.run(asked, Path(out), report=report)
+    folder, own = Path(out), problem if isinstance(problem, Problem) else None
+    network = options.pop("network", None)
+    given = {"problem": problem if own is None else own.name, "budget": budget, **options}
+    given = {name: value for name, value in given.items() if value is not None}
+    if more is not None or problem is None or budget is None:
+        given = continued(folder, given, more)
+    named = given.pop("problem")
+    asked = ask(named if own is None else own, network=network, **given)
+    with writing(folder):
+        grow(asked.config, folder, more=more is not None)
+        return loop.run(asked, folder, report=report)
 
 
 def plan(

@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from mlft.errors import ConfigError, plain, unknown_name
-from mlft.files import MOST_TEXT, read_file, write_new
+from mlft.files import MOST_TEXT, read_file, write_new, write_whole
 from mlft.training.settings import MOST, Training
 
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
@@ -207,7 +207,16 @@ def read_config(file: Path) -> dict[str, Any]:
 
 def write_config(file: Path, asked: Config) -> bool:
     """Write a complete configuration as TOML, unless there is one; return whether it was written. None is left out."""
-    return write_new(file, tomli_w.dumps(asked.model_dump(mode="json", exclude_none=True)).encode())
+    return write_new(file, _toml(asked))
+
+
+def rewrite_config(file: Path, asked: Config) -> None:
+    """Write a complete configuration as TOML in the place of another, whole or not at all."""
+    write_whole(file, _toml(asked))
+
+
+def _toml(asked: Config) -> bytes:
+    return tomli_w.dumps(asked.model_dump(mode="json", exclude_none=True)).encode()
 
 
 def checked(kind: type, options: dict[str, Any], what: str) -> Any:

@@ -13,13 +13,14 @@ from mlft.experiment.config import configure
 from mlft.experiment.corrected import corrections
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast, foresee, reconsider
+from mlft.experiment.growth import grow, is_part, parts, retire
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, Sure, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, labelled
-from mlft.experiment.record import RECORD, read_outcome, write_evaluation, write_outcome
+from mlft.experiment.record import BEFORE, RECORD, read_outcome, write_evaluation, write_outcome
 from mlft.experiment.recording import (
     bought_plan,
     failures,
@@ -70,9 +71,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
     if damaged:
         report(Progress("repair", "damaged or of another run, made anew", 0, 1, ", ".join(damaged)))
         set_aside(folder)
-    if (folder / RECORD).exists():
-        _refuse_other(asked, folder)
-    else:
+    if not _finished(asked, folder):
         with Session(asked, folder, samples=samples, report=report) as session:
             if again:
                 refuse_other_solver(session)
@@ -109,7 +108,7 @@ def _run(session: Session) -> Outcome:
             forecast = reconsider(session, forecast, coarse)
     plan, price = forecast.plan, forecast.prices
 
-    charged = map(max, price.pilot, plan.wasted or price.pilot)
+    charged = map(max, price.bought, plan.wasted or price.bought)
     session.solve("train", dict(enumerate(charged)), max_failure_rate=1.0)  # what was lost of it
     session.solve("train", dict(enumerate(plan.samples)))
     train = [session.samples("train", level, n) for level, n in enumerate(plan.samples) if n]
@@ -120,6 +119,7 @@ def _run(session: Session) -> Outcome:
     bias, measure = measure_bias(session)
     session.solve("test", {session.finest: session.asked.config.test})
     test = session.samples("test", session.finest, session.asked.config.test)
+    retire(session.folder)
     errors, sure = _evaluate(session, fitted, test)
 
     spent = spending(session, plan, price)
@@ -148,20 +148,33 @@ def _run(session: Session) -> Outcome:
         worth=measure_worth(session, fitted.surrogate, test, errors),
         sure=sure,
         symmetry=session.symmetry,
+        parts=parts(session.before, config),
         **header(config, session.folder),
     )
 
 
-def _refuse_other(asked: Asked, folder: Path) -> None:
-    """Refuse a finished run of another configuration or transfers; one that is not finished is refused by its store."""
+def _finished(asked: Asked, folder: Path) -> bool:
+    """Return whether a folder holds what is asked, rivals aside; one of less is to go on.
+
+    Raises:
+        ConfigError: for a run of another configuration or transfers; one that is not finished is refused by its store.
+    """
+    if not (folder / RECORD).exists():
+        return False
     told, problem = read_outcome(folder), asked.problem
-    refuse_other_configuration(configure(told.config), asked.config, folder / RECORD)
-    there, here = told.transfers, problem.transfers
-    if there != here:
+    there = configure(told.config)
+    if set(there.baselines) <= set(asked.config.baselines):
+        there = there.model_copy(update={"baselines": asked.config.baselines})
+    if there.identity != asked.config.identity and is_part(there, asked.config) and (folder / BEFORE).is_file():
+        return False
+    refuse_other_configuration(there, asked.config, folder / RECORD)
+    old, new = told.transfers, problem.transfers
+    if old != new:
         raise ConfigError(
-            f"the run folder {folder} is of other transfers of {problem.name}: {_words(there)} there, {_words(here)} "
+            f"the run folder {folder} is of other transfers of {problem.name}: {_words(old)} there, {_words(new)} "
             "here; give another --out, or the problem with those (mlft.problems.Plain takes a problem's own away)"
         )
+    return True
 
 
 def _words(transfers: dict[str, str]) -> str:
@@ -225,11 +238,12 @@ def _with_rivals(asked: Asked, folder: Path, samples: Path, report: Report) -> O
     told = read_outcome(folder)
     known = {row.name for row in told.baselines}
     for name in [name for name in asked.config.baselines if name not in known]:
-        place = folder / "baselines" / name.replace(":", "-")
-        other = run(asked.by(name), place, samples=samples, again=False, report=labelled(report, name)).outcome
+        place, rival = folder / "baselines" / name.replace(":", "-"), asked.by(name)
+        grow(rival.config, place, more=True)
+        other = run(rival, place, samples=samples, again=False, report=labelled(report, name)).outcome
         error, spent = other.error.relative_l2.mean, other.budget.spent.solves
         row = Baseline(name, "trained", error, spent, other.plan.samples)
-        told = replace(told, baselines=(*told.baselines, row))
+        told = replace(told, baselines=(*told.baselines, row), **header(asked.config, folder))
         (folder / MANIFEST).unlink(missing_ok=True)
         write_outcome(folder, told)
         write_manifest(folder)

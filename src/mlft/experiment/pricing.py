@@ -1,6 +1,6 @@
 """What a sample costs on each level: stated by the problem, or measured once in the pilot and frozen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from mlft.experiment.asking import Asked
@@ -19,6 +19,7 @@ class Prices:
         costs: price of one sample on each level, in the unit of the budget.
         relative: price of one sample on each level, in solves of the finest grid.
         pilot: samples a level that were solved to measure costs, or errors; 0 for a level that was not.
+        earlier: samples a level that the run had before it was given more budget; none where it was not.
     """
 
     unit: str
@@ -26,11 +27,17 @@ class Prices:
     costs: tuple[float, ...]
     relative: tuple[float, ...]
     pilot: tuple[int, ...]
+    earlier: tuple[int, ...] = ()
+
+    @property
+    def bought(self) -> tuple[int, ...]:
+        """Samples a level that are paid for before there is a plan."""
+        return tuple(map(max, self.pilot, self.earlier or self.pilot))
 
     @property
     def terms(self) -> Terms:
-        """What a plan is made within, its pilot bought."""
-        return Terms(self.costs, self.budget, self.pilot)
+        """What a plan is made within."""
+        return Terms(self.costs, self.budget, self.bought)
 
 
 def afford(asked: Asked) -> None:
@@ -67,11 +74,12 @@ def prices(session: Session) -> Prices:
     asked = session.asked
     known = stated(asked)
     if known is not None:
-        return known
+        return replace(known, earlier=session.earlier)
     limit, table, finest = asked.config.limit, asked.problem.costs, session.finest
     used = {finest} if asked.config.costs == "stated" else {finest, *asked.strategy.planner.levels(table)}
     seconds = {level: session.timed(level, asked.config.pilot) for level in sorted(used)}
     measured = tuple(seconds.get(i, c * seconds[finest]) for i, c in enumerate(table))
     relative = tuple(s / seconds[finest] for s in measured)
     pilot = tuple(asked.config.pilot if i in used else 0 for i in range(len(table)))
-    return Prices(limit.unit, limit.value, measured if limit.unit == "seconds" else relative, relative, pilot)
+    costs = measured if limit.unit == "seconds" else relative
+    return Prices(limit.unit, limit.value, costs, relative, pilot, session.earlier)

@@ -21,7 +21,8 @@ from mlft.files import MOST_TEXT, read_file, write_whole
 from mlft.grids import Grid
 from mlft.uncertainty import Bands
 
-RECORD, EVALUATION, BANDS = "record.json", "evaluation.safetensors", "bands.safetensors"
+RECORD, BEFORE = "record.json", "record.before.json"
+EVALUATION, BANDS = "evaluation.safetensors", "bands.safetensors"
 COMPARISON, ROWS = "compare.json", "compare.csv"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
 
@@ -51,16 +52,20 @@ def write_outcome(folder: Path, told: Outcome) -> None:
     write_whole(folder / RECORD, _dumped(told))
 
 
-def read_outcome(folder: Path) -> Outcome:
+def read_outcome(folder: Path, name: str = RECORD) -> Outcome:
     """Return what a finished run left; a record of an older schema is read as today's.
+
+    Args:
+        folder: the run folder.
+        name: of the record's file; `BEFORE` is what a run had found before it was asked for more.
 
     Raises:
         MlftError: if the folder holds no finished run, its record is damaged, or a newer version wrote it.
     """
-    found = _read(Outcome, folder / RECORD, "finished run", "mlft run")
+    found = _read(Outcome, folder / name, "finished run", "mlft run")
     where = misplaced(found)
     if where is not None:
-        raise MlftError(f"the record {folder / RECORD} is damaged: {where}; {_anew(RECORD, 'mlft run')}")
+        raise MlftError(f"the record {folder / name} is damaged: {where}; {_anew(name, 'mlft run')}")
     return found
 
 

@@ -204,9 +204,9 @@ def _distances(session: Session, indices: Sequence[int], stream: str) -> list[fl
 
 
 def _tried(plan: Plan, price: Prices) -> tuple[int, ...]:
-    """Return samples a level that were paid for: the plan's, or the pilot's or a round's that it does not use."""
+    """Return samples a level that were paid for: the plan's, and what else was bought and is left out."""
     wasted = plan.wasted or (0,) * len(plan.samples)
-    return tuple(max(each) for each in zip(plan.samples, wasted, price.pilot, strict=True))
+    return tuple(max(each) for each in zip(plan.samples, wasted, price.bought, strict=True))
 
 
 def _seconds(session: Session, level: int, n: int) -> float:

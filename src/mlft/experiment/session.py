@@ -21,7 +21,8 @@ from mlft.diagnostics.symmetry import LAW_DRAWS
 from mlft.errors import GenerationError
 from mlft.experiment.asking import Asked
 from mlft.experiment.corrected import scheme_of
-from mlft.experiment.outcome import SymmetryFacts
+from mlft.experiment.growth import earlier
+from mlft.experiment.outcome import Outcome, SymmetryFacts
 from mlft.experiment.progress import Progress, Report, quiet
 from mlft.experiment.record import from_plain, to_plain
 from mlft.experiment.symmetry import examined
@@ -97,6 +98,16 @@ class Session:
     def finest(self) -> int:
         """The finest level."""
         return len(self.asked.problem.hierarchy) - 1
+
+    @functools.cached_property
+    def before(self) -> Outcome | None:
+        """What the run had found before it was asked for more; None where it was not."""
+        return earlier(self.folder, self.asked.config)
+
+    @property
+    def earlier(self) -> tuple[int, ...]:
+        """Training samples a level that the run had tried by then; none where it was not asked for more."""
+        return tuple(row.samples + row.failed for row in self.before.levels) if self.before is not None else ()
 
     @property
     def checkpoints(self) -> Path:

@@ -12,7 +12,7 @@ from mlft.planning.plan import Levels, Plan
 from mlft.planning.rules import given, mlmc
 
 Rule = Callable[..., Plan]
-"""(costs, budget, *, least) → plan, with at least `least` samples on each level that it uses."""
+"""(costs, budget, *, least) → plan, with at least `least` samples, one number or one a level, on the levels it uses."""
 
 
 @final
@@ -119,7 +119,7 @@ class ByRule(Planner):
             needed = outside + sum(terms.costs[level] for level in used)
             message = f"the budget {terms.budget:.4g} does not buy the pilot; give at least {needed:.4g}"
             raise BudgetError(message, needed=needed, given=terms.budget)
-        return self.rule(terms.costs, terms.budget - outside, least=max(1, *terms.bought))
+        return self.rule(terms.costs, terms.budget - outside, least=terms.bought if any(terms.bought) else 1)
 
     def levels(self, costs: Sequence[float]) -> Levels:
         """Return the levels that the rule uses when money is no object."""

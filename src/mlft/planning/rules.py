@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 from mlft.planning.plan import Plan, check, fit
 
+Least = int | Sequence[int]
+"""Samples that a level gets at least: a number for all, or one a level, as of a pilot and of what is bought already."""
 
-def equal_cost(costs: Sequence[float], budget: float, *, least: int = 1) -> Plan:
+
+def equal_cost(costs: Sequence[float], budget: float, *, least: Least = 1) -> Plan:
     """Return the plan that spends the same on every level, n_l ≈ B / ((L+1) c_l), at least `least` samples each.
 
     Shares are given out from the finest level down, so that what a level cannot use falls to the coarser ones. The
@@ -19,10 +22,10 @@ def equal_cost(costs: Sequence[float], budget: float, *, least: int = 1) -> Plan
     (1024, 256, 64, 16)
     """
     reason = f"the same cost on each of {len(costs)} levels; no error estimate was asked"
-    return _shared([1.0] * len(costs), costs, budget, [least] * len(costs), rule="equal-cost", reason=reason)
+    return _shared([1.0] * len(costs), costs, budget, _nested(least, costs), rule="equal-cost", reason=reason)
 
 
-def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, least: int | Sequence[int] = 1) -> Plan:
+def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, least: Least = 1) -> Plan:
     """Return the plan of Multi-Level Monte Carlo, n_l ∝ √(V_l / c_l): what a level costs is ∝ √(V_l c_l).
 
     It is optimal for a mean estimated by averages, whose error is Σ V_l / n_l, on all levels; a network need not learn
@@ -46,15 +49,12 @@ def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, l
     """
     if len(variances) != len(costs) or min(variances) < 0:
         raise ValueError(f"a variance that is not negative is needed for each of {len(costs)} levels, got {variances}")
-    counts = [least] * len(costs) if isinstance(least, int) else least
-    if len(counts) != len(costs):
-        raise ValueError(f"the least counts of {len(costs)} levels are needed, or one for all, got {least}")
-    nested = [max(1, *counts[level:]) for level in range(len(costs))]
+    nested = _nested(least, costs)
     weights = [math.sqrt(v * c) for v, c in zip(variances, costs, strict=True)]
     return _shared(weights, costs, budget, nested, rule="mlmc", reason="samples ∝ √(variance / cost)")
 
 
-def single_level(costs: Sequence[float], budget: float, level: int, *, least: int = 1) -> Plan:
+def single_level(costs: Sequence[float], budget: float, level: int, *, least: Least = 1) -> Plan:
     """Return the plan that spends everything on one level.
 
     Raises:
@@ -66,7 +66,8 @@ def single_level(costs: Sequence[float], budget: float, level: int, *, least: in
     """
     if not 0 <= level < len(costs):
         raise ValueError(f"there are levels 0 to {len(costs) - 1} (0 is the coarsest), got {level}")
-    check(costs, budget, needed=least * costs[level], what=f"{_count(least)} on level {level}")
+    needed = least if isinstance(least, int) else max(1, least[level])
+    check(costs, budget, needed=needed * costs[level], what=f"{_count(needed)} on level {level}")
     samples = [0] * len(costs)
     samples[level] = fit(budget, costs[level])
     finest = level == len(costs) - 1
@@ -93,13 +94,21 @@ def given(samples: Sequence[int], costs: Sequence[float], budget: float) -> Plan
     return Plan(tuple(samples), tuple(costs), budget, "given", "samples given by the user")
 
 
-def finest_only(costs: Sequence[float], budget: float, *, least: int = 1) -> Plan:
+def finest_only(costs: Sequence[float], budget: float, *, least: Least = 1) -> Plan:
     """Return the plan that spends everything on the finest level.
 
     Raises:
         BudgetError: if the budget does not buy `least` samples there.
     """
     return single_level(costs, budget, len(costs) - 1, least=least)
+
+
+def _nested(least: Least, costs: Sequence[float]) -> list[int]:
+    """Return the least counts of each level, one at least, that never increase with the level."""
+    counts = [least] * len(costs) if isinstance(least, int) else least
+    if len(counts) != len(costs):
+        raise ValueError(f"the least counts of {len(costs)} levels are needed, or one for all, got {least}")
+    return [max(1, *counts[level:]) for level in range(len(costs))]
 
 
 def _shared(

@@ -10,6 +10,7 @@ from mlft.reports.fields import Shown, sample_figures
 from mlft.reports.foresight import foresight
 from mlft.reports.lifts import lifts
 from mlft.reports.page import document, figure, paragraph, section, title
+from mlft.reports.parts import parts as so_far
 from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
 from mlft.reports.spending import spent
@@ -33,6 +34,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
         (_story(shown, samples), samples),
         sure(facts, shown, read_bands(folder, facts.grid)),
         worth(facts),
+        so_far(facts),
         plan(facts),
         symmetry(facts),
         lifts(facts, evaluation),

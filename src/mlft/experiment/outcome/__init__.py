@@ -5,6 +5,7 @@ A number that was not measured is None, and null in the file. The file's top-lev
 """
 
 from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
+from mlft.experiment.outcome.parts import Part
 from mlft.experiment.outcome.plan import (
     BoughtPlan,
     CurveFacts,
@@ -58,6 +59,7 @@ __all__ = [
     "Measure",
     "Number",
     "Outcome",
+    "Part",
     "PlanFacts",
     "Prediction",
     "RateFacts",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from mlft.errors import plain
+from mlft.experiment.outcome.parts import Part
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
 from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
 from mlft.experiment.outcome.sure import Sure
@@ -274,6 +275,7 @@ class Outcome:
         worth: seconds and errors of every way to a prediction; None where they were not measured.
         sure: bands about a prediction, and what they cover; None where they were not measured.
         symmetry: what the solver commutes with, and how it is used; None where that was not asked.
+        parts: what it had found before it was given more budget or longer training, the first first.
         schema: of this record.
     """
 
@@ -303,6 +305,7 @@ class Outcome:
     worth: Worth | None = None
     sure: Sure | None = None
     symmetry: SymmetryFacts | None = None
+    parts: tuple[Part, ...] = ()
     schema: int = SCHEMA
 
     def __str__(self) -> str:
@@ -312,6 +315,22 @@ class Outcome:
         return (
             f"{self.problem}, {self.strategy}, seed {self.seed}: relative L2 error {found:.4g} (mean of "
             f"{self.error.samples} fresh draws), {samples} samples, {self.budget.spent.solves:.4g} solves spent"
+        )
+
+    @property
+    def now(self) -> Part:
+        """The run as it is, beside what it was before it went on."""
+        found, predicted = self.error.relative_l2, self.plan.predicted_error
+        return Part(
+            budget=self.budget.asked,
+            value=self.plan.budget,
+            spent=self.budget.spent.solves,
+            samples=self.plan.samples,
+            steps=sum(stage.steps for stage in self.stages),
+            mean=found.mean,
+            lower=found.mean_lower,
+            upper=found.mean_upper,
+            predicted=None if predicted is None else predicted.value,
         )
 
     def __repr__(self) -> str:
