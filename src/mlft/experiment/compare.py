@@ -51,8 +51,7 @@ def compare(
         rows = [row for each in cases for row in _one_seed(each, folder, report)]
     else:
         rows = _side_by_side(cases, folder, jobs, report)
-    told = header(asked.config, folder, verb="compare")
-    told["command"] += f" --strategies {','.join(strategies)} --seeds {seeds}"
+    told = header(asked, folder, verb="compare", strategies=tuple(strategies), seeds=seeds)
     found = Comparison(
         problem=rows[0].problem,
         budget=asked.config.budget,

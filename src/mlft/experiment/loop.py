@@ -141,7 +141,7 @@ def _run(session: Session) -> Outcome:
         error=TestError(summary(errors), len(errors)),
         baselines=_free(session, train, test, spent.spent.solves),
         failures=failures(session, plan),
-        surrogate=surrogate_facts(config, fitted),
+        surrogate=surrogate_facts(session.asked, fitted),
         seconds=Seconds(spent.spent.seconds, session.seconds["train"], session.seconds["plan"]),
         store=session.store_from_here,
         lifts=lifts(fitted),
@@ -149,7 +149,7 @@ def _run(session: Session) -> Outcome:
         sure=sure,
         symmetry=session.symmetry,
         parts=parts(session.before, config),
-        **header(config, session.folder),
+        **header(session.asked, session.folder),
     )
 
 
@@ -243,7 +243,7 @@ def _with_rivals(asked: Asked, folder: Path, samples: Path, report: Report) -> O
         other = run(rival, place, samples=samples, again=False, report=labelled(report, name)).outcome
         error, spent = other.error.relative_l2.mean, other.budget.spent.solves
         row = Baseline(name, "trained", error, spent, other.plan.samples)
-        told = replace(told, baselines=(*told.baselines, row), **header(asked.config, folder))
+        told = replace(told, baselines=(*told.baselines, row), **header(asked, folder))
         (folder / MANIFEST).unlink(missing_ok=True)
         write_outcome(folder, told)
         write_manifest(folder)

@@ -2,7 +2,6 @@
 
 import math
 import platform
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlft.experiment.config import Config
+from mlft.experiment.asking import Asked
 from mlft.experiment.outcome import (
     BoughtPlan,
     CandidateFacts,
@@ -30,6 +29,7 @@ from mlft.experiment.outcome import (
 )
 from mlft.experiment.pricing import Prices
 from mlft.experiment.record import from_plain
+from mlft.experiment.repeating import command
 from mlft.experiment.session import REFERENCE, Session
 from mlft.experiment.timing import in_larger_batches
 from mlft.grids import relative_error
@@ -144,20 +144,21 @@ def bought_plan(plan: Plan, price: Prices) -> BoughtPlan:
     return from_plain(BoughtPlan, plan.facts | more)
 
 
-def surrogate_facts(config: Config, fitted: Fitted) -> SurrogateFacts:
-    """Return the network's name, the count of its fitted numbers, its options, and what it was chosen from."""
+def surrogate_facts(asked: Asked, fitted: Fitted) -> SurrogateFacts:
+    """Return the network's name (its class for a user's own), its numbers, its options, and what it was chosen from."""
     network = fitted.surrogate.network
     count = sum(number.numel() for number in network.state_dict().values())
     tried = (from_plain(CandidateFacts, asdict(log)) for log in fitted.candidates)
-    return SurrogateFacts(config.surrogate, count, getattr(network, "options", {}), tuple(tried))
+    name = asked.config.surrogate if asked.module is None else type(asked.module).__name__
+    return SurrogateFacts(name, count, getattr(network, "options", {}), tuple(tried))
 
 
-def header(config: Config, folder: Path, *, verb: str = "run") -> dict[str, Any]:
-    """Return how a run was asked for and where it ran: version, config, command, machine."""
+def header(asked: Asked, folder: Path, *, verb: str = "run", **more: Any) -> dict[str, Any]:
+    """Return how a run was asked for, with more arguments of its verb, and where it ran: version, config, machine."""
     return {
         "version": version("mlft"),
-        "config": config.model_dump(mode="json", exclude_none=True),
-        "command": command(config, folder, verb=verb),
+        "config": asked.config.model_dump(mode="json", exclude_none=True),
+        "command": command(asked, folder, verb=verb, **more),
         "machine": machine(),
     }
 
@@ -172,22 +173,6 @@ def machine() -> dict[str, str]:
         "numpy": np.__version__,
         "mlft": version("mlft"),
     }
-
-
-def command(config: Config, folder: Path, *, verb: str) -> str:
-    """Return the command line that repeats a run in a new folder."""
-    words = ["mlft", verb, config.problem, "--budget", config.budget, "--seed", str(config.seed)]
-    for name, value in config.options.items():
-        words += ["--set", f"{name}={value}"]
-    defaults = Config(problem=config.problem, budget=config.budget)
-    if config.strategy != defaults.strategy:
-        words += ["--strategy", config.strategy]
-    if config.baselines:
-        words += ["--baselines", ",".join(config.baselines)]
-    told = {"problem", "budget", "seed", "options", "strategy", "baselines", "workers", "scheduler", "retry_failed"}
-    if any(getattr(config, name) != getattr(defaults, name) for name in Config.model_fields if name not in told):
-        words = ["mlft", verb, "--config", str(folder / "config.toml")]
-    return shlex.join([*words, "--out", str(folder)])
 
 
 _NONE = "no test draw was solved on every level"

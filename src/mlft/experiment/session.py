@@ -62,7 +62,7 @@ class Session:
         store: the samples, in the run folder or in one that several runs share.
         pool: the processes that solve.
         report: called with every step forward.
-        seconds: wall time by name, added up by `clock`.
+        seconds: wall time by name, added up by `clock`, with that of the run before it went on.
 
     Args:
         asked: what is asked of the run.
@@ -77,6 +77,8 @@ class Session:
     def __init__(self, asked: Asked, folder: Path, *, samples: Path | None = None, report: Report = quiet) -> None:
         self.asked, self.folder, self.report = asked, folder, report
         self.seconds: dict[str, float] = defaultdict(float)
+        if self.before is not None:
+            self.seconds |= {"train": self.before.seconds.train, "plan": self.before.seconds.plan}
         self._sources: dict[str, Source] = {}
         self._retried: dict[tuple[str, int], int] = {}
         torch.set_num_threads(asked.config.threads)
