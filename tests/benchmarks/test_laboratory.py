@@ -39,10 +39,11 @@ def test_trust_has_a_row_a_law_and_the_greens_function(tmp_path):
 
 def test_bands_cover_fresh_draws_as_far_as_chance_allows(tmp_path):
     found = short_form("laboratory.bands", tmp_path, "--out", str(tmp_path / "runs"))
-    (row,) = found.tables[0].rows
-    assert row[:2] == ("poisson", 15)  # of 40 test draws 5 give the scale, 15 calibrate
-    assert 0 < row[2] < row[3] and all(50 <= share <= 100 for share in row[4:7])
-    assert row[7] == "73.3 to 100.0"  # binomial, 30 draws at 90%
+    row, total = found.tables[0].rows
+    assert row[0] == "poisson" and 0 < row[1] < row[2] and all(50 <= row[i] <= 100 for i in (3, 5, 7))
+    assert "calibrated on 15 draws" in found.tables[0].caption  # of 40 test draws 5 give the scale
+    assert "73.3 to 100.0%" in found.tables[0].caption  # binomial, 30 draws at 90%
+    assert total[-2:] == row[-2:] and row[-1] in ("1 of 2", "2 of 2")
     again = rows(found, 1)
     assert list(again) == ["poisson", "the law"] and again["the law"][1] == 93.75  # rank 15 of 15 draws, over 16
     assert all(60 <= again["poisson"][i] <= 100 for i in (1, 3, 5))

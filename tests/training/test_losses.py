@@ -1,37 +1,104 @@
-"""A stage takes a loss, and weights of its samples."""
+"""Losses and optimizers that a training may be given: what they are, and that a training resumes to the same bits."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
-from affine import Affine, absolute, none
-from mlft.training import Training, relative_l2, stage
-from mlft.training.stage import Pairs, Stage, train
+from mlft.errors import ConfigError
+from mlft.experiment.asking import ask
+from mlft.grids import Grid
+from mlft.training.losses import RelativeH1, loss_of, relative_l2
+from mlft.training.optimizers import optimizer
+from mlft.training.settings import Training
+from mlft.training.stage import Pairs, Stage, snapshot, train
 
 
-def test_a_stage_minimises_the_loss_and_the_weights_that_it_is_given():
-    # One affine number a, labels 2x and 5x: the absolute loss weighs pairs by ‖x‖, the weights by themselves. A step of
-    # Adam at rate r moves a by r against the gradient's sign, which both turn round.
-    x = torch.tensor([1.0, 10.0]).reshape(2, 1, 1).expand(2, 1, 18)
-    pairs = Pairs(x, torch.tensor([2.0, -5.0]).reshape(2, 1, 1) * x)  # a should rise to 2, or fall to −5
-
-    def moved(**told):
-        net = Affine(0.1)
-        train(net, Stage(1, pairs, none(), none(), 1, 1e-2, **told), Training(batch=2, checks=1), seed=0)
-        return next(iter(net.parameters())).item() - 0.1
-
-    assert moved() > 0  # the relative gradients are ½ down for the first pair and ⅕ up for the second
-    assert moved(loss=absolute) < 0  # in absolute terms the second is ten times as large
-    assert moved(weights=torch.tensor([1.0, 9.0])) < 0
-    assert moved(weights=torch.tensor([9.0, 1.0]), loss=relative_l2) > 0
-    for wrong in (torch.ones(3), torch.tensor([1.0, -1.0])):
-        with pytest.raises(ValueError, match="positive weights"):
-            moved(weights=wrong)
+def test_the_h1_norm_of_a_sine_is_the_known_one() -> None:
+    grid = Grid((256,), (2.0,))
+    (x,) = grid.points
+    u = torch.tensor(np.stack([np.sin(np.pi * k * x) for k in (1, 3)]))[:, None]
+    squares = RelativeH1(grid)._square(u)
+    known = [0.5 + 4.0 * 0.5 * (np.pi * k) ** 2 for k in (1, 3)]  # ‖u‖² + L² ‖u′‖², in means
+    assert squares.tolist() == pytest.approx(known, rel=1e-3)
 
 
-def test_equal_weights_are_no_weights_and_replayed_pairs_weigh_one(generator):
-    x = torch.randn(9, 1, 18, generator=generator)
-    spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), none(), 4, 1e-3, 0.25, weights=torch.arange(2.0, 11.0))
-    inputs, _, weights = stage._batch(spec, Training(batch=8), 0, 0)
-    own = [float(weights[i]) for i in range(6)]
-    assert [float(2 + (x == inputs[i]).all(dim=(1, 2)).nonzero()) for i in range(6)] == own
-    assert weights[6:].tolist() == [1.0, 1.0] and len(set(own)) == 6
+def test_h1_by_hand_on_a_bounded_plane_with_two_channels() -> None:
+    grid = Grid((3, 2), (1.0, 5.0), centring="nodal", periodic=False)
+    torch.manual_seed(0)
+    e, u = torch.randn(2, 2, 4, 3, dtype=torch.float64), torch.randn(2, 2, 4, 3, dtype=torch.float64)
+
+    def square(v: torch.Tensor) -> torch.Tensor:
+        steps = [((v[:, :, 1:] - v[:, :, :-1]) * 3) ** 2, ((v[..., 1:] - v[..., :-1]) * 2) ** 2]
+        return sum(((part.mean((2, 3)).sum(1)) for part in [v**2, *steps]), torch.zeros(2))
+
+    found = RelativeH1(grid)(u + e, u)
+    assert torch.allclose(found, (square(e) / square(u)).sqrt())
+    periodic = RelativeH1(replace(grid, centring="cell", periodic=True))
+    assert not torch.allclose(periodic(u[..., :3, :2] + e[..., :3, :2], u[..., :3, :2]), found)
+
+
+def test_h1_has_a_slope_of_zero_where_nothing_is_wrong_and_of_a_label_that_is_zero() -> None:
+    u = torch.ones(2, 1, 8, requires_grad=True)
+    loss = RelativeH1(Grid((8,)))(u, torch.tensor([1.0, 0.0])[:, None, None].expand(2, 1, 8))
+    loss.sum().backward()
+    assert loss.tolist() == pytest.approx([0.0, 1.0], abs=1e-12) and torch.isfinite(u.grad).all()
+
+
+def test_names() -> None:
+    grid = Grid((8,))
+    assert loss_of("l2", grid) is relative_l2 and loss_of("h1", grid) == RelativeH1(grid)
+    for wrong in ({"loss": "h2"}, {"optimizer": "sgd"}, {"decay": 1.0}, {"decay": -0.1}):
+        with pytest.raises(ConfigError, match="training.*got"):
+            ask("burgers", budget="8solves", training=wrong)
+
+
+def a_network() -> torch.nn.Module:
+    torch.manual_seed(5)
+    first, last = torch.nn.Conv1d(1, 4, 3, padding=1), torch.nn.Conv1d(4, 1, 3, padding=1)
+    return torch.nn.Sequential(first, torch.nn.GELU(), last)
+
+
+def trained(settings: Training, file: Path | None = None, stop: int | None = None) -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    x = torch.randn(11, 1, 16)
+    pairs = Pairs(x[:8], x[:8].roll(1, 2)), Pairs(x[:0], x[:0]), Pairs(x[8:], x[8:].roll(1, 2))
+    stage = Stage(0, *pairs, 12, 1e-2, loss=loss_of(settings.loss, Grid((16,))))
+
+    def tell(_: int, __: float, done: int, ___: int) -> None:
+        if done == stop:
+            raise KeyboardInterrupt
+
+    network = a_network()
+    train(network, stage, settings, seed=0, file=file, progress=tell)
+    return snapshot(network)
+
+
+OPTIONS: list[dict[str, Any]] = [{}, {"loss": "h1"}, {"optimizer": "nadam"}, {"optimizer": "radam"}, {"decay": 0.1}]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_each_choice_trains_otherwise_and_resumes_to_the_same_bits(options: dict[str, Any], tmp_path: Path) -> None:
+    settings = Training(batch=3, checks=4, **options)
+    whole, plain = trained(settings), trained(Training(batch=3, checks=4))
+    assert all(torch.equal(whole[name], plain[name]) for name in whole) == (not options)
+    with pytest.raises(KeyboardInterrupt):
+        trained(settings, tmp_path / "stage.safetensors", stop=8)
+    again = trained(settings, tmp_path / "stage.safetensors")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    if options:  # a checkpoint of another training is not continued
+        other = trained(Training(batch=3, checks=4), tmp_path / "stage.safetensors")
+        assert all(torch.equal(plain[name], other[name]) for name in plain)
+
+
+def test_decay_is_by_the_rate_and_apart_from_the_moments() -> None:
+    torch.manual_seed(0)
+    one, two = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    for p, decay in ((one, 0.0), (two, 0.25)):
+        by = optimizer("adam", [p], rate=0.1, decay=decay)
+        p.grad = torch.tensor([1.0, -2.0, 0.0])
+        by.step()
+    assert torch.allclose(two, one - 0.1 * 0.25 * torch.ones(3))

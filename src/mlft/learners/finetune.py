@@ -15,6 +15,7 @@ from mlft.surrogates import Average, Regression, Surrogate
 from mlft.training.batches import learned
 from mlft.training.course import Course
 from mlft.training.guard import guard
+from mlft.training.losses import loss_of
 from mlft.training.regress import regress
 from mlft.training.settings import Training
 from mlft.training.stage import Pairs, Stage, Trace, Weights, snapshot, train
@@ -111,8 +112,9 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
         previous = usable[i - 1] if i else s
         replayed = learned(previous.indices, settings) & ~np.isin(previous.indices, s.indices)
         parts = _pairs(surrogate, s, taught), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~taught)
-        symmetries = surrogate.symmetries
-        stages.append(Stage(s.level, *parts, count, settings.rate, early=settings.steps is None, symmetries=symmetries))
+        loss, early = loss_of(settings.loss, surrogate.grid), settings.steps is None
+        stage = Stage(s.level, *parts, count, settings.rate, loss=loss, early=early, symmetries=surrogate.symmetries)
+        stages.append(stage)
     return stages
 
 

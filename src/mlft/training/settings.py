@@ -3,9 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Literal, final, get_args
 
 MOST = 2**31 - 1
+
+LossName = Literal["l2", "h1"]
+OptimizerName = Literal["adam", "nadam", "radam"]
 
 
 @final
@@ -30,6 +33,10 @@ class Training:
         checks: how often a stage looks at the held-out error; the best weights seen are the stage's result.
         replay: share of each batch of a later stage taken from the previous level's samples that were not solved again;
             where the two levels disagree, it falls to 0.
+        loss: what is minimised, relative to the label: "l2", or "h1", which weighs slopes too (`RelativeH1`). The
+            held-out error that chooses weights is the relative L2 error whatever it is.
+        optimizer: "adam", "nadam" or "radam".
+        decay: of the weights, in a step by so many times the learning rate.
 
     Raises:
         ValueError: for a value out of range.
@@ -47,6 +54,9 @@ class Training:
     guards: int = 128
     checks: int = 30
     replay: float = 0.5
+    loss: LossName = "l2"
+    optimizer: OptimizerName = "adam"
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         checks = {
@@ -62,6 +72,9 @@ class Training:
             "checks >= 1": self.checks >= 1,
             f"counts of at most {MOST}": max(self.steps or 0, self.most, self.batch, self.guards, self.checks) <= MOST,
             "0 <= replay < 1": 0 <= self.replay < 1,
+            "0 <= decay < 1": 0 <= self.decay < 1,
+            "loss l2 or h1": self.loss in get_args(LossName),
+            f"optimizer one of {', '.join(get_args(OptimizerName))}": self.optimizer in get_args(OptimizerName),
         }
         broken = [rule for rule, holds in checks.items() if not holds]
         if broken:

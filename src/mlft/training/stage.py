@@ -15,6 +15,7 @@ from mlft.grids import Symmetry
 from mlft.training import checkpoint
 from mlft.training.batches import batch_indices, batch_symmetries
 from mlft.training.losses import Loss, relative_l2
+from mlft.training.optimizers import moments, optimizer, set_moments
 from mlft.training.schedule import Leg, beaten, cosine, leg, plateau
 from mlft.training.settings import Training
 
@@ -131,34 +132,35 @@ def train(
 ) -> Trace:
     """Train in place and return the best weights seen at a check, the last ones where nothing is held out.
 
-    Adam. In a stage of given length the learning rate rises over the first twentieth of the steps and then falls as a
-    half cosine to 0. In one that may stop early it stays at its peak until the held-out error has stopped falling;
-    then the weights of the best check, with their moments, are trained on while the rate falls to 0 (`schedule.leg`).
+    By Adam, or as the settings say. In a stage of given length the learning rate rises over the first twentieth of the
+    steps and then falls as a half cosine to 0. In one that may stop early it stays at its peak until the held-out error
+    has stopped falling; then the weights of the best check, with their moments, are trained on while the rate falls to
+    0 (`schedule.leg`).
 
-    Everything that a step needs follows from its number, the weights, Adam's moments and the checks so far: continuing
-    from the checkpoint `file`, written at each check, gives the same bits as never stopping.
+    Everything that a step needs follows from its number, the weights, the optimizer's moments and the checks so far:
+    continuing from the checkpoint `file`, written at each check, gives the same bits as never stopping.
 
     Source: Kingma, Ba 2015 (Adam); Loshchilov, Hutter 2017 (cosine); Hägele et al. 2024 (constant rate and decay),
     arXiv 2405.18392.
     """
-    adam = torch.optim.Adam(surrogate.parameters(), lr=stage.rate)
+    by = optimizer(settings.optimizer, surrogate.parameters(), rate=stage.rate, decay=settings.decay)
     told = _told(stage, settings, seed)
-    best, checks, done = _resume(surrogate, adam, file, told)
+    best, checks, done = _resume(surrogate, by, file, told)
     marks = _marks(stage.steps, settings.checks)
     while done < (ahead := _ahead(stage, checks)).end and not beaten(checks, stage.steps, stage.rival):
         if done == ahead.start:
-            _set(surrogate, adam, best)
-        for group in adam.param_groups:
+            _set(surrogate, by, best)
+        for group in by.param_groups:
             group["lr"] = stage.rate * _pace(stage, done, ahead)
-        _step(surrogate, adam, stage, settings, done, seed)
+        _step(surrogate, by, stage, settings, done, seed)
         done += 1
         if done in marks or done in (ahead.start, ahead.end):
             error = held_out_error(surrogate, stage.held_out)
             if not len(stage.held_out) or error <= min((e for _, e in checks if not math.isnan(e)), default=math.inf):
-                best = _state(surrogate, adam)
+                best = _state(surrogate, by)
             checks.append((done, error))
             if file is not None:
-                _save(surrogate, adam, file, best, checks, told)
+                _save(surrogate, by, file, best, checks, told)
         if progress is not None:
             progress(stage.level, checks[-1][1] if checks else math.nan, done, _ahead(stage, checks).end)
     restore(surrogate, _part(best, "weights."))
@@ -180,7 +182,9 @@ def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     told: list[float | str] = [stage.level, *counts, stage.steps, stage.early, stage.rate, stage.replay]
     told += [settings.batch, settings.checks, seed, _digest(stage)]
     if stage.loss is not relative_l2:
-        told.append(f"{stage.loss.__module__}.{stage.loss.__qualname__}")
+        told.append(getattr(stage.loss, "__qualname__", repr(stage.loss)))
+    if (settings.optimizer, settings.decay) != ("adam", 0.0):
+        told += [settings.optimizer, settings.decay]
     return told + [str(symmetry) for symmetry in stage.symmetries]
 
 
@@ -194,15 +198,17 @@ def _digest(stage: Stage) -> str:
     return digest.hexdigest()
 
 
-def _step(surrogate: nn.Module, adam: torch.optim.Adam, stage: Stage, settings: Training, step: int, seed: int) -> None:
+def _step(
+    surrogate: nn.Module, by: torch.optim.Optimizer, stage: Stage, settings: Training, step: int, seed: int
+) -> None:
     surrogate.train()
     x, y, weights = _batch(stage, settings, step, seed)
     x, y = _taken(stage, x, y, step, seed)
-    adam.zero_grad(set_to_none=True)
+    by.zero_grad(set_to_none=True)
     losses = stage.loss(surrogate(x), y)
     loss = losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
     loss.backward()
-    adam.step()
+    by.step()
 
 
 def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -235,52 +241,40 @@ def _marks(steps: int, checks: int) -> set[int]:
 
 
 def _resume(
-    surrogate: nn.Module, adam: torch.optim.Adam, file: Path | None, told: list[float | str]
+    surrogate: nn.Module, by: torch.optim.Optimizer, file: Path | None, told: list[float | str]
 ) -> tuple[Weights, list[tuple[int, float]], int]:
     """Set weights and moments from this stage's checkpoint; return those of the best check, the checks, the steps."""
     found = checkpoint.read(file) if file is not None else None
     if found is None or found[1]["stage"] != told:
-        return _state(surrogate, adam), [], 0
+        return _state(surrogate, by), [], 0
     tensors, facts = found
-    _set(surrogate, adam, _part(tensors, "last."))
+    _set(surrogate, by, _part(tensors, "last."))
     checks = [(int(step), math.nan if error is None else float(error)) for step, error in facts["checks"]]
     return _part(tensors, "best."), checks, int(facts["done"])
 
 
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-
-
-def _state(surrogate: nn.Module, adam: torch.optim.Adam) -> Weights:
-    """Return a copy of the weights and of Adam's moments."""
-    state = {f"weights.{name}": p for name, p in surrogate.named_parameters()}
-    for name, p in surrogate.named_parameters():
-        state |= {f"adam.{key}.{name}": adam.state[p][key] for key in _MOMENTS if p in adam.state}
+def _state(surrogate: nn.Module, by: torch.optim.Optimizer) -> Weights:
+    """Return a copy of the weights and of what the optimizer remembers."""
+    state: Weights = {f"weights.{name}": p for name, p in surrogate.named_parameters()}
+    state |= {f"adam.{name}": value for name, value in moments(surrogate, by).items()}
     return {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
-def _set(surrogate: nn.Module, adam: torch.optim.Adam, state: Weights) -> None:
-    """Set the weights and Adam's moments to a copy of such a state."""
+def _set(surrogate: nn.Module, by: torch.optim.Optimizer, state: Weights) -> None:
+    """Set the weights and what the optimizer remembers to a copy of such a state."""
     restore(surrogate, _part(state, "weights."))
-    adam.state.clear()
-    for name, p in surrogate.named_parameters():
-        found = {key: state[f"adam.{key}.{name}"] for key in _MOMENTS if f"adam.{key}.{name}" in state}
-        if found:
-            adam.state[p] = {key: tensor.clone().to(_home(key, p)) for key, tensor in found.items()}
-
-
-def _home(key: str, p: Tensor) -> torch.device:
-    return torch.device("cpu") if key == "step" else p.device
+    set_moments(surrogate, by, _part(state, "adam."))
 
 
 def _save(
     surrogate: nn.Module,
-    adam: torch.optim.Adam,
+    by: torch.optim.Optimizer,
     file: Path,
     best: Weights,
     checks: list[tuple[int, float]],
     told: list[float | str],
 ) -> None:
-    states = {"last": _state(surrogate, adam), "best": best}
+    states = {"last": _state(surrogate, by), "best": best}
     tensors = {f"{which}.{name}": tensor for which, state in states.items() for name, tensor in state.items()}
     plain: list[Any] = [(step, None if math.isnan(error) else error) for step, error in checks]
     checkpoint.write(file, tensors, {"done": checks[-1][0], "checks": plain, "stage": told})

@@ -1,0 +1,40 @@
+"""How weights move: Adam and two of its kin, with weight decay beside the step."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.AdamW,
+    "nadam": partial(torch.optim.NAdam, decoupled_weight_decay=True),
+    "radam": partial(torch.optim.RAdam, decoupled_weight_decay=True),
+}
+"""By name. Adam (Kingma, Ba 2015); with Nesterov's momentum (Dozat 2016); with a rectified rate (Liu et al. 2020)."""
+
+
+def optimizer(name: str, parameters: Iterable[Tensor], *, rate: float, decay: float) -> torch.optim.Optimizer:
+    """Return an optimizer; weights decay by `decay` times the rate in a step (Loshchilov, Hutter 2019)."""
+    return OPTIMIZERS[name](parameters, lr=rate, weight_decay=decay)
+
+
+def moments(module: nn.Module, found: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return what an optimizer remembers of each parameter, by "key.name of the parameter"."""
+    return {
+        f"{key}.{name}": value
+        for name, p in module.named_parameters()
+        for key, value in found.state.get(p, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def set_moments(module: nn.Module, found: torch.optim.Optimizer, told: dict[str, Tensor]) -> None:
+    """Let an optimizer remember a copy of what `moments` returned."""
+    found.state.clear()
+    parameters = dict(module.named_parameters())
+    for name, value in told.items():
+        key, _, of = name.partition(".")
+        p = parameters[of]
+        home = p.device if value.shape == p.shape else torch.device("cpu")  # counts of steps stay there
+        found.state[p][key] = value.clone().to(home)
