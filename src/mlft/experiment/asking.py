@@ -40,6 +40,11 @@ class Asked:
     estimator: Estimator
     module: nn.Module | None = None
 
+    @property
+    def measures_costs(self) -> bool:
+        """Whether prices are measured on this machine: asked for, or, of a budget in time, not asked otherwise."""
+        return self.config.costs == "measured" or (self.config.costs is None and self.config.limit.unit == "seconds")
+
     def surrogate(self, channels: tuple[int, int]) -> Surrogate:
         """Return the untrained surrogate, on its device.
 

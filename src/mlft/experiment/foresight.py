@@ -9,7 +9,7 @@ from typing import Any, final
 from mlft.estimators import estimate, evidence
 from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.memory import refuse_more_than_memory
-from mlft.experiment.outcome import Foresight, SymmetryFacts
+from mlft.experiment.outcome import Foresight, RateFacts, SymmetryFacts
 from mlft.experiment.pilot import foresight_of, outlook_of, plan_facts, planned, solve_pilot, study_of
 from mlft.experiment.pricing import Prices, prices
 from mlft.experiment.record import from_plain, to_plain
@@ -39,6 +39,16 @@ class Forecast:
     rounds: bool
     symmetry: SymmetryFacts | None = None
 
+    @property
+    def made(self) -> str:
+        """When the prediction was made, in words; empty where nothing was predicted."""
+        if self.foresight is None:
+            return ""
+        if self.foresight.learnability_after is not None:
+            return "after the coarsest stage"
+        number = len(self.foresight.rounds)
+        return f"after round {number}, before the rest was bought" if number else "from the pilot"
+
     def __str__(self) -> str:
         """Return a plan as text: its table, the alternatives at the same budget, rates, pilot and warnings."""
         lines = [str(self.plan)]
@@ -51,9 +61,7 @@ class Forecast:
         if self.foresight is not None:
             found = self.foresight.rates
             named = {"bias": found.bias_rate, "variance": found.variance_rate, "cost": found.cost_rate}
-            told = ", ".join(
-                f"{k} {'unknown' if r.value is None else format(r.value, '.2g')}" for k, r in named.items()
-            )
+            told = ", ".join(map(_rate, named, named.values()))
             pilot = "/".join(map(str, self.foresight.pilot))
             lines += [f"\nrates in points per side: {told}", f"pilot: {pilot} samples"]
             lines += [f"round {i}: {one}" for i, one in enumerate(self.foresight.rounds, 1)]
@@ -75,6 +83,11 @@ class Forecast:
         ]
         head = ("", "samples, coarse to fine", f"cost, {self.prices.unit}", "predicted error (95% interval)")
         return html_table(f"{self.plan.rule}: {self.plan.reason}", rows, head=head)
+
+
+def _rate(name: str, rate: RateFacts) -> str:
+    value = "unknown" if rate.value is None else f"{rate.value:.2g}"
+    return f"{name} {value}" + (f" ({rate.fitted})" if rate.fitted else "")
 
 
 def _predicted(plan: Plan) -> str:

@@ -135,7 +135,7 @@ def _run(session: Session) -> Outcome:
         levels=levels(session, plan, price, bias),
         measure=measure,
         transfers=problem.transfers,
-        plan=bought_plan(plan, price),
+        plan=bought_plan(plan, price, forecast.made),
         foresight=forecast.foresight,
         stages=stages(fitted, regime(session, fitted, test)),
         error=TestError(summary(errors), len(errors)),

@@ -1,7 +1,9 @@
 """The pilot of a run: what is solved before there is a plan, how it is studied, and the plan that comes of it."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from mlft.experiment.progress import Progress
 from mlft.experiment.record import from_plain
 from mlft.experiment.session import Session
 from mlft.learners import OneLevel, adapt
-from mlft.planning import PASSES, ErrorCurve, Fall, Outlook, Pilot, Plan, Terms, pilot_of, rates
+from mlft.planning import PASSES, ErrorCurve, Fall, Outlook, Pilot, Plan, Rates, Terms, pilot_of, rates
 from mlft.status import OK
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
@@ -134,10 +136,28 @@ def foresight_of(session: Session, outlook: Outlook, pilot: Pilot, price: Prices
         origin=outlook.origin,
         learnability=(outlook.learnability, outlook.scatter),
         gaps=tuple((k, level, gap.size, gap.samples) for (k, level), gap in outlook.gaps.items()),
-        rates=from_plain(RatesFacts, asdict(found)),
+        rates=_rates(session, outlook, found),
         warnings=pilot.warnings,
         by_budget=by_budget(session, outlook, price),
     )
+
+
+def _rates(session: Session, outlook: Outlook, found: Rates) -> RatesFacts:
+    """Return rates as they are recorded, each with what it was fitted to."""
+    levels, top = outlook.levels, outlook.levels[-1]
+    guessed = {"bias": [level for level in levels[:-1] if not outlook.gaps[level, top].samples]}
+    guessed["corrections"] = [level for k, level in pairwise(levels) if not outlook.gaps[k, level].samples]
+    told = {what: _measured(found) for what, found in guessed.items()}
+    price = "measured prices" if session.asked.measures_costs else "stated prices"
+    rows = {"bias_rate": told["bias"], "variance_rate": told["corrections"], "cost_rate": price}
+    facts = {name: row | {"fitted": rows[name]} for name, row in asdict(found).items()}
+    return from_plain(RatesFacts, facts)
+
+
+def _measured(guessed: Sequence[int]) -> str:
+    if not guessed:
+        return "measured"
+    return f"level{'s' * (len(guessed) > 1)} {', '.join(map(str, guessed))} extrapolated"
 
 
 def by_budget(session: Session, outlook: Outlook, price: Prices) -> tuple[tuple[float, float, float, float], ...]:

@@ -14,6 +14,7 @@ from mlft.reports.spending import spending_lines
 from mlft.reports.sure import sure_lines
 from mlft.reports.target import target_lines
 from mlft.reports.trust import trust_lines
+from mlft.reports.unspent import unspent_lines
 from mlft.reports.wording import error, interval
 from mlft.reports.worth import worth_lines
 
@@ -46,6 +47,7 @@ def run_lines(told: Outcome, folder: Path) -> list[str]:
         *worth_lines(told),
         *target_lines(told),
         *spending_lines(told),
+        *unspent_lines(told),
     ]
     return [*found, _next(told, folder)]
 
@@ -55,7 +57,8 @@ def _beside(told: Outcome) -> str:
     measured = f"Measured {error(found.mean)} (95% interval {interval(found.mean_lower, found.mean_upper)})"
     if before is None:
         return f"{measured}; the plan was made by a rule, which predicts nothing."
-    return f"{measured}; predicted {error(before.value)} ({interval(before.lower, before.upper)})."
+    when = f" {before.made}" if before.made else ""
+    return f"{measured}; predicted{when} {error(before.value)} ({interval(before.lower, before.upper)})."
 
 
 def _next(told: Outcome, folder: Path) -> str:

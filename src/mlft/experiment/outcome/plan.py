@@ -9,11 +9,12 @@ from mlft.experiment.outcome.schema import Number
 @final
 @dataclass(frozen=True)
 class Prediction:
-    """A predicted relative L2 error with its 95% interval."""
+    """A predicted relative L2 error with its 95% interval, and when it was made, in words; older records do not say."""
 
     value: float
     lower: float
     upper: float
+    made: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,15 @@ class CurveFacts:
 @final
 @dataclass(frozen=True)
 class RateFacts:
-    """A rate in points a side, the residual of its fit in logarithms, and the values that were fitted."""
+    """A rate in points a side, the residual of its fit in logarithms, the values that were fitted, and what they are.
+
+    `fitted` says it in words: which levels' values were extrapolated and not measured, whose prices they are.
+    """
 
     value: Number
     residual: Number
     values: tuple[Number, ...]
+    fitted: str = ""
 
 
 @final
