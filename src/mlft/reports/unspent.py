@@ -14,10 +14,10 @@ def unspent_lines(facts: Outcome) -> list[str]:
     left = plan.budget - spent
     if left <= SMALL * plan.budget:
         return []
-    said = (
-        f"Of the budget, {amount(plan.budget, unit)}, {share(left / plan.budget)} was not spent: {_why(facts, spent)}."
-    )
-    return [f"{said} To go on with it: --more {_rest(left, unit)}."]
+    why = f"Of the budget, {amount(plan.budget, unit)}, {share(left / plan.budget)} was not spent: {_why(facts, spent)}"
+    given = plan.rule == "given"
+    way = "Give more of them, in another folder" if given else f"To go on with it: --more {_rest(left, unit)}"
+    return [f"{why}. {way}."]
 
 
 def _why(facts: Outcome, spent: float) -> str:
