@@ -6,12 +6,10 @@ from jaxtyping import Float
 
 from mlft.experiment.outcome import BoughtPlan, LevelFacts, Outcome, StageFacts
 from mlft.reports.figures import histogram, stage_figure
-from mlft.reports.page import Cell, Column, Markup, code, figure, paragraph, part_of, section, table, terms
+from mlft.reports.page import Cell, Column, Markup, Section, code, figure, paragraph, part_of, section, table, terms
 from mlft.reports.spending import spending_lines
 from mlft.reports.target import target_lines
 from mlft.reports.wording import MISSING, error, interval, number, share, without_null
-
-Section = tuple[str, dict[str, str]]
 
 
 def plan(facts: Outcome) -> Section:
@@ -22,9 +20,9 @@ def plan(facts: Outcome) -> Section:
         Column("Grid", "cells"),
         Column("Cost of one", "solves"),
         Column("Cost of one", "seconds"),
-        Column("Samples"),
-        Column("Failed"),
-        Column("Share of budget"),
+        Column("Samples", "solved"),
+        Column("Failed", "samples"),
+        Column("Share", "of the budget"),
         Column("Bias", "relative L2"),
     )
     rows = [_level(row, told) for row in facts.levels]
@@ -78,9 +76,9 @@ def training(facts: Outcome) -> Section:
         Column("Grid", "cells"),
         Column("Trained on", "samples"),
         Column("Held out", "samples"),
-        Column("Steps"),
-        Column("Before", "held-out error"),
-        Column("After", "held-out error"),
+        Column("Steps", "of the optimizer"),
+        Column("Before", "held out, relative L2"),
+        Column("After", "held out, relative L2"),
         *([Column("Kernel moved", "relative")] if moved else []),
         Column("Guard", text=True),
     )
@@ -120,7 +118,13 @@ def training(facts: Outcome) -> Section:
 
 def _candidates(facts: Outcome) -> str:
     """Return a table of the networks that were tried; nothing where there was nothing to choose."""
-    columns = (Column("Network"), Column("Held-out error"), Column("Weight"), Column("CPU", "s"), Column("", text=True))
+    columns = (
+        Column("Network"),
+        Column("Held out", "relative L2"),
+        Column("Weight", "share"),
+        Column("CPU", "s"),
+        Column("", text=True),
+    )
     rows = [
         [row.name, error(row.error), number(row.weight), number(row.cpu_seconds), row.verdict]
         for row in facts.surrogate.candidates
@@ -195,7 +199,7 @@ def _predicted(facts: Outcome) -> str:
         ["predicted, before", error(predicted.value), interval(predicted.lower, predicted.upper)],
         ["measured, after", error(found.mean), interval(found.mean_lower, found.mean_upper)],
     ]
-    columns = (Column("", text=True), Column("Error", "relative L2"), Column("Interval"))
+    columns = (Column("", text=True), Column("Error", "relative L2"), Column("Interval", "95%, relative L2"))
     return table("Predicted before the samples were bought, measured afterwards", columns, rows)
 
 
