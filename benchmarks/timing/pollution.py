@@ -17,7 +17,8 @@ from benchmarks.table import Row, Table, tabulate
 from mlft.files import write_whole
 from mlft.grids import relative_error
 from mlft.problems import Helmholtz
-from mlft.reports.drawing import BLUE, GREEN, GREY, INK, ORANGE, legend_above, style, svg
+from mlft.reports.drawing import legend_above, style, svg
+from mlft.reports.palette import BLUE, GREEN, GREY, INK, ORANGE
 
 BENCHMARK = Benchmark("timing.pollution", "Pollution of the Helmholtz equation", ("numpy", "numba"))
 CAPTION = """Relative L2 errors of the wave e^(ikx) across the empty unit interval and square; the slope is that of log

@@ -353,7 +353,11 @@ def test_one_command_gives_the_green_function_of_a_surrogate_of_poisson(poisson_
     difference = np.linalg.norm(arrays["matrix"] - arrays["operator"]) / np.linalg.norm(arrays["operator"])
     assert told["by_jacobian"]["relative"] == pytest.approx(difference)
     page = (poisson_run / "trust.html").read_text()
-    names = ("trust-families", "trust-amplitudes", "trust-spectrum", "trust-green")
+    names = ("trust-families", "trust-amplitudes", "trust-spectrum", "trust-green", "trust-weakest")
+    assert "The weakest direction" in page and arrays["weakest"].shape == (1, 1, 21)
+    weakest, most = arrays["weakest"].ravel(), np.linalg.norm(arrays["operator"], 2)
+    assert np.linalg.norm(weakest) == pytest.approx(1) and np.abs(weakest @ arrays["known"]).max() < 1e-10
+    assert f"this one: {np.linalg.norm(arrays['operator'] @ weakest) / most:#.3g} of the most" in page
     assert all((poisson_run / "figures" / f"{name}.svg").is_file() for name in names)
     assert all(word in page for word in ("the law itself", "rougher", "Green", "poisson-line"))
     assert "The training inputs span 5 of 21 dimensions." in page and "Add inputs of" in page

@@ -1,11 +1,13 @@
 import math
+import os
 from pathlib import Path
 
 import pytest
 
-from finished import NASTY, SEEDS, a_comparison, read
+from finished import NASTY, SEEDS, a_comparison, a_run, read
+from mlft.experiment.record import read_comparison
 from mlft.intervals import arithmetic, geometric
-from mlft.reports import report
+from mlft.reports import comparison_lines, report
 from mlft.reports.pairing import ratios, standings
 
 
@@ -47,9 +49,10 @@ def test_a_comparison_is_reported_with_ratios_intervals_and_every_seed(tmp_path:
     (tmp_path / "seed-1/single-level-1/report.html").touch()
     page = read(report(a_comparison(tmp_path, SEEDS)))
     lead = "finetune: relative L2 error 0.233 (mean of 3 seeds, 95% interval 0.0899 to 0.377), 0.397 times that of"
-    assert lead in page.text and "finest-only (0.147 to 1.07)" in page.text
+    assert lead in page.text and "finest-only (0.147 to 1.07, includes 1)" in page.text
     assert "is single-level:1 with 0.250: finetune has 0.928 times its error" in page.text
-    assert "these seeds do not show a difference" in page.text
+    assert "which includes 1; these seeds do not show a difference" in page.text
+    assert page.text.count("0.147 to 1.07, includes 1") == 2 and "an interval that includes 1 shows no" in page.text
     assert "single-level:1\N{NO-BREAK SPACE}★" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "finetune 1,024 / 256 / 64 / 16 64 97.5 103 3 0.233" in page.text
     assert "finest-only 0.400 0.800 0.600" in page.text
@@ -88,3 +91,44 @@ def test_a_comparison_without_single_levels_says_what_is_missing(tmp_path: Path)
 def test_the_outcome_is_that_of_the_first_strategy_of_several_levels(tmp_path: Path, first: str) -> None:
     errors = {"finest-only": {0: 0.4, 1: 0.5}, first: {0: 0.2, 1: 0.3}, "finetune:equal-cost": {0: 0.1, 1: 0.1}}
     assert f"{first}: relative L2 error 0.250" in read(report(a_comparison(tmp_path, errors))).text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_interval_that_excludes_one_is_not_said_to_include_it(tmp_path: Path) -> None:
+    rival = {"finest-only": {0: 0.4, 1: 0.41, 2: 0.4}}
+    told = read_comparison(a_comparison(tmp_path, {"finetune": {0: 0.2, 1: 0.2, 2: 0.21}} | rival))
+    assert "includes 1" not in " ".join(comparison_lines(told))
+    told = read_comparison(a_comparison(tmp_path, SEEDS))
+    assert "0.397 (0.147 to 1.07, includes 1)" in " ".join(comparison_lines(told))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_pages_of_the_runs_are_written_and_every_link_resolves(tmp_path: Path) -> None:
+    a_comparison(tmp_path, {"finetune": {0: 0.2, 1: 0.3}, "single-level:1": {0: 0.4, 1: 0.5}})
+    places = [tmp_path / f"seed-{seed}" / name for seed in (0, 1) for name in ("finetune", "single-level-1")]
+    for place in places[:3]:  # the fourth is gone
+        a_run(place)
+    page = read(report(tmp_path))
+    links = [target for target in page.values("href") if not target.startswith("#")]
+    assert sorted(links) == sorted(f"{place.relative_to(tmp_path)}/report.html" for place in places[:3])
+    assert all((tmp_path / link).is_file() and (tmp_path / link).with_name("metrics.csv").is_file() for link in links)
+    assert not places[3].exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_page_that_is_newer_than_its_run_stays_and_an_older_one_is_written_anew(tmp_path: Path) -> None:
+    a_comparison(tmp_path, {"finetune": {0: 0.2}, "finest-only": {0: 0.4}})
+    new, old = (a_run(tmp_path / "seed-0" / name) for name in ("finetune", "finest-only"))
+    for place in (new, old):
+        (place / "report.html").write_text("mine")
+    os.utime(old / "report.html", (0, 0))
+    report(tmp_path)
+    assert (new / "report.html").read_text() == "mine" and (old / "report.html").read_text() != "mine"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_strategy_that_names_a_folder_elsewhere_leads_nowhere(tmp_path: Path) -> None:
+    outside = a_run(tmp_path / "outside")
+    folder = a_comparison(tmp_path / "a" / "b", {"../../../outside": {0: 0.2}, "finest-only": {0: 0.4}})
+    page = read(report(folder))
+    assert not (outside / "report.html").exists() and not any("outside" in link for link in page.values("href"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import mlft
 from finished import read
@@ -15,6 +16,7 @@ from mlft.errors import MlftError
 from mlft.experiment.config import read_config
 from mlft.experiment.outcome import SCHEMA, Outcome
 from mlft.experiment.record import read_evaluation, read_outcome, read_trust, write_outcome, write_trust
+from mlft.grids import relative_error
 from mlft.reports import report, trust_lines, write_trust_report
 from small import SMALL
 
@@ -22,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden"
 KEPT = ("bands.safetensors", "config.toml", "evaluation.safetensors", "surrogate")
 
 
-@pytest.fixture(params=["run-v0", "run-v1", "run-v2"])
+@pytest.fixture(params=["run-v0", "run-v1", "run-v2", "run-v3"])
 def copy(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A run folder of that schema, to be written into."""
     return shutil.copytree(GOLDEN / request.param, tmp_path / "run")
@@ -35,10 +37,10 @@ def _updated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def write_golden(folder: Path) -> None:
-    """Write run-v2 by a run of today; the others were written by the last versions of their schemas, and stay."""
+    """Write run-v3 by a run of today; the others were written by the last versions of their schemas, and stay."""
     options = SMALL | {"estimator": "kernel-trained", "seed": 1, "baselines": ("finest-only",)}
     made = mlft.run("small:failing", budget="30solves", out=folder, **options)
-    place = GOLDEN / "run-v2"
+    place = GOLDEN / "run-v3"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     for name in KEPT:
@@ -66,6 +68,7 @@ def test_a_golden_run_of_each_schema_opens_as_an_outcome_of_today(copy: Path) ->
     assert told.foresight is not None and told.foresight.first is not None and told.foresight.first.alternatives
     assert [row.name for row in told.baselines if row.kind == "trained"] == ["finest-only"]
     assert (told.sure is not None) == (copy / "bands.safetensors").exists()
+    assert len(told.error.channels) == len(read_evaluation(copy)["chosen"]) - 3
     assert told.store == "." and told.config["problem"] == read_config(copy / "config.toml")["problem"]
 
 
@@ -82,11 +85,31 @@ def test_a_run_of_schema_0_that_a_rule_planned_has_no_foresight(tmp_path: Path) 
 
 
 def test_the_record_of_today_is_written_as_the_golden_one(tmp_path: Path) -> None:
-    write_outcome(tmp_path, read_outcome(GOLDEN / "run-v2"))
-    assert (tmp_path / "record.json").read_bytes() == (GOLDEN / "run-v2" / "record.json").read_bytes()
+    write_outcome(tmp_path, read_outcome(GOLDEN / "run-v3"))
+    assert (tmp_path / "record.json").read_bytes() == (GOLDEN / "run-v3" / "record.json").read_bytes()
     keys = set(json.loads((tmp_path / "record.json").read_text()))
     stated = {"problem", "version", "seed", "strategy", "budget", "levels", "plan", "stages", "error", "seconds"}
     assert stated | {"schema"} <= keys == {field.name for field in dataclasses.fields(Outcome)}
+
+
+def test_a_run_of_today_keeps_its_worst_draw_and_the_errors_of_its_channel() -> None:
+    kept, told = read_evaluation(GOLDEN / "run-v3"), read_outcome(GOLDEN / "run-v3")
+    errors, chosen, order = kept["errors"], kept["chosen"], np.argsort(kept["errors"])
+    assert chosen[3] == errors.argmax() and chosen.tolist() == order[[0, 3, 5, 6]].tolist()
+    shown = relative_error(kept["predictions"], kept["solutions"], told.grid)
+    assert shown == pytest.approx(errors[chosen], rel=1e-6) and shown.argmax() == 3
+    (found,) = told.error.channels
+    assert found.channel == 0 and found.relative_l2 == told.error.relative_l2
+    assert found.vrmse.mean is not None and found.relative_l2.mean is not None
+    assert found.vrmse.mean >= found.relative_l2.mean  # the spread about the mean is no more than the size
+
+
+def test_a_run_that_keeps_another_number_of_draws_is_refused(copy: Path) -> None:
+    arrays = load_file(copy / "evaluation.safetensors")
+    few = {name: arrays[name][:2] for name in ("chosen", "inputs", "solutions", "predictions")}
+    save_file(arrays | few, copy / "evaluation.safetensors")
+    with pytest.raises(MlftError, match="evaluation.safetensors is of another run: chosen has another shape"):
+        read_evaluation(copy)
 
 
 def test_the_surrogate_of_a_golden_run_predicts_as_it_did(copy: Path) -> None:
@@ -108,7 +131,8 @@ def test_a_golden_run_gives_its_page(copy: Path) -> None:
     told = read_outcome(copy)
     page = read(report(copy))
     mean = told.error.relative_l2.mean
-    assert mean is not None and f"Relative L2 error {mean:#.3g} (mean of 7 fresh draws" in page.text
+    assert mean is not None and f"Error {mean:#.3g} relative L2" in page.text and "mean of 7 fresh draws" in page.text
+    assert ("the worst of all" in page.text) == bool(told.error.channels)
     assert "What was foreseen" in page.text and "as planned from the pilot" in page.text
     assert "Kernel moved" in page.text and f"Why ({told.plan.rule})" in page.text
     assert f"finest-only trained, equal cost 0 / 0 / {told.baselines[-1].samples[-1]}" in page.text

@@ -14,7 +14,7 @@ from mlft.reports.lifts import lifts
 GOLDEN = Path(__file__).parent / "golden" / "run-v1"
 
 
-def _facts(grid: Grid) -> Outcome:
+def lifted_facts(grid: Grid) -> Outcome:
     error = Interval(0.25, 0.2, 0.3), Interval(0.0625, 0.05, 0.075), Interval(1.5, 1.0, 2.0)
     tried: dict[str, float | str] = {"richardson": "needs a coarser level", "local": 0.0625}
     rows = (
@@ -28,9 +28,9 @@ def _facts(grid: Grid) -> Outcome:
 def test_the_section_tells_both_errors_and_shows_a_draw_of_each_level(grid: Grid) -> None:
     random = np.random.default_rng(0)
     evaluation = {f"lift-{level}": random.normal(size=(3, 1, *grid.shape)) for level in (0, 1)}
-    html, drawings = lifts(_facts(grid), evaluation)
-    assert set(drawings) == {"lift-0", "lift-1"} and all("<svg" in text for text in drawings.values())
-    for words in ("0.250 (0.200 to 0.300)", "0.0625 (0.0500 to 0.0750)", "1.50", "12.5 s of CPU time"):
+    html, drawings = lifts(lifted_facts(grid), evaluation)
+    assert set(drawings) == {"lift-0", "lift-1"} and all("<svg" in each.narrow for each in drawings.values())
+    for words in ("0.250<small>0.200 to 0.300", "0.0625<small>0.0500 to 0.0750", "1.50", "12.5 s of CPU time"):
         assert words in html
     assert "richardson: needs a coarser level; local: 0.0625" in html
     assert html.count("None of its labels is used") == 1

@@ -31,15 +31,15 @@ def record(*, dimension: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def fields(dimension: int) -> dict[str, np.ndarray]:
-    """Three samples: a travelling step and its smoothed prediction, or a product of sines."""
+    """Four samples: a travelling step and its smoothed prediction, or a product of sines."""
     if dimension == 1:
         x = (np.arange(45) + 0.5) / 45
-        inputs = np.stack([[np.sin(2 * np.pi * (x + s))] for s in (0.0, 0.2, 0.5)])
-        solutions = np.stack([[np.tanh(30 * (x - s))] for s in (0.3, 0.5, 0.7)])
+        inputs = np.stack([[np.sin(2 * np.pi * (x + s))] for s in (0.0, 0.2, 0.5, 0.9)])
+        solutions = np.stack([[np.tanh(30 * (x - s))] for s in (0.3, 0.5, 0.7, 0.8)])
         return {"inputs": inputs, "solutions": solutions, "predictions": 0.93 * solutions + 0.02 * inputs}
     x, y = np.meshgrid(np.linspace(0, 1, 18), np.linspace(0, 1.5, 26), indexing="ij")
-    inputs = np.stack([[np.cos(s * x) + y, x] for s in (1.0, 2.0, 4.0)])
-    solutions = np.stack([[np.sin(s * x) * np.sin(2 * y)] for s in (1.0, 2.0, 4.0)])
+    inputs = np.stack([[np.cos(s * x) + y, x] for s in (1.0, 2.0, 4.0, 3.0)])
+    solutions = np.stack([[np.sin(s * x) * np.sin(2 * y)] for s in (1.0, 2.0, 4.0, 3.0)])
     return {"inputs": inputs, "solutions": solutions, "predictions": solutions + 0.05 * x * y}
 
 
@@ -51,10 +51,10 @@ def run_folder(folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray
         half = 1.96 * finite.std(ddof=1) / len(finite) ** 0.5
         summary = {"mean": finite.mean(), "median": np.median(finite), "q90": np.quantile(finite, 0.9)}
         summary |= {"mean_lower": finite.mean() - half, "mean_upper": finite.mean() + half}
-        facts = facts | {"error": {"relative_l2": summary, "samples": len(errors)}}
+        facts = facts | {"error": facts["error"] | {"relative_l2": summary, "samples": len(errors)}}
     write_outcome(folder, from_plain(Outcome, facts))
     order = np.argsort(errors, kind="stable")
-    chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]
+    chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9, 1.0)]]
     write_evaluation(folder, {"errors": errors, "chosen": chosen} | arrays)
     return folder
 
@@ -71,7 +71,7 @@ def sure(folder: Path, dimension: int) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     shown = fields(dimension)
     residuals = np.tensordot(
-        np.random.default_rng(0).normal(size=(80, 3)), shown["solutions"] - shown["predictions"], 1
+        np.random.default_rng(0).normal(size=(80, 4)), shown["solutions"] - shown["predictions"], 1
     )
     return to_plain(measure_sure(folder, residuals, 0.13 * np.exp(0.5 * np.sin(np.arange(80) * 2.4))))
 

@@ -15,7 +15,7 @@ from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.growth import grow, is_part, parts, retire
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
-from mlft.experiment.measure import free_baselines, summary
+from mlft.experiment.measure import by_channel, free_baselines, summary
 from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, Sure, TestError
 from mlft.experiment.pricing import afford
@@ -120,7 +120,7 @@ def _run(session: Session) -> Outcome:
     session.solve("test", {session.finest: session.asked.config.test})
     test = session.samples("test", session.finest, session.asked.config.test)
     retire(session.folder)
-    errors, sure = _evaluate(session, fitted, test)
+    errors, found, sure = _evaluate(session, fitted, test)
 
     spent = spending(session, plan, price)
     _save(session, fitted, _card(session, errors, plan.samples))
@@ -138,7 +138,7 @@ def _run(session: Session) -> Outcome:
         plan=bought_plan(plan, price, forecast.made),
         foresight=forecast.foresight,
         stages=stages(fitted, regime(session, fitted, test)),
-        error=TestError(summary(errors), len(errors)),
+        error=found,
         baselines=_free(session, train, test, spent.spent.solves),
         failures=failures(session, plan),
         surrogate=surrogate_facts(session.asked, fitted),
@@ -212,20 +212,22 @@ def _save(session: Session, fitted: Fitted, card: str) -> None:
     fitted.surrogate.save(session.folder / "surrogate", card=card)
 
 
-def _evaluate(session: Session, fitted: Fitted, test: Samples) -> tuple[np.ndarray, Sure | None]:
-    """Return the error of each test sample and how sure predictions are, and keep bands and fields for the report.
+def _evaluate(session: Session, fitted: Fitted, test: Samples) -> tuple[np.ndarray, TestError, Sure | None]:
+    """Return the error of each test sample, of all, and how sure predictions are; keep bands and fields for the report.
 
-    Kept are three test samples, a good, a median, a bad one, and one lifted label of each level.
+    Kept are four test samples, a good, a median, a bad one and the worst, and one lifted label of each level.
     """
     predictions = fitted.surrogate.predict(test.inputs)
-    errors = relative_error(predictions, test.solutions, session.asked.problem.finest)
+    grid = session.asked.problem.finest
+    errors = relative_error(predictions, test.solutions, grid)
     order = np.argsort(errors, kind="stable")
-    chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9)]]
+    chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9, 1.0)]]
     shown = {"inputs": test.inputs, "solutions": test.solutions, "predictions": predictions}
     kept = {name: field[chosen] for name, field in shown.items()}
     kept |= {f"lift-{log.choice.lift.place.level}": np.concatenate(log.choice.example) for log in fitted.lifts}
     write_evaluation(session.folder, {"errors": errors, "chosen": chosen, **kept})
-    return errors, measure_sure(session.folder, test.solutions - predictions, errors)
+    found = TestError(summary(errors), len(errors), by_channel(predictions, test.solutions, grid))
+    return errors, found, measure_sure(session.folder, test.solutions - predictions, errors)
 
 
 def _free(session: Session, train: list[Samples], test: Samples, spent: float) -> tuple[Baseline, ...]:

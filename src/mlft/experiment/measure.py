@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from mlft.experiment.outcome import Summary
-from mlft.grids import Grid, relative_error
+from mlft.experiment.outcome import ChannelErrors, Summary
+from mlft.grids import Grid, channel_errors, relative_error
 from mlft.store import Samples
 
 Array = np.ndarray
@@ -21,6 +21,18 @@ def summary(errors: Float[Array, " n"]) -> Summary:
     half = 1.96 * float(np.std(errors, ddof=1)) / len(errors) ** 0.5 if len(errors) > 1 else float("nan")
     mean = float(np.mean(errors))
     return Summary(mean, float(np.median(errors)), float(np.quantile(errors, 0.9)), mean - half, mean + half)
+
+
+def by_channel(
+    predictions: Float[Array, "n k *grid"], solutions: Float[Array, "n k *grid"], grid: Grid
+) -> tuple[ChannelErrors, ...]:
+    """Return the errors of each channel over the draws in several norms."""
+    found = channel_errors(predictions, solutions, grid)
+    with np.errstate(invalid="ignore"):  # an error that is infinite has no mean, and is told so
+        return tuple(
+            ChannelErrors(c, **{name: summary(errors[:, c]) for name, errors in found.items()})
+            for c in range(solutions.shape[1])
+        )
 
 
 def free_baselines(train: Sequence[Samples], test: Samples, grid: Grid) -> dict[str, float]:

@@ -26,6 +26,9 @@ EVALUATION, BANDS = "evaluation.safetensors", "bands.safetensors"
 COMPARISON, ROWS = "compare.json", "compare.csv"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
 
+KEPT = (3, 4)
+"""Samples that a run keeps in full: a good, a median and a bad one, and, from schema 3 on, the worst."""
+
 _SHOWN: dict[str, Any] = {
     "errors": Real[np.ndarray, " n"],
     "chosen": Int[np.ndarray, " shown"],
@@ -126,7 +129,8 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
         known: list[Any] = [("the grid", np.broadcast_to(0.0, told.grid.shape), Real[np.ndarray, "*grid"])]
         known += [(name, arrays.get(name), kind) for name, kind in kinds.items()]
         odd = [name for name, array, kind in known if not isinstance(array, kind)]
-    if not odd and not np.isin(arrays["chosen"], np.arange(len(arrays["errors"]))).all():
+    chosen = arrays["chosen"]
+    if not odd and (len(chosen) not in KEPT or not np.isin(chosen, np.arange(len(arrays["errors"]))).all()):
         odd = ["chosen"]
     if odd:
         raise MlftError(f"{folder / EVALUATION} is of another run: {', '.join(odd)} has another shape; {remedy}")
@@ -221,7 +225,7 @@ def _upgraded(told: dict[str, Any], file: Path) -> dict[str, Any]:
     """Return a record of an older schema as one of today's.
 
     Schema 0 had no number, and other words for what a rule did not foresee; schema 1 knew neither how sure a run is nor
-    the symmetries of its solver.
+    the symmetries of its solver; schema 2 kept no worst draw and no errors in other norms.
     """
     new = {**told, "schema": SCHEMA}
     if file.name == RECORD and "schema" not in told:

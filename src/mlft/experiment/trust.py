@@ -136,6 +136,7 @@ def _outcome(found: Trust, problem: Problem, samples: int, trained: int) -> Trus
         "resolved": found.spectrum.resolved,
         "green": green,
         "refusal": found.refusal,
+        "finest_wave": float(found.spectrum.numbers[-1]),
     }
     return from_plain(TrustOutcome, told)
 

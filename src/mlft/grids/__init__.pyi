@@ -1,3 +1,4 @@
+from .channels import channel_errors as channel_errors
 from .grid import FEWEST as FEWEST
 from .grid import Grid as Grid
 from .grid import Hierarchy as Hierarchy

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from mlft.reports.drawing import BLUE, GREEN, GREY, INK, ORANGE, PALE, legend_above, style, svg
+from mlft.reports.drawing import legend_above, style, svg
+from mlft.reports.palette import BLUE, GREEN, GREY, INK, ORANGE, PALE
 
 Array = np.ndarray
 Line = tuple[Sequence[float], Sequence[float]]

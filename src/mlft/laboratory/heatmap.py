@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from mlft.reports.drawing import INK, round_ticks, style, svg
+from mlft.reports.drawing import round_ticks, style, svg
+from mlft.reports.palette import INK
 
 Array = np.ndarray
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mlft.errors import MlftError
 from mlft.experiment.manifest import refuse_unfit
-from mlft.experiment.record import RECORD, ROWS, read_outcome
+from mlft.experiment.record import RECORD, ROWS, read_comparison, read_outcome
 from mlft.files import write_whole, writing
-from mlft.reports.compare import compare_report, comparison_lines
+from mlft.reports.compare import compare_report, comparison_lines, runs_of
 from mlft.reports.gallery import gallery_page
 from mlft.reports.metrics import metrics_csv
 from mlft.reports.run import run_report
@@ -34,7 +34,8 @@ def report(folder: str | Path) -> Path:
     """Write `report.html` and `figures/` of a run (with `metrics.csv`) or a comparison, and return the page's path.
 
     The page is one file: styles and figures are inside, and nothing is loaded from anywhere. The same folder gives
-    the same bytes. Every file is written whole or not at all, the page last.
+    the same bytes. Every file is written whole or not at all, the page last. A comparison links to the pages of its
+    runs: those that are not there yet, or are older than the run's record, are written first.
 
     Raises:
         MlftError: if the folder holds neither a finished run nor a comparison, if a part of it is missing, damaged or
@@ -53,12 +54,22 @@ def _report(folder: Path) -> Path:
             "give a folder that `mlft run` or `mlft compare` has written"
         )
     refuse_unfit(folder)
+    if not run:
+        _write_runs(folder)
     page, figures = run_report(folder) if run else compare_report(folder)
-    files = {f"figures/{name}.svg": text for name, text in figures.items()}
+    files = {f"figures/{name}.svg": drawing.wide for name, drawing in figures.items()}
     files |= {"metrics.csv": metrics_csv(read_outcome(folder))} if run else {}
     for name, text in (files | {"report.html": page}).items():
         _write(folder / name, text)
     return folder / "report.html"
+
+
+def _write_runs(folder: Path) -> None:
+    """Write the pages of a comparison's runs that are there and have none of today's record."""
+    for name in runs_of(read_comparison(folder)):
+        record, page = folder / name / RECORD, folder / name / "report.html"
+        if record.is_file() and not (page.is_file() and page.stat().st_mtime >= record.stat().st_mtime):
+            report(folder / name)
 
 
 def write_trust_report(folder: Path) -> Path:
@@ -68,8 +79,8 @@ def write_trust_report(folder: Path) -> Path:
         MlftError: if the run has not been looked at, or a file cannot be written.
     """
     page, figures = trust_report(folder)
-    for name, text in {f"figures/{name}.svg": text for name, text in figures.items()}.items():
-        _write(folder / name, text)
+    for name, drawing in figures.items():
+        _write(folder / "figures" / f"{name}.svg", drawing.wide)
     _write(folder / "trust.html", page)
     return folder / "trust.html"
 

@@ -1,7 +1,7 @@
 """A comparison's report: every strategy over the seeds, and its error as a ratio to the rivals', paired by seed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import tomli_w
@@ -11,10 +11,13 @@ from mlft.experiment.outcome import Comparison, ComparisonRow
 from mlft.experiment.record import ROWS, read_comparison
 from mlft.intervals import Middle, arithmetic
 from mlft.reports.comparison_figure import STAR, comparison_figure
+from mlft.reports.drawing import Drawing
 from mlft.reports.page import (
     Cell,
     Column,
+    Section,
     code,
+    contents,
     document,
     figure,
     link,
@@ -25,11 +28,11 @@ from mlft.reports.page import (
     terms,
     title,
 )
-from mlft.reports.pairing import FINEST, Standing, single_level, standings
+from mlft.reports.pairing import FINEST, Standing, between, includes_one, single_level, standings
 from mlft.reports.wording import MISSING, amount, counts, error, interval, known, number, without_null
 
 
-def compare_report(folder: Path) -> tuple[str, dict[str, str]]:
+def compare_report(folder: Path) -> Section:
     """Return the page of a comparison, and its figures by name.
 
     Raises:
@@ -41,12 +44,11 @@ def compare_report(folder: Path) -> tuple[str, dict[str, str]]:
     drawings = {"comparison": comparison_figure(found)}
     asked = budget(told.budget)
     kicker = paragraph(f"{told.problem}, {amount(asked.value, asked.unit)}: strategies at equal cost", "kicker")
-    head = [kicker, title(_outcome(found)), paragraph(_beside_single(found), "verdict")]
+    sections = [_errors(found, told.rows, drawings), _seeds(folder, told, errors), _repeat(told)]
+    head = [kicker, title(_outcome(found)), paragraph(_beside_single(found), "verdict"), contents(sections)]
     body = [
         "<header>\n" + "\n".join(head) + "\n</header>",
-        _errors(found, told.rows, drawings),
-        _seeds(folder, errors),
-        _repeat(told),
+        *sections,
     ]
     page = document(f"{told.problem}: strategies at equal cost", "\n".join(body), made_by=f"mlft {told.version}")
     return page, drawings
@@ -58,7 +60,7 @@ def comparison_lines(told: Comparison) -> list[str]:
     rows = [("strategy", "mean error (95% interval)", "to finest-only", "seeds")]
     for one in found:
         mean, ratio = one.mean, one.to_finest
-        ratios = "1" if one.strategy == FINEST else _words(ratio) if one.ratios else MISSING
+        ratios = "1" if one.strategy == FINEST else _ratio_words(ratio) if one.ratios else MISSING
         name = f"{one.strategy} ★" if one.best_single else one.strategy
         rows.append((name, _words(mean), ratios, number(len(one.errors))))
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -69,6 +71,10 @@ def comparison_lines(told: Comparison) -> list[str]:
 
 def _words(middle: Middle) -> str:
     return error(middle.value) + (f" ({interval(middle.lower, middle.upper)})" if middle.lower < middle.upper else "")
+
+
+def _ratio_words(ratio: Middle) -> str:
+    return f"{error(ratio.value)} ({between(ratio)})" if ratio.lower < ratio.upper else error(ratio.value)
 
 
 def _errors_of(told: Comparison) -> dict[str, dict[int, float]]:
@@ -86,7 +92,7 @@ def _outcome(found: list[Standing]) -> str:
     if one.strategy == FINEST or not one.ratios:
         return text
     ratio = one.to_finest
-    return f"{text}, {error(ratio.value)} times that of finest-only ({interval(ratio.lower, ratio.upper)})"
+    return f"{text}, {error(ratio.value)} times that of finest-only ({between(ratio)})"
 
 
 def _beside_single(found: list[Standing]) -> str:
@@ -103,8 +109,8 @@ def _beside_single(found: list[Standing]) -> str:
     )
     if math.isnan(ratio.lower):
         return f"{stands}; one seed does not tell chance from merit."
-    if ratio.lower <= 1 <= ratio.upper:
-        return f"{stands}; these seeds do not show a difference."
+    if includes_one(ratio):
+        return f"{stands}, which includes 1; these seeds do not show a difference."
     return f"{stands}, {'a gain' if ratio.upper < 1 else 'a loss'} beyond the spread of the seeds."
 
 
@@ -113,28 +119,29 @@ def _hero(found: list[Standing]) -> Standing:
     return next((one for one in found if not single_level(one.strategy)), found[0])
 
 
-def _errors(found: list[Standing], rows: Sequence[ComparisonRow], drawings: dict[str, str]) -> str:
+def _errors(found: list[Standing], rows: Sequence[ComparisonRow], drawings: dict[str, Drawing]) -> str:
     caption = (
-        "Left: relative L2 error of each strategy; large dots are means over the seeds, bars their 95% intervals "
-        "(Student's t), small open dots the seeds. Right: the error divided by that of finest-only with the same seed; "
-        "left of the dashed line is better. Blue strategies use one level only" + _star(found)
+        "First: relative L2 error of each strategy; large dots are means over the seeds, bars their 95% intervals "
+        "(Student's t), small open dots the seeds. Second: the error divided by that of finest-only of the same "
+        "seed; left of the dashed line is better. Blue strategies use one level only" + _star(found)
     )
     alt = "Mean relative L2 errors: " + ", ".join(f"{one.strategy} {error(one.mean.value)}" for one in found)
     columns = (
         Column("Strategy", text=True),
         Column("Samples", "coarse to fine"),
-        Column("Spent", "solves, mean"),
-        Column("Spent", "at measured prices"),
-        Column("Training", "seconds, mean"),
+        Column("Spent", "solves"),
+        Column("Measured", "solves"),
+        Column("Training", "s"),
         Column("Seeds"),
-        Column("Error", "relative L2, mean"),
+        Column("Error", "relative L2"),
         Column("Ratio", "to finest-only"),
-        Column("Ratio", "to best single level"),
+        Column("Ratio", "to single level ★"),
     )
     cells = [_cells(one, [row for row in rows if row.strategy == one.strategy]) for one in found]
     words = (
         "Means with 95% intervals below: Student's t over the seeds. Ratios are paired by seed, their means geometric; "
-        "below 1 is better than the rival."
+        "below 1 is better than the rival, and an interval that includes 1 shows no difference. Measured: what was "
+        "spent, at measured prices."
     )
     return section("Errors over the seeds", figure(drawings, caption, alt=alt), table(words, columns, cells))
 
@@ -159,8 +166,8 @@ def _cells(one: Standing, rows: Sequence[ComparisonRow]) -> list[Cell]:
         *[told, *(number(_mean(column)) for column in columns)],
         number(one.seeds) + (f", {number(lost)} without an error" if lost else ""),
         _middle(one.mean),
-        "1" if one.strategy == FINEST else _middle(one.to_finest),
-        "1" if one.best_single else _middle(one.to_single),
+        "1" if one.strategy == FINEST else stacked(error(one.to_finest.value), between(one.to_finest)),
+        "1" if one.best_single else stacked(error(one.to_single.value), between(one.to_single)),
     ]
 
 
@@ -172,21 +179,31 @@ def _mean(values: Sequence[float | None]) -> float:
     return arithmetic([value for value in map(known, values) if math.isfinite(value)]).value
 
 
-def _seeds(folder: Path, errors: dict[str, dict[int, float]]) -> str:
+def _seeds(folder: Path, told: Comparison, errors: dict[str, dict[int, float]]) -> str:
     seeds = sorted({seed for found in errors.values() for seed in found})
+    written = {place for place in runs_of(told) if (folder / place / "report.html").is_file()}
     columns = [Column("Strategy", text=True), *[Column(f"Seed {seed}") for seed in seeds]]
     cells = [
-        [name, *[_run(folder, name, seed, found.get(seed, math.nan)) for seed in seeds]]
+        [name, *[_run(_place(name, seed), found.get(seed, math.nan), written) for seed in seeds]]
         for name, found in errors.items()
     ]
-    words = "Relative L2 error by seed; a link leads to that run's own report where it was written"
+    words = "Relative L2 error by seed; a link leads to that run's own report"
     where = f"The rows, one a seed and strategy, are in {ROWS}; the figure is in figures/."
     return section("Every run", table(words, columns, cells), paragraph(where, "soft"))
 
 
-def _run(folder: Path, strategy: str, seed: int, value: float) -> Cell:
-    page = Path(f"seed-{seed}", strategy.replace(":", "-"), "report.html")
-    return link(page.as_posix(), error(value)) if (folder / page).is_file() else error(value)
+def runs_of(told: Comparison) -> list[Path]:
+    """Return the folder of each run of a comparison, within its own; a strategy that names another one has none."""
+    places = [_place(row.strategy, row.seed) for row in told.rows]
+    return [place for place in places if len(place.parts) == 2 and ".." not in place.parts]
+
+
+def _place(strategy: str, seed: int) -> Path:
+    return Path(f"seed-{seed}", strategy.replace(":", "-"))
+
+
+def _run(place: Path, value: float, written: Collection[Path]) -> Cell:
+    return link((place / "report.html").as_posix(), error(value)) if place in written else error(value)
 
 
 def _repeat(told: Comparison) -> str:

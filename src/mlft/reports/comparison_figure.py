@@ -8,24 +8,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlft.intervals import Middle
-from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, error_axis, style, svg
-from mlft.reports.figures import name_rows
+from mlft.reports.drawing import NARROW, drawn, error_axis
+from mlft.reports.figures import name_rows, rows_high
 from mlft.reports.pairing import Standing, single_level
+from mlft.reports.palette import BLUE, GREY, INK, MESH, ORANGE, PAPER
 from mlft.reports.wording import error
 
 STAR = "\u00a0★"
 
 
-@style()
-def comparison_figure(found: Sequence[Standing]) -> str:
+@drawn
+def comparison_figure(width: float, found: Sequence[Standing]) -> Figure:
     """Return two dot charts with the same rows: the error of each strategy, and its ratio to finest-only.
 
     Large dots are means, bars their 95% intervals, small open dots the seeds; a star marks the best single level.
     """
-    figure = Figure(figsize=(7.8, 0.9 + 0.52 * len(found)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.1, 1))
-    name_rows(left, [one.strategy + STAR * one.best_single for one in found])
-    right.tick_params(axis="y", length=0)
+    names = [one.strategy + STAR * one.best_single for one in found]
+    high = rows_high(len(found), width, per=0.5)
+    if width > NARROW:
+        figure = Figure(figsize=(width, high), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.1, 1))
+        right.tick_params(axis="y", length=0)
+    else:
+        figure = Figure(figsize=(width, 2 * high), layout="constrained")
+        left, right = figure.subplots(2, 1)
+        name_rows(right, names, width)
+    name_rows(left, names, width)
     right.axvline(1, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
     for y, one in enumerate(found):
         _row(left, y, one, list(one.errors.values()), one.mean)
@@ -37,18 +45,18 @@ def comparison_figure(found: Sequence[Standing]) -> str:
     for axes in (left, right):
         axes.grid(False, axis="y")
         for y in range(len(found) - 1):
-            axes.axhline(y + 0.5, color="#e3e7ec", linewidth=0.6)
-    return svg(figure)
+            axes.axhline(y + 0.5, color=MESH, linewidth=0.6)
+    return figure
 
 
 def _row(axes: Axes, y: int, one: Standing, seeds: list[float], middle: Middle) -> None:
     colour = BLUE if single_level(one.strategy) else ORANGE
     axes.plot([*_ends(middle)], [y, y], color=colour, linewidth=6, alpha=0.3, solid_capstyle="butt")
-    small: dict[str, Any] = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": colour}
+    small: dict[str, Any] = {"marker": "o", "markersize": 4, "markerfacecolor": PAPER, "markeredgecolor": colour}
     axes.plot(seeds, [y + 0.26] * len(seeds), linestyle="none", **small)
     axes.plot([middle.value], [y], linestyle="none", marker="o", markersize=7, color=colour, zorder=3)
     if math.isfinite(middle.value):
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
         axes.annotate(
             error(middle.value),
             (middle.value, y),
@@ -56,7 +64,6 @@ def _row(axes: Axes, y: int, one: Standing, seeds: list[float], middle: Middle) 
             textcoords="offset points",
             ha="center",
             va="bottom",
-            fontsize=8.5,
             color=INK,
             bbox=box,
         )

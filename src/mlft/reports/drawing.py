@@ -1,11 +1,13 @@
 """The look of every figure, and how one becomes SVG text: the same bytes each time, no clock, no global settings."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from html import escape
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, final
 
 import matplotlib
 import numpy as np
@@ -13,38 +15,65 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from mlft.reports.palette import GREY, INK, MESH, themed
 from mlft.reports.wording import number
 
-# Wong (2011), Nature Methods 8, 441: eight colours that colour-blind readers can tell apart.
-BLUE, ORANGE, GREEN, GREY, INK, PALE = "#0072b2", "#d55e00", "#009e73", "#7a8594", "#1c2430", "#b4bcc6"
+WIDE, NARROW = 7.6, 3.8
+"""Inches that a figure is wide on a wide page, and on a narrow one (of 400 points, less its margins)."""
+
+SIZE = 9.0
+"""Points of every letter of a figure: 12 px, since a page shows figures at the size that they are drawn at."""
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mlft",
     "text.parse_math": False,
-    "font.size": 9.0,
+    "font.size": SIZE,
+    "figure.titlesize": SIZE,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 9.0,
+    "axes.titlesize": SIZE,
     "axes.titlelocation": "left",
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#e3e7ec",
+    "grid.color": MESH,
     "grid.linewidth": 0.6,
     "xtick.color": GREY,
     "ytick.color": GREY,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
+    "xtick.labelsize": SIZE,
+    "ytick.labelsize": SIZE,
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": SIZE,
     "lines.linewidth": 1.4,
 }
+
+P = ParamSpec("P")
+
+
+@final
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as the texts of two SVG files: for a wide page, and drawn anew for a narrow one."""
+
+    wide: str
+    narrow: str
+
+
+def drawn(draw: Callable[Concatenate[float, P], Figure]) -> Callable[P, Drawing]:
+    """Return a function that draws at both widths, from one whose first argument is the width in inches."""
+
+    @wraps(draw)
+    def both(*args: P.args, **options: P.kwargs) -> Drawing:
+        with style():
+            return Drawing(*(svg(draw(width, *args, **options)) for width in (WIDE, NARROW)))
+
+    return both
 
 
 @contextmanager
@@ -64,18 +93,20 @@ def svg(figure: Figure) -> str:
     return buffer.getvalue().decode()
 
 
-def inline(text: str, name: str, alt: str) -> str:
-    """Return an SVG file's text as an element of a page: names of its own, nothing from outside, an alternative text.
+def inline(text: str, name: str, alt: str, *, kind: str = "") -> str:
+    """Return an SVG file's text as an element of a page: names and colours of its own, nothing from outside.
 
     Args:
         text: what `svg` returned.
         name: put before every id, so that the figures of a page do not share any.
         alt: what the figure shows, for those who do not see it.
+        kind: a class of the element.
     """
     body = text[text.index("<svg") :]
     body = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>| xmlns(:\w+)?=\"[^\"]*\"", "", body, flags=re.DOTALL)
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
-    return body.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
+    kind = f' class="{kind}"' if kind else ""
+    return themed(body).replace("<svg", f'<svg{kind} role="img" aria-label="{escape(alt)}"', 1)
 
 
 def error_axis(axes: Axes, which: Literal["x", "y"], values: Sequence[float], label: str) -> bool:
@@ -111,3 +142,15 @@ def legend_above(axes: Axes, columns: int) -> None:
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=columns, handlelength=1.6, columnspacing=1.2
     )
+
+
+def legend_of_all(figure: Figure, some: Sequence[Axes], columns: int) -> None:
+    """Put the legends of some of several axes over all of them."""
+    found = [axes.get_legend_handles_labels() for axes in some]
+    handles, labels = ([one for each in parts for one in each] for parts in zip(*found, strict=True))
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, columnspacing=1.2)
+
+
+def shape_of(box: float) -> float:
+    """Return the height over the width that a field's picture has: the box's own, from 0.4 to 1.8."""
+    return min(max(box, 0.4), 1.8)

@@ -1,27 +1,33 @@
 """Pictures of test samples: input, solution, prediction and difference."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Num
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 
 from mlft.grids import Grid
-from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, PALE, legend_above, round_ticks, style, svg
+from mlft.reports.drawing import NARROW, Drawing, drawn, legend_of_all, round_ticks, shape_of
+from mlft.reports.palette import BLUE, GREY, INK, ORANGE, PALE
 from mlft.reports.wording import error
 
 Array = np.ndarray
-PLACES = ("10% quantile", "median", "90% quantile")
-"""Where in the distribution of the test errors the shown samples stand."""
+PLACES = ("10% quantile", "median", "90% quantile", "the worst")
+"""Where in the distribution of the test errors the shown samples stand; older records have no worst one."""
+
+COLOURS = (BLUE, ORANGE, GREY, INK, PALE)
+"""Of the channels of a field on a line, in this order; further ones are not drawn."""
 
 
 @final
 @dataclass(frozen=True)
 class Shown:
-    """Three test samples on the finest grid.
+    """A few test samples on the finest grid, in the order of `PLACES`.
 
     Attributes:
         errors: their relative L2 errors.
@@ -41,63 +47,108 @@ class Shown:
         return self.predictions - self.solutions
 
 
-def sample_figures(shown: Shown) -> dict[str, str]:
-    """Return SVG files by name: one a sample in one dimension, one for all of them in two."""
-    if shown.grid.dimension == 2:
-        return {"samples": _images(shown)}
-    return {f"sample-{i + 1}": _lines(shown, i) for i in range(len(shown.errors))}
+def sample_figure(shown: Shown) -> Drawing:
+    """Return a column a sample: lines in one dimension, images in two; two columns on a narrow page."""
+    return _lines(shown) if shown.grid.dimension == 1 else _images(shown)
 
 
-@style()
-def _lines(shown: Shown, i: int) -> str:
-    figure = Figure(figsize=(3.5, 4.6), layout="constrained")
-    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(1, 2, 1))
-    x = shown.grid.points[0]
-    for channel, colour in zip(shown.inputs[i], (BLUE, GREY, INK, PALE), strict=False):
-        top.plot(x, channel, color=colour)
-    top.set_title("input")
+@drawn
+def _lines(width: float, shown: Shown) -> Figure:
+    blocks = _blocks(len(shown.errors), width)
+    figure = Figure(figsize=(width, 0.3 + 4.3 * len(blocks)), layout="constrained")
+    every = figure.subplots(3 * len(blocks), len(blocks[0]), squeeze=False, height_ratios=(1, 2, 1) * len(blocks))
+    for b, block in enumerate(blocks):
+        for column in range(len(blocks[0])):
+            three = every[3 * b : 3 * b + 3, column]
+            if column >= len(block):
+                _blank(three)
+                continue
+            _one_line(three, shown, block[column])
+            three[0].set_title("input" if not column else "")
+            three[2].set_title("prediction − solution" if not column else "")
+            _head(three[0], shown, block[column])
+    several = shown.inputs.shape[1] > 1
+    legend_of_all(figure, [every[1, 0], *([every[0, 0]] if several else [])], 3 if width > NARROW else 2)
+    return figure
+
+
+def _one_line(three: Iterable[Axes], shown: Shown, i: int) -> None:
+    """Draw input, solution with prediction, and difference of a sample; each has one scale in all samples."""
+    x, (top, middle, bottom) = shown.grid.points[0], tuple(three)
+    channels(top, shown.inputs[i], shown.grid, "input")
     middle.plot(x, shown.solutions[i, 0], color=PALE, linewidth=3.4, label="solution")
     middle.plot(x, shown.predictions[i, 0], color=ORANGE, linewidth=1.2, label="prediction")
-    legend_above(middle, 2)
     bottom.fill_between(x, shown.differences[i, 0], color=ORANGE, alpha=0.35, linewidth=0)
     bottom.plot(x, shown.differences[i, 0], color=ORANGE, linewidth=0.9)
     bottom.axhline(0, color=GREY, linewidth=0.7)
-    bottom.set_title("prediction − solution")
-    bottom.set(xlabel="x", xlim=(0, shown.grid.lengths[0]))
+    for axes in (top, middle, bottom):
+        axes.set_xlim(0, shown.grid.lengths[0])
+        axes.xaxis.set_major_locator(round_ticks(3))
+        axes.tick_params(labelbottom=axes is bottom)
+    bottom.set_xlabel("x")
     _limits(top, shown.inputs)
     _limits(middle, np.concatenate([shown.solutions[:, :1], shown.predictions[:, :1]]))
     _limits(bottom, np.concatenate([shown.differences[:, :1], -shown.differences[:, :1]]))
-    figure.suptitle(f"{PLACES[i]}: relative L2 error {error(float(shown.errors[i]))}", fontsize=9.5, weight="bold")
-    return svg(figure)
 
 
-@style()
-def _images(shown: Shown) -> str:
-    rows = len(shown.errors)
-    aspect = shown.grid.lengths[1] / shown.grid.lengths[0]
-    figure = Figure(figsize=(7.6, 0.8 + rows * (0.05 + 1.7 * min(max(aspect, 0.4), 1.8))), layout="constrained")
-    axes = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False)
+def channels(axes: Axes, field: Num[Array, "c points"], grid: Grid, name: str) -> None:
+    """Draw the channels of a field on a line, each in its colour, named where there are several."""
+    for i, (channel, colour) in enumerate(zip(field, COLOURS, strict=False)):
+        label = f"{name}, channel {i}" if len(field) > 1 else name
+        axes.plot(grid.points[0], channel, color=colour, label=label)
+
+
+@drawn
+def _images(width: float, shown: Shown) -> Figure:
+    blocks = _blocks(len(shown.errors), width)
+    columns = len(blocks[0])
+    box = shown.grid.lengths[1] / shown.grid.lengths[0]
+    side = (width - 0.75) / columns
+    high = len(blocks) * (0.45 + 4 * (0.24 + side * shape_of(box)))
+    figure = Figure(figsize=(width, high), layout="constrained")
+    every = figure.subplots(4 * len(blocks), columns, squeeze=False)
+    for b, block in enumerate(blocks):
+        for row, (title, fields, colours, limits) in enumerate(_quantities(shown)):
+            line = every[4 * b + row]
+            for axes, i in zip(line, block, strict=False):
+                drawing = image(axes, fields[i, 0], shown.grid, colours, limits)
+                if box != shape_of(box):
+                    axes.set_aspect("auto")
+            bar_of(figure, drawing, list(line), location="right", aspect=12)
+            _blank(line[len(block) :])
+            line[0].set_title(title)
+        for axes, i in zip(every[4 * b], block, strict=False):
+            _head(axes, shown, i)
+    return figure
+
+
+def _quantities(shown: Shown) -> list[tuple[str, Array, str, tuple[float, float]]]:
+    """Return what is shown of each sample: a title, fields, colours and their limits, which all samples share."""
     both = reach(np.concatenate([shown.solutions[:, 0], shown.predictions[:, 0]]))
     most = max(map(abs, reach(shown.differences[:, 0]))) or 1.0
-    columns = (
+    return [
         ("input", shown.inputs, "cividis", reach(shown.inputs[:, 0])),
         ("solution", shown.solutions, "viridis", both),
         ("prediction", shown.predictions, "viridis", both),
         ("prediction − solution", shown.differences, "RdBu_r", (-most, most)),
-    )
-    drawn = []
-    for column, (title, fields, colours, limits) in enumerate(columns):
-        axes[0, column].set_title(title)
-        drawn.append([image(axes[i, column], fields[i, 0], shown.grid, colours, limits) for i in range(rows)])
-    for i in range(rows):
-        axes[i, 0].set_ylabel(f"{PLACES[i]}\nerror {error(float(shown.errors[i]))}", fontsize=9)
-    for mapped, over in ((drawn[0][0], [0]), (drawn[1][0], [1, 2]), (drawn[3][0], [3])):
-        bar = figure.colorbar(
-            mapped, ax=list(axes[:, over].ravel()), location="bottom", aspect=14 * len(over), pad=0.02
-        )
-        bar.outline.set_visible(False)
-        bar.locator = round_ticks(3 if len(over) == 1 else 6)
-    return svg(figure)
+    ]
+
+
+def _blocks(count: int, width: float) -> list[range]:
+    """Return the samples of each block of rows: all beside each other, or two by two on a narrow page."""
+    columns = count if width > NARROW else min(2, count)
+    return [range(first, min(first + columns, count)) for first in range(0, count, columns)]
+
+
+def _head(axes: Axes, shown: Shown, i: int) -> None:
+    text = f"{PLACES[i]}\nerror {error(float(shown.errors[i]))}"
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "weight": "bold"}
+    axes.annotate(text, (0, 1), xytext=(0, 17), va="bottom", **place)
+
+
+def _blank(every: Iterable[Axes]) -> None:
+    for axes in every:
+        axes.set_axis_off()
 
 
 def image(axes: Axes, field: Array, grid: Grid, colours: str, limits: tuple[float, float]) -> AxesImage:
@@ -107,6 +158,14 @@ def image(axes: Axes, field: Array, grid: Grid, colours: str, limits: tuple[floa
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     return axes.imshow(field.T, origin="lower", extent=extent, cmap=colours, vmin=limits[0], vmax=limits[1])
+
+
+def bar_of(figure: FigureBase, drawing: AxesImage, axes: Sequence[Axes], *, location: str, aspect: float) -> Colorbar:
+    """Draw the colour bar of an image beside or below axes, with a few round ticks."""
+    bar = figure.colorbar(drawing, ax=list(axes), location=location, aspect=aspect, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.locator = round_ticks(4)
+    return bar
 
 
 def _limits(axes: Axes, values: Array) -> None:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mlft.experiment.outcome import StageFacts, Summary
-from mlft.reports.drawing import BLUE, GREEN, GREY, INK, ORANGE, PALE, error_axis, legend_above, round_ticks, style, svg
+from mlft.reports.drawing import NARROW, drawn, error_axis, legend_above, round_ticks
+from mlft.reports.palette import BLUE, GREEN, GREY, INK, ORANGE, PALE, PAPER
 from mlft.reports.wording import error, known, number
 
 Array = np.ndarray
@@ -40,23 +41,26 @@ KINDS: dict[str, dict[str, Any]] = {
     "this run": {"color": ORANGE, "marker": "o", "markersize": 8},
     "trained, equal cost": {"color": BLUE, "marker": "s", "markersize": 6.5},
     "no training": {"color": GREEN, "marker": "o", "markersize": 7, "markerfacecolor": "white"},
+    "the law itself": {"color": ORANGE, "marker": "o", "markersize": 7},
+    "another law": {"color": BLUE, "marker": "o", "markersize": 7},
     "the solver itself": {"color": GREY, "marker": "D", "markersize": 5.5, "markerfacecolor": "white"},
 }
 
 
-@style()
-def stage_figure(stages: Sequence[StageFacts], grids: Sequence[str]) -> str:
+@drawn
+def stage_figure(width: float, stages: Sequence[StageFacts], grids: Sequence[str]) -> Figure:
     """Return the held-out error along the steps, a stage after the other, with what the guard decided.
 
     Args:
+        width: of the figure.
         stages: the rows of a record's "stages".
         grids: the grid of each level.
     """
-    figure = Figure(figsize=(7.6, 3.4), layout="constrained")
+    figure = Figure(figsize=(width, 3.4), layout="constrained")
     axes = figure.subplots()
     starts = np.concatenate([[0], np.cumsum([stage.steps for stage in stages])])
     total = max(int(starts[-1]), 1)
-    wide = all(stage.steps > 0.08 * total for stage in stages)
+    wide = all(stage.steps * width > 0.95 * total for stage in stages)
     for start, stage in zip(starts[:-1], stages, strict=True):
         _stage(axes, int(start), stage)
         if start:
@@ -64,23 +68,23 @@ def stage_figure(stages: Sequence[StageFacts], grids: Sequence[str]) -> str:
         label = (f"grid {grids[stage.level]}" if wide else f"{stage.level}") + "\n" + _mark(stage, wide)
         middle = (start + stage.steps / 2) / total
         colour = INK if stage.kept else ORANGE
-        axes.text(middle, 1.02, label, transform=axes.transAxes, ha="center", va="bottom", color=colour, fontsize=8.5)
+        axes.text(middle, 1.02, label, transform=axes.transAxes, ha="center", va="bottom", color=colour)
     axes.set(xlim=(0, 1.01 * total), xlabel="optimizer steps")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(float(value))))
     axes.grid(False, axis="x")
     error_axis(axes, "y", _stage_errors(stages), "held-out relative L2 error")
-    return svg(figure)
+    return figure
 
 
-@style()
-def histogram(errors: Float[Array, " n"], summary: Summary) -> str:
+@drawn
+def histogram(width: float, errors: Float[Array, " n"], summary: Summary) -> Figure:
     """Return the histogram of the test errors with mean, median and 90% quantile."""
-    figure = Figure(figsize=(7.6, 2.9), layout="constrained")
+    figure = Figure(figsize=(width, 2.9), layout="constrained")
     axes = figure.subplots()
     finite = errors[np.isfinite(errors)]
     wide = bool(finite.size and finite.min() > 0 and finite.max() >= 30 * finite.min())
     error_axis(axes, "x", finite.tolist() if wide else [0.0, *finite.tolist()], "relative L2 error of a draw")
-    axes.hist(finite, bins=_bins(finite, wide).tolist(), color=PALE, edgecolor="white", linewidth=0.6)
+    axes.hist(finite, bins=_bins(finite, wide).tolist(), color=PALE, edgecolor=PAPER, linewidth=0.6)
     lower, upper = summary.mean_lower, summary.mean_upper
     if lower is not None and upper is not None:
         axes.axvspan(lower, upper, color=ORANGE, alpha=0.22, linewidth=0, label="mean, 95% interval")
@@ -92,17 +96,17 @@ def histogram(errors: Float[Array, " n"], summary: Summary) -> str:
     for value, label, colour, dashes in lines:
         if value is not None:
             axes.axvline(value, color=colour, linestyle=dashes, linewidth=1.6, label=f"{label} {error(value)}")
-    legend_above(axes, 4)
+    legend_above(axes, 4 if width > NARROW else 2)
     axes.set_ylabel("test draws")
     axes.yaxis.set_major_locator(round_ticks(5, integer=True))
     axes.grid(False, axis="x")
-    return svg(figure)
+    return figure
 
 
-@style()
-def dot_chart(dots: Sequence[Dot]) -> str:
+@drawn
+def dot_chart(width: float, dots: Sequence[Dot], label: str = "mean relative L2 error") -> Figure:
     """Return a row a dot, from top to bottom, with the values written beside them and a line through the first."""
-    figure = Figure(figsize=(7.6, 0.95 + 0.3 * len(dots)), layout="constrained")
+    figure = Figure(figsize=(width, rows_high(len(dots), width, per=0.3)), layout="constrained")
     axes = figure.subplots()
     axes.grid(False, axis="y")
     if np.isfinite(dots[0].value):
@@ -116,35 +120,60 @@ def dot_chart(dots: Sequence[Dot]) -> str:
             "solid_capstyle": "butt",
         }
         axes.plot([dot.lower, dot.upper], [y, y], **bar)
-        label = None if dot.kind in named else dot.kind
-        axes.plot([dot.value], [y], linestyle="none", markeredgewidth=1.5, label=label, zorder=3, **KINDS[dot.kind])
-        _beside(axes, dot.value, y, error(dot.value))
+        kind = None if dot.kind in named else dot.kind
+        axes.plot([dot.value], [y], linestyle="none", markeredgewidth=1.5, label=kind, zorder=3, **KINDS[dot.kind])
+        _beside(axes, dot, y)
         named.add(dot.kind)
-    name_rows(axes, [dot.label for dot in dots])
-    error_axis(axes, "x", [v for dot in dots for v in (dot.value, dot.lower, dot.upper)], "mean relative L2 error")
-    legend_above(axes, 4)
-    return svg(figure)
+    name_rows(axes, [dot.label for dot in dots], width)
+    error_axis(axes, "x", [v for dot in dots for v in (dot.value, dot.lower, dot.upper)], label)
+    legend_above(axes, 4 if width > NARROW else 2)
+    return figure
 
 
-def _beside(axes: Axes, x: float, y: float, text: str) -> None:
+def _beside(axes: Axes, dot: Dot, y: int) -> None:
+    """Write the value of a dot to the right of it and of its interval."""
+    x = dot.upper if np.isfinite(dot.upper) else dot.value
     if np.isfinite(x):
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-        place: dict[str, Any] = {
-            "textcoords": "offset points",
-            "va": "center",
-            "fontsize": 8.5,
-            "bbox": box,
-            "zorder": 2,
-        }
-        axes.annotate(text, (x, y), xytext=(9, 0), annotation_clip=False, **place)
+        place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "bbox": _box(), "zorder": 2}
+        axes.annotate(error(dot.value), (x, y), xytext=(9, 0), annotation_clip=False, **place)
 
 
-def name_rows(axes: Axes, labels: Sequence[str]) -> None:
-    """Name the rows of a dot chart, the first on top; long names are cut."""
-    shown = [label if len(label) <= 32 else label[:31] + "…" for label in labels]
-    axes.set_yticks(range(len(labels)), shown, fontsize=9)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
+def _box() -> dict[str, Any]:
+    """Return what keeps a word readable over lines."""
+    return {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+
+
+LONGEST = 32
+"""Letters of the name of a row, at most; longer ones are cut."""
+
+
+def rows_high(count: int, width: float, *, per: float) -> float:
+    """Return the height of a figure with named rows: on a narrow page a row has its name above it.
+
+    Args:
+        count: rows.
+        width: of the figure.
+        per: height of a row beside its name.
+    """
+    return 0.95 + per * count if width > NARROW else 1.15 + (per + 0.18) * count
+
+
+def name_rows(axes: Axes, labels: Sequence[str], width: float) -> None:
+    """Name the rows of a dot chart, the first on top: beside them, or above each on a narrow page.
+
+    Names in the margin would leave a narrow page no room for what they name.
+    """
+    shown = [label if len(label) <= LONGEST else label[: LONGEST - 1] + "…" for label in labels]
     axes.tick_params(axis="y", length=0)
+    if width > NARROW:
+        axes.set_yticks(range(len(labels)), shown)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        return
+    axes.set_yticks(range(len(labels)), [""] * len(labels))
+    axes.set_ylim(len(labels) - 0.6, -0.8)
+    axes.spines.left.set_visible(False)
+    for y, label in enumerate(shown):
+        axes.annotate(label, (0, y - 0.28), xycoords=("axes fraction", "data"), ha="left", va="bottom", bbox=_box())
 
 
 def _stage(axes: Axes, start: int, stage: StageFacts) -> None:

@@ -4,11 +4,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mlft.experiment.outcome import BoughtPlan, Foresight, Outcome, PlanFacts
-from mlft.reports.drawing import BLUE, ORANGE, error_axis, legend_above, style, svg
-from mlft.reports.page import Column, figure, paragraph, section, table
+from mlft.reports.drawing import NARROW, drawn, error_axis, legend_above
+from mlft.reports.page import Column, Section, figure, paragraph, section, table
+from mlft.reports.palette import BLUE, ORANGE
 from mlft.reports.wording import MISSING, counts, error, interval, known, number
-
-Section = tuple[str, dict[str, str]]
 
 _NAMES = {
     "learning-curve": "the network itself, trained on nested subsets of the pilot",
@@ -46,11 +45,11 @@ def foresight(facts: Outcome) -> Section:
     return section("What was foreseen", *parts), drawings
 
 
-@style()
-def budget_figure(facts: Outcome, told: Foresight) -> str:
+@drawn
+def budget_figure(width: float, facts: Outcome, told: Foresight) -> Figure:
     """Return the predicted error against the budget with its interval, and the measured error of this run."""
     budgets, values, lower, upper = (list(column) for column in zip(*told.by_budget, strict=True))
-    figure = Figure(figsize=(6.4, 2.9), layout="constrained")
+    figure = Figure(figsize=(width, 2.9), layout="constrained")
     axes = figure.subplots()
     axes.fill_between(budgets, lower, upper, color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(budgets, values, color=BLUE, marker="o", markersize=3.5, label="predicted, best plan of each budget")
@@ -62,12 +61,17 @@ def budget_figure(facts: Outcome, told: Foresight) -> str:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"budget, {facts.budget.unit}, log scale")
     error_axis(axes, "y", [*lower, *upper, found], "relative L2 error")
-    legend_above(axes, 2)
-    return svg(figure)
+    legend_above(axes, 2 if width > NARROW else 1)
+    return figure
 
 
 def _alternatives(plan: BoughtPlan, first: PlanFacts | None) -> str:
-    columns = (Column("Plan", text=True), Column("Samples", "coarse to fine"), Column("Predicted"), Column("Interval"))
+    columns = (
+        Column("Plan", text=True),
+        Column("Samples", "coarse to fine"),
+        Column("Predicted", "relative L2"),
+        Column("Interval", "95%"),
+    )
     rows = [["this run", _samples(plan), *_prediction(plan)]]
     rows += [["as planned from the pilot", _samples(first), *_prediction(first)]] if first else []
     others = (first or plan).alternatives
@@ -83,7 +87,7 @@ def _rounds(told: Foresight) -> str:
         Column("Measured", text=True),
         Column("Tried by then", "coarse to fine"),
         Column("Plan then", "coarse to fine"),
-        Column("Predicted"),
+        Column("Predicted", "relative L2"),
     )
     rows = [
         [str(i), str(one), counts(one.bought), counts(one.plan.samples), _prediction(one.plan)[0]]
@@ -95,9 +99,17 @@ def _rounds(told: Foresight) -> str:
 
 def _rates(told: Foresight) -> str:
     names = ("α, fall of the bias", "β, fall of the corrections", "γ, growth of the price")
-    columns = (Column("Rate in points a side", text=True), Column("Fitted"), Column("Residual", "of logarithms"))
+    columns = (
+        Column("Rate in points a side", text=True),
+        Column("Fitted", "exponent"),
+        Column("Residual", "of logarithms"),
+        Column("Fitted to", text=True),
+    )
     rates = (told.rates.bias_rate, told.rates.variance_rate, told.rates.cost_rate)
-    rows = [[words, number(rate.value), number(rate.residual)] for words, rate in zip(names, rates, strict=True)]
+    rows = [
+        [words, number(rate.value), number(rate.residual), rate.fitted or MISSING]
+        for words, rate in zip(names, rates, strict=True)
+    ]
     return table("Rates of the hierarchy: bias and corrections from the pilot, prices as planned with", columns, rows)
 
 

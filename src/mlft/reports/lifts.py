@@ -2,16 +2,16 @@
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlft.experiment.outcome import Interval, LiftFacts, Outcome
 from mlft.grids import Grid
-from mlft.reports.drawing import BLUE, GREY, ORANGE, PALE, legend_above, round_ticks, style, svg
-from mlft.reports.fields import image, reach
-from mlft.reports.page import Cell, Column, figure, paragraph, section, table
+from mlft.reports.drawing import NARROW, Drawing, drawn, legend_above, shape_of
+from mlft.reports.fields import bar_of, image, reach
+from mlft.reports.page import Cell, Column, Section, figure, paragraph, section, stacked, table
+from mlft.reports.palette import BLUE, GREY, ORANGE, PALE
 from mlft.reports.wording import error, interval, number
-
-Section = tuple[str, dict[str, str]]
 
 NAMES = ("coarse", "lifted", "fine")
 """What is shown of a coupled draw, in the order of its arrays."""
@@ -26,9 +26,9 @@ def lifts(facts: Outcome, evaluation: dict[str, np.ndarray]) -> Section:
         Column("Grid", "cells"),
         Column("For", "cells"),
         Column("Lift", text=True),
-        Column("Before", "label error"),
-        Column("After", "label error"),
-        Column("Of the mean", "label error"),
+        Column("Before", "relative L2"),
+        Column("After", "relative L2"),
+        Column("Of the mean", "relative L2"),
         Column("Judged", "draws"),
         Column("Used", "draws"),
     )
@@ -53,10 +53,10 @@ def _row(row: LiftFacts, facts: Outcome) -> list[Cell]:
     ]
 
 
-def _with_interval(found: Interval) -> str:
+def _with_interval(found: Interval) -> Cell:
     if found.value is None or found.lower is None:
         return error(found.value)
-    return f"{error(found.value)} ({interval(found.lower, found.upper)})"
+    return stacked(error(found.value), interval(found.lower, found.upper))
 
 
 def _words(facts: Outcome) -> list[str]:
@@ -76,7 +76,7 @@ def _caption(grid: Grid) -> str:
         "One draw that was solved on both grids, of median error after the lift: what the coarse grid says, what the "
         "lift makes of it without having seen this draw, and what the fine grid says."
     )
-    return words if grid.dimension == 1 else words + " The two columns on the right are differences from the fine grid."
+    return words if grid.dimension == 1 else words + " The last two pictures are differences from the fine grid."
 
 
 def _alt(facts: Outcome) -> str:
@@ -86,7 +86,7 @@ def _alt(facts: Outcome) -> str:
     )
 
 
-def _picture(row: LiftFacts, fields: Float[np.ndarray, "three k *grid"], facts: Outcome) -> str:
+def _picture(row: LiftFacts, fields: Float[np.ndarray, "three k *grid"], facts: Outcome) -> Drawing:
     title = f"{facts.levels[row.level].grid} cells for {facts.levels[row.target].grid}: {row.name}"
     return (
         _lines(fields[:, 0], facts.grid, title)
@@ -95,9 +95,9 @@ def _picture(row: LiftFacts, fields: Float[np.ndarray, "three k *grid"], facts: 
     )
 
 
-@style()
-def _lines(fields: Float[np.ndarray, "three points"], grid: Grid, title: str) -> str:
-    drawing = Figure(figsize=(5.2, 4.0), layout="constrained")
+@drawn
+def _lines(width: float, fields: Float[np.ndarray, "three points"], grid: Grid, title: str) -> Figure:
+    drawing = Figure(figsize=(width, 4.0), layout="constrained")
     top, bottom = drawing.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     coarse, lifted, fine = fields
     top.plot(grid.points[0], fine, color=PALE, linewidth=3.4, label="fine")
@@ -109,23 +109,36 @@ def _lines(fields: Float[np.ndarray, "three points"], grid: Grid, title: str) ->
     bottom.axhline(0, color=GREY, linewidth=0.7)
     bottom.set_title("minus fine")
     bottom.set(xlabel="x", xlim=(0, grid.lengths[0]))
-    drawing.suptitle(title, fontsize=9.5, weight="bold")
-    return svg(drawing)
+    drawing.suptitle(title, weight="bold", x=0.01, ha="left")
+    return drawing
 
 
-@style()
-def _images(fields: Float[np.ndarray, "three rows columns"], grid: Grid, title: str) -> str:
-    drawing = Figure(figsize=(7.6, 2.6), layout="constrained")
-    axes = drawing.subplots(1, 5, sharex=True, sharey=True)
+@drawn
+def _images(width: float, fields: Float[np.ndarray, "three rows columns"], grid: Grid, title: str) -> Figure:
+    box = grid.lengths[1] / grid.lengths[0]
+    wide = width > NARROW
+    high = 1.0 + width / 5 * shape_of(box) if wide else 0.4 + 2 * (0.8 + width / 3 * shape_of(box))
+    drawing = Figure(figsize=(width, high), layout="constrained")
+    if wide:
+        every = list(drawing.subplots(1, 5))
+    else:
+        rows = [part.subplots(1, 3) for part in drawing.subfigures(2, 1, squeeze=False)[:, 0]]
+        rows[1][2].set_axis_off()
+        every = [*rows[0], *rows[1][:2]]
+    _draw(every, fields, grid)
+    for over in (every[:3], every[3:]):
+        bar_of(over[0].figure, over[0].images[0], over, location="bottom", aspect=14 * len(over))
+    drawing.suptitle(title, weight="bold", x=0.01, ha="left")
+    return drawing
+
+
+def _draw(every: list[Axes], fields: Float[np.ndarray, "three rows columns"], grid: Grid) -> None:
+    """Draw the three fields, and what two of them are off."""
     differences = fields[:2] - fields[2]
     most = max(map(abs, reach(differences))) or 1.0
-    drawn = [image(axes[i], field, grid, "viridis", reach(fields)) for i, field in enumerate(fields)]
-    drawn += [image(axes[3 + i], field, grid, "RdBu_r", (-most, most)) for i, field in enumerate(differences)]
-    for each, name in zip(axes, (*NAMES, "coarse − fine", "lifted − fine"), strict=True):
-        each.set_title(name)
-    for shown, over in ((drawn[0], axes[:3]), (drawn[3], axes[3:])):
-        bar = drawing.colorbar(shown, ax=list(over), location="bottom", aspect=14 * len(over), pad=0.02)
-        bar.outline.set_visible(False)
-        bar.locator = round_ticks(4)
-    drawing.suptitle(title, fontsize=9.5, weight="bold")
-    return svg(drawing)
+    shown = [(field, "viridis", reach(fields)) for field in fields]
+    shown += [(field, "RdBu_r", (-most, most)) for field in differences]
+    names = (*NAMES, "coarse − fine", "lifted − fine")
+    for axes, (field, colours, limits), name in zip(every, shown, names, strict=True):
+        image(axes, field, grid, colours, limits)
+        axes.set_title(name)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mlft.experiment.outcome import Outcome
+from mlft.reports.norms import NORMS
 
 
 def metrics_csv(facts: Outcome) -> str:
@@ -13,7 +14,7 @@ def metrics_csv(facts: Outcome) -> str:
 
     The level is empty for what belongs to the whole run. A baseline's row is named `baseline_error:<name>`; a kept
     stage has `stage_kept` 1 and a rejected one 0. `solver_error` is the distance from the finest grid's solutions. What
-    is stated at a level of 0.9 has `:0.9` behind its name.
+    is stated at a level of 0.9 has `:0.9` behind its name, and the error of one channel `:channel-0`.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -28,6 +29,11 @@ def _rows(facts: Outcome) -> list[tuple[str, int | str, Any]]:
     rows: list[tuple[str, int | str, Any]] = [
         *[(f"relative_l2_{name}", "", value) for name, value in asdict(facts.error.relative_l2).items()],
         ("test_draws", "", facts.error.samples),
+        *[
+            (f"{norm}_mean:channel-{found.channel}", "", getattr(found, norm).mean)
+            for found in facts.error.channels
+            for norm in NORMS
+        ],
         *[(f"predicted_error_{name}", "", value) for name, value in predicted.items()],
         *[
             (f"{part}_{unit}", "", getattr(cost, unit))

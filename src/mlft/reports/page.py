@@ -6,56 +6,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import final
 
-from mlft.reports.drawing import inline
+from mlft.reports.drawing import Drawing, inline
+from mlft.reports.sheet import SHEET
 
-_CSS = """
-:root { color-scheme: light; --ink: #1c2430; --soft: #566170; --line: #d9dee5; --orange: #b84f00; --blue: #0072b2 }
-* { box-sizing: border-box }
-body { margin: 0 auto; padding: 2.2rem 1.2rem 4rem; max-width: 60rem; background: #fff; color: var(--ink);
-  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
-header { border-bottom: 2px solid var(--ink); padding-bottom: 1rem }
-h1 { font-size: 1.65rem; line-height: 1.28; margin: .2rem 0 .7rem; letter-spacing: -.01em; text-wrap: balance }
-h2 { font-size: 1.2rem; margin: 2.8rem 0 .5rem; padding-top: .4rem; break-after: avoid }
-p { max-width: 46rem; margin: .5rem 0 }
-.kicker { color: var(--soft); font-size: .92rem; margin: 0 }
-.verdict { font-size: 1.08rem }
-.soft { color: var(--soft); font-size: .95rem }
-.rejected { color: var(--orange); font-weight: 600 }
-figure { margin: 1.1rem 0; break-inside: avoid }
-figure svg { display: block; width: 100%; height: auto }
-figure svg * { stroke-linejoin: round; stroke-linecap: butt }
-figure svg text { font-family: system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif !important }
-figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; margin-top: .45rem }
-.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: .8rem }
-.scroll { overflow-x: auto }
-.scroll > svg { min-width: 34rem }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; margin: .3rem 0;
-  min-width: min(100%, 30rem) }
-caption { text-align: left; color: var(--soft); font-size: .9rem; padding-bottom: .3rem }
-th, td { padding: .32rem .8rem .32rem 0; text-align: right; vertical-align: baseline;
-  border-bottom: 1px solid var(--line) }
-th { font-weight: 600; vertical-align: bottom; border-bottom: 1.5px solid var(--ink); line-height: 1.3 }
-th small, td small { display: block; white-space: nowrap; color: var(--soft); font-weight: 400 }
-th.text, td.text { text-align: left }
-td, td.text:first-child { white-space: nowrap } td.text { white-space: normal; min-width: 7rem }
-tr.strong td { font-weight: 650 }
-tr.total td { border-bottom: 0; border-top: 1.5px solid var(--ink) }
-.part { display: inline-block; width: 4.5rem; height: .62rem; margin-right: .5rem; vertical-align: baseline }
-.words { display: inline-block; min-width: 2.6rem }
-.part rect:first-child { fill: #e9edf1 } .part rect:last-child { fill: var(--blue) }
-pre, code { font: .84rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace }
-pre { background: #f5f7f9; border: 1px solid var(--line); border-radius: 4px; padding: .7rem .9rem; overflow-x: auto;
-  white-space: pre-wrap; overflow-wrap: anywhere }
-code { overflow-wrap: anywhere }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; font-size: .92rem }
-dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
-a { color: var(--blue) }
-@media (max-width: 40rem) { body { padding: 1.2rem .9rem 3rem } h1 { font-size: 1.35rem } dl { display: block }
-  dd { margin-bottom: .4rem } }
-@media print { body { max-width: none; padding: 0; font-size: 9.5pt } h2 { margin-top: 1.4rem }
-  .scroll { overflow: visible } .scroll > svg { min-width: 0 } .row { grid-template-columns: repeat(3, 1fr) }
-  table, tr, pre, .part { break-inside: avoid } figure svg { max-height: 15.5cm } .part { print-color-adjust: exact } }
-"""
+Section = tuple[str, dict[str, Drawing]]
+"""A part of a page: HTML, and its figures by name."""
 
 
 @final
@@ -85,6 +40,24 @@ class Markup:
 Cell = str | Markup
 
 
+@final
+@dataclass(frozen=True)
+class Card:
+    """A main number of a page.
+
+    Attributes:
+        name: what it is.
+        value: the number, with its sign or in a word.
+        unit: small behind it.
+        lines: what else is to be known of it, a line each.
+    """
+
+    name: str
+    value: str
+    unit: str
+    lines: Sequence[str]
+
+
 def document(name: str, body: str, *, made_by: str) -> str:
     """Return the page. Its policy forbids the browser to load anything from anywhere."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -92,14 +65,27 @@ def document(name: str, body: str, *, made_by: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(name)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n{body}\n"
+        f"<title>{escape(name)}</title>\n<style>{SHEET}</style>\n</head>\n<body>\n{body}\n"
         f'<footer><p class="kicker">Written by {escape(made_by)}.</p></footer>\n</body>\n</html>\n'
     )
 
 
 def section(heading: str, *parts: str) -> str:
-    """Return a section with a heading."""
-    return "\n".join(["<section>", f"<h2>{escape(heading)}</h2>", *[part for part in parts if part], "</section>"])
+    """Return a section with a heading, which a list of contents leads to."""
+    opened = f'<section id="{_anchor(heading)}">'
+    return "\n".join([opened, f"<h2>{escape(heading)}</h2>", *[part for part in parts if part], "</section>"])
+
+
+def contents(parts: Sequence[str]) -> str:
+    """Return the list of the sections among the parts of a page, each a link to it."""
+    found = re.findall(r'<section id="([^"]+)">\n<h2>(.*?)</h2>', "\n".join(parts))
+    links = "".join(f'<li><a href="#{anchor}">{heading}</a></li>' for anchor, heading in found)
+    return f'<nav aria-label="The sections of this page"><h2>Contents</h2><ol>{links}</ol></nav>'
+
+
+def cards(shown: Sequence[Card]) -> str:
+    """Return the main numbers of a page, beside each other."""
+    return '<dl class="cards">' + "".join(map(_card, shown)) + "</dl>"
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -120,7 +106,11 @@ def code(text: str) -> str:
 
 def terms(pairs: Sequence[tuple[str, str]]) -> str:
     """Return names and values, a line each."""
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs) + "</dl>"
+    return (
+        '<dl class="terms">'
+        + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
+        + "</dl>"
+    )
 
 
 def link(target: str, text: str) -> Markup:
@@ -161,22 +151,40 @@ def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]
         f"<tr{_class(kind)}>{''.join(_cell(c, cell) for c, cell in zip(columns, row, strict=True))}</tr>"
         for kind, row in zip(kinds, rows, strict=True)
     )
-    words = f"<caption>{escape(caption)}</caption>"
+    words = f"<caption><span>{escape(caption)}</span></caption>"
     scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
     return f"{scroll}<table>{words}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
 
 
-def figure(drawings: dict[str, str], caption: str, *, alt: str) -> str:
-    """Return SVG files as a figure: one over the whole width, several side by side where there is room.
+def figure(drawings: dict[str, Drawing], caption: str, *, alt: str) -> str:
+    """Return drawings as a figure, below each other: each for a wide page, and for a narrow one.
 
     Args:
-        drawings: SVG texts by name.
+        drawings: by name.
         caption: what to see.
         alt: the same for those who do not see it, in a sentence.
     """
-    kind = "row" if len(drawings) > 1 else "scroll"
-    inside = "\n".join(inline(text, name, alt) for name, text in drawings.items())
-    return f'<figure>\n<div class="{kind}">\n{inside}</div>\n<figcaption>{escape(caption)}</figcaption>\n</figure>'
+    inside = "".join(
+        inline(drawing.wide, name, alt, kind="wide") + inline(drawing.narrow, f"{name}-narrow", alt, kind="narrow")
+        for name, drawing in drawings.items()
+    )
+    return f"<figure>\n{inside}<figcaption>{escape(caption)}</figcaption>\n</figure>"
+
+
+def _card(shown: Card) -> str:
+    unit = f" <small>{escape(shown.unit)}</small>" if shown.unit else ""
+    value = f'<dd class="value">{escape(shown.value)}{unit}</dd>'
+    lines = "".join(f"<dd>{escape(line)}</dd>" for line in shown.lines)
+    return f'<div class="card"><dt>{escape(shown.name)}</dt>{value}{lines}</div>'
+
+
+def _anchor(heading: str) -> str:
+    """Return the name of a section, to be linked to: its letters and digits, in lower case.
+
+    >>> _anchor("Is it worth it?"), _anchor("schrodinger, Gross–Pitaevskii in 2D")
+    ('is-it-worth-it', 'schrodinger-gross-pitaevskii-in-2d')
+    """
+    return re.sub(r"\W+", "-", heading.lower()).strip("-")
 
 
 def _cell(column: Column, cell: Cell) -> str:

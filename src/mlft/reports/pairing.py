@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from mlft.intervals import Middle, arithmetic, geometric
+from mlft.reports.wording import interval
 
 FINEST = "finest-only"
 
@@ -63,6 +64,24 @@ def standings(errors: Mapping[str, Mapping[int, float]]) -> list[Standing]:
         )
         for name, found in errors.items()
     ]
+
+
+def includes_one(ratio: Middle) -> bool:
+    """Return whether the interval of a ratio includes 1: then it shows no difference.
+
+    >>> includes_one(Middle(0.9, 0.8, 1.1)), includes_one(Middle(0.9, 0.8, 0.99))
+    (True, False)
+    """
+    return ratio.lower <= 1 <= ratio.upper
+
+
+def between(ratio: Middle) -> str:
+    """Return the interval of a ratio in words, and that it includes 1 where it does.
+
+    >>> between(Middle(0.9, 0.8, 1.1))
+    '0.800 to 1.10, includes 1'
+    """
+    return interval(ratio.lower, ratio.upper) + (", includes 1" if includes_one(ratio) else "")
 
 
 def single_level(strategy: str) -> bool:

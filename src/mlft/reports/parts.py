@@ -4,11 +4,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mlft.experiment.outcome import Outcome
-from mlft.reports.drawing import BLUE, ORANGE, error_axis, legend_above, style, svg
-from mlft.reports.page import Column, figure, section, table
+from mlft.reports.drawing import NARROW, drawn, error_axis, legend_above
+from mlft.reports.page import Column, Section, figure, section, table
+from mlft.reports.palette import BLUE, ORANGE
 from mlft.reports.wording import counts, error, interval, known, number
-
-Section = tuple[str, dict[str, str]]
 
 
 def parts(facts: Outcome) -> Section:
@@ -22,11 +21,11 @@ def parts(facts: Outcome) -> Section:
     columns = (
         Column("Budget", text=True),
         Column("Samples", "coarse to fine"),
-        Column("Steps", "of training"),
+        Column("Steps", "of the optimizer"),
         Column("Spent", "solves"),
         Column("Error", "relative L2"),
-        Column("95% interval"),
-        Column("Predicted"),
+        Column("Interval", "95%, relative L2"),
+        Column("Predicted", "relative L2"),
     )
     rows = [
         [
@@ -46,11 +45,11 @@ def parts(facts: Outcome) -> Section:
     return section("Error against budget so far", shown, table(words, columns, rows, kinds=kinds)), drawings
 
 
-@style()
-def parts_figure(facts: Outcome) -> str:
+@drawn
+def parts_figure(width: float, facts: Outcome) -> Figure:
     """Return the measured error with its interval against the budget, this run last."""
     every = (*facts.parts, facts.now)
-    figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+    figure = Figure(figsize=(width, 2.6), layout="constrained")
     axes = figure.subplots()
     ends = [(known(part.lower), known(part.upper)) for part in every]
     for part, (low, high) in zip(every, ends, strict=True):
@@ -65,8 +64,8 @@ def parts_figure(facts: Outcome) -> str:
     axes.set_xlim(min(x) / 1.2, max(x) * 1.2)
     axes.set_xlabel(f"budget, {facts.budget.unit}, log scale")
     error_axis(axes, "y", [*y, *(end for pair in ends for end in pair)], "relative L2 error")
-    legend_above(axes, 2)
-    return svg(figure)
+    legend_above(axes, 2 if width > NARROW else 1)
+    return figure
 
 
 def parts_lines(facts: Outcome) -> list[str]:

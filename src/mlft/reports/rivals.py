@@ -2,7 +2,7 @@
 
 from mlft.experiment.outcome import Baseline, Outcome
 from mlft.reports.figures import Dot, dot_chart
-from mlft.reports.page import Column, figure, paragraph, section, table
+from mlft.reports.page import Column, Section, figure, paragraph, section, table
 from mlft.reports.wording import MISSING, counts, error, known, number
 from mlft.reports.worth import worth_lines
 
@@ -13,7 +13,7 @@ _SEEDS = (
 )
 
 
-def rivals(facts: Outcome) -> tuple[str, dict[str, str]]:
+def rivals(facts: Outcome) -> Section:
     """Return the baselines at equal cost and the solver's own errors, as a chart and a table."""
     dots = _dots(facts)
     caption = (

@@ -6,12 +6,11 @@ from jaxtyping import Float
 
 from mlft.experiment.outcome import BoughtPlan, LevelFacts, Outcome, StageFacts
 from mlft.reports.figures import histogram, stage_figure
-from mlft.reports.page import Cell, Column, Markup, code, figure, paragraph, part_of, section, table, terms
+from mlft.reports.page import Cell, Column, Markup, Section, code, figure, paragraph, part_of, section, table, terms
 from mlft.reports.spending import spending_lines
 from mlft.reports.target import target_lines
+from mlft.reports.unspent import unspent_lines
 from mlft.reports.wording import MISSING, error, interval, number, share, without_null
-
-Section = tuple[str, dict[str, str]]
 
 
 def plan(facts: Outcome) -> Section:
@@ -22,9 +21,9 @@ def plan(facts: Outcome) -> Section:
         Column("Grid", "cells"),
         Column("Cost of one", "solves"),
         Column("Cost of one", "seconds"),
-        Column("Samples"),
-        Column("Failed"),
-        Column("Share of budget"),
+        Column("Samples", "solved"),
+        Column("Failed", "samples"),
+        Column("Share", "of the budget"),
         Column("Bias", "relative L2"),
     )
     rows = [_level(row, told) for row in facts.levels]
@@ -51,7 +50,7 @@ def ledger(facts: Outcome) -> Section:
     parts = {"spent in all": budget.spent, "of it, the pilot": budget.pilot, "of it, failed samples": budget.failed}
     rows = [[words, *map(number, (cost.solves, cost.measured, cost.seconds))] for words, cost in parts.items()]
     charged = table("What was charged to the budget", columns, rows)
-    spent = "\n".join([charged, *map(paragraph, spending_lines(facts))])
+    spent = "\n".join([charged, *map(paragraph, [*spending_lines(facts), *unspent_lines(facts)])])
     times = f"Training took {number(seconds.train)} s, planning {number(seconds.plan)} s; neither is charged."
     if not facts.failures:
         return section("The ledger", spent, paragraph(f"No sample failed. {times}")), {}
@@ -78,9 +77,9 @@ def training(facts: Outcome) -> Section:
         Column("Grid", "cells"),
         Column("Trained on", "samples"),
         Column("Held out", "samples"),
-        Column("Steps"),
-        Column("Before", "held-out error"),
-        Column("After", "held-out error"),
+        Column("Steps", "of the optimizer"),
+        Column("Before", "held out, relative L2"),
+        Column("After", "held out, relative L2"),
         *([Column("Kernel moved", "relative")] if moved else []),
         Column("Guard", text=True),
     )
@@ -120,7 +119,13 @@ def training(facts: Outcome) -> Section:
 
 def _candidates(facts: Outcome) -> str:
     """Return a table of the networks that were tried; nothing where there was nothing to choose."""
-    columns = (Column("Network"), Column("Held-out error"), Column("Weight"), Column("CPU", "s"), Column("", text=True))
+    columns = (
+        Column("Network"),
+        Column("Held out", "relative L2"),
+        Column("Weight", "share"),
+        Column("CPU", "s"),
+        Column("", text=True),
+    )
     rows = [
         [row.name, error(row.error), number(row.weight), number(row.cpu_seconds), row.verdict]
         for row in facts.surrogate.candidates
@@ -192,10 +197,10 @@ def _predicted(facts: Outcome) -> str:
     if predicted is None:
         return ""
     rows = [
-        ["predicted, before", error(predicted.value), interval(predicted.lower, predicted.upper)],
+        [f"predicted {predicted.made or 'before'}", error(predicted.value), interval(predicted.lower, predicted.upper)],
         ["measured, after", error(found.mean), interval(found.mean_lower, found.mean_upper)],
     ]
-    columns = (Column("", text=True), Column("Error", "relative L2"), Column("Interval"))
+    columns = (Column("", text=True), Column("Error", "relative L2"), Column("Interval", "95%, relative L2"))
     return table("Predicted before the samples were bought, measured afterwards", columns, rows)
 
 

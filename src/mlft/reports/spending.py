@@ -8,12 +8,11 @@ FAR = 2.0
 
 
 def spent(facts: Outcome) -> str:
-    """Return what was spent, in the unit of the budget; at measured prices too where that is far from it."""
+    """Return what was spent of the budget, in its unit; at measured prices too where that is far from it."""
     budget = facts.budget
-    told = amount(budget.of(budget.spent), budget.unit)
-    return (
-        f"{told} spent ({number(budget.spent.measured)} solves at measured prices)" if far(facts) else f"{told} spent"
-    )
+    of = number(facts.plan.budget) + (" s" if budget.unit == "seconds" else "")
+    told = f"{amount(budget.of(budget.spent), budget.unit)} spent of {of}"
+    return f"{told} ({number(budget.spent.measured)} solves at measured prices)" if far(facts) else told
 
 
 def spending_lines(facts: Outcome) -> list[str]:

@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 
 from mlft.experiment.outcome import BandFacts, Interval, Outcome, Sure
 from mlft.grids import Grid
-from mlft.reports.drawing import BLUE, INK, ORANGE, legend_above, round_ticks, style, svg
-from mlft.reports.fields import Shown, image, reach
-from mlft.reports.page import Cell, Column, figure, paragraph, section, stacked, table
+from mlft.reports.drawing import NARROW, drawn, legend_above, round_ticks, shape_of
+from mlft.reports.fields import Shown, bar_of, image, reach
+from mlft.reports.page import Cell, Column, Section, figure, paragraph, section, stacked, table
+from mlft.reports.palette import BLUE, INK, ORANGE
 from mlft.reports.wording import error, known, number, share
 from mlft.uncertainty import Banded, Bands
 
 Array = np.ndarray
-Section = tuple[str, dict[str, str]]
 
 LEVEL = 0.9
 """That is told and drawn, where it is supported."""
 
 MEDIAN = 1
-"""Which of the three samples that a run keeps is drawn."""
+"""Which of the samples that a run keeps is drawn."""
 
 _NONE = "How sure a prediction is was not measured: that takes four fresh draws, and a version of mlft that does."
 
@@ -61,25 +61,32 @@ def sure(facts: Outcome, shown: Shown, bands: Bands | None) -> Section:
     return section(heading, words, picture, _table(facts.sure, bands), told_so), drawings
 
 
-@style()
-def band_figure(found: Banded, solution: Float[Array, " k *grid"], grid: Grid) -> str:
+@drawn
+def band_figure(width: float, found: Banded, solution: Float[Array, " k *grid"], grid: Grid) -> Figure:
     """Return a prediction with its bands and the solution: lines in one dimension, images in two.
 
     Images are as high as their box is, beside titles and colour bars, from 0.4 to 1.8 times its width; one that is
-    thinner fills that.
+    thinner fills that. On a narrow page they stand below each other.
     """
     if grid.dimension == 1:
-        figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+        figure = Figure(figsize=(width, 3.6), layout="constrained")
         _lines(figure.subplots(), found, solution, grid)
-    else:
-        box = grid.lengths[1] / grid.lengths[0]
-        aspect = min(max(box, 0.4), 1.8)
-        figure = Figure(figsize=(7.6, 0.95 + 2.4 * aspect), layout="constrained")
-        _images(figure, found, solution, grid)
+        legend_above(figure.axes[0], 4 if width > NARROW else 2)
+        return figure
+    box = grid.lengths[1] / grid.lengths[0]
+    aspect = shape_of(box)
+    wide = width > NARROW
+    figure = Figure(
+        figsize=(width, 0.95 + 2.4 * aspect if wide else 0.2 + 3 * (0.3 + 2.9 * aspect)), layout="constrained"
+    )
+    every = list(figure.subplots(*(1, 3) if wide else (3, 1)))
+    _images(every, found, solution, grid)
+    for axes in every:
+        bar = bar_of(figure, axes.images[0], [axes], location="bottom" if wide else "right", aspect=20)
+        bar.locator = round_ticks(3)
         if box != aspect:
-            for axes in figure.axes[:3]:
-                axes.set_aspect("auto")
-    return svg(figure)
+            axes.set_aspect("auto")
+    return figure
 
 
 def _lines(axes: Axes, found: Banded, solution: Array, grid: Grid) -> None:
@@ -89,12 +96,11 @@ def _lines(axes: Axes, found: Banded, solution: Array, grid: Grid) -> None:
         axes.fill_between(x, value - width, value + width, color=BLUE, alpha=alpha, linewidth=0, label=label)
     axes.plot(x, solution[0], color=INK, linewidth=1.1, label="solution")
     axes.plot(x, value, color=ORANGE, linewidth=1.3, label="prediction")
-    legend_above(axes, 4)
     axes.set(xlabel="x", xlim=(0, grid.lengths[0]))
     axes.yaxis.set_major_locator(round_ticks(5))
 
 
-def _images(figure: Figure, found: Banded, solution: Array, grid: Grid) -> None:
+def _images(every: Sequence[Axes], found: Banded, solution: Array, grid: Grid) -> None:
     missed = np.abs(found.value[0, 0] - solution[0])
     half, whole = found.half_width[0], found.band[0]
     most = reach(np.stack([missed, half]))[1]
@@ -103,22 +109,19 @@ def _images(figure: Figure, found: Banded, solution: Array, grid: Grid) -> None:
         (f"half-width of points, {share(found.level)}", half, "cividis", (0.0, most)),
         ("the same / half-width of whole field", missed / whole, "RdBu_r", (0.0, 2.0)),
     )
-    every = figure.subplots(1, len(columns))
     for axes, (title, field, colours, limits) in zip(every, columns, strict=True):
         axes.set_title(title)
-        bar = figure.colorbar(image(axes, field, grid, colours, limits), ax=axes, location="bottom", pad=0.04)
-        bar.outline.set_visible(False)
-        bar.locator = round_ticks(3)
+        image(axes, field, grid, colours, limits)
 
 
 def _caption(grid: Grid, told: BandFacts) -> str:
     often = f"In the mean {share(told.level)} of the points of a solution are within"
     whole = f"whole solutions are within the wider one, everywhere, with probability {share(told.level)}"
     if grid.dimension == 1:
-        return f"The median of the three draws above. {often} the darker band about the prediction; {whole}."
+        return f"The median draw of those above. {often} the darker band about the prediction; {whole}."
     return (
-        f"The median of the three draws above. {often} the half-width in the middle of the prediction. Right: what the "
-        "prediction is off, over the half-width within which a whole solution is with probability "
+        f"The median draw of those above. {often} the half-width of the second picture about the prediction. "
+        "Third: what the prediction is off, over the half-width within which a whole solution is with probability "
         f"{share(told.level)}; red is outside."
     )
 

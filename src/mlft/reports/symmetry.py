@@ -1,10 +1,8 @@
 """The symmetries of the solver, and how the run used them: a section of its report."""
 
 from mlft.experiment.outcome import Outcome, SymmetryFacts
-from mlft.reports.page import Cell, Column, paragraph, section, table
+from mlft.reports.page import Cell, Column, Section, paragraph, section, table
 from mlft.reports.wording import number
-
-Section = tuple[str, dict[str, str]]
 
 _COLUMNS = (
     Column("Map g of inputs and solutions", text=True),

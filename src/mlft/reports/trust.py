@@ -2,17 +2,35 @@
 
 from pathlib import Path
 
-from mlft.diagnostics.laws import BREAKS
+import numpy as np
+
+from mlft.diagnostics.spectrum import Spectrum
 from mlft.experiment.outcome import LawFacts, TrustOutcome
 from mlft.experiment.record import read_trust
-from mlft.reports.page import Cell, Column, document, figure, paragraph, section, table, title
-from mlft.reports.trust_figures import amplitude_figure, family_figure, green_figure, spectrum_figure
-from mlft.reports.wording import MISSING, error, interval, known, number, share
+from mlft.reports.drawing import Drawing
+from mlft.reports.green import weakest_direction
+from mlft.reports.green_figures import green_figure
+from mlft.reports.page import (
+    Cell,
+    Column,
+    Section,
+    contents,
+    document,
+    figure,
+    paragraph,
+    section,
+    stacked,
+    table,
+    title,
+)
+from mlft.reports.trust_figures import amplitude_figure, family_figure, spectrum_figure
+from mlft.reports.trust_verdict import breaking, growth, resolved, verdict
+from mlft.reports.wording import MISSING, error, interval, number, share
 
 _ON_SPAN = "what of it lies on the span of the training inputs, "
 
 
-def trust_report(folder: Path) -> tuple[str, dict[str, str]]:
+def trust_report(folder: Path) -> Section:
     """Return the page about a run that `mlft trust` has looked at, and its figures by name.
 
     Raises:
@@ -22,21 +40,27 @@ def trust_report(folder: Path) -> tuple[str, dict[str, str]]:
     own = facts.families[0].mean
     measured = own is not None
     pictures = {"trust-families": family_figure(facts.families)} if measured else {}
-    more = {"trust-spectrum": spectrum_figure(arrays)} if measured else {}
+    waves = {"trust-spectrum": spectrum_figure(_spectrum(arrays))} if measured else {}
+    more = {}
     if measured and facts.amplitudes and all(row.mean for row in facts.amplitudes if row.amplitude == 1):
         more["trust-amplitudes"] = amplitude_figure(facts.amplitudes, facts.breaking)
     shown = [arrays[name] for name in ("matrix", "operator", "known") if facts.green]
     green = {"trust-green": green_figure(*shown)} if shown else {}
-    parts = [
+    least, weakest = weakest_direction(facts, arrays)
+    sections = [_families(facts, pictures), _amplitudes(facts, more), _waves(facts, waves), _green(facts, green), least]
+    head = [
         paragraph(f"{facts.problem}: {facts.equation}", "kicker"),
         title(f"How far this surrogate can be trusted: relative L2 error {error(own)} on its own law of inputs"),
-        paragraph(_verdict(facts), "verdict"),
-        _families(facts, pictures),
-        _amplitudes(facts, more),
-        _green(facts, green),
+        paragraph(verdict(facts), "verdict"),
+        contents(sections),
     ]
-    page = document(f"{facts.problem}: trust", "\n".join(parts), made_by="mlft trust")
-    return page, pictures | more | green
+    body = ["<header>\n" + "\n".join(head) + "\n</header>", *sections]
+    page = document(f"{facts.problem}: trust", "\n".join(body), made_by="mlft trust")
+    return page, pictures | more | waves | green | weakest
+
+
+def _spectrum(arrays: dict[str, np.ndarray]) -> Spectrum:
+    return Spectrum(*(arrays[name] for name in ("numbers", "error", "solution")))
 
 
 def trust_lines(facts: TrustOutcome) -> list[str]:
@@ -44,54 +68,18 @@ def trust_lines(facts: TrustOutcome) -> list[str]:
     wide = max(len(family.name) for family in facts.families)
     lines = [f"{facts.problem}: mean relative L2 error over {facts.samples} draws a law of inputs"]
     for family in facts.families:
-        lines.append(f"  {family.name:<{wide}}  {_words(family, facts.families[0].mean)}")
-    return [*lines, _verdict(facts), _breaking(facts), _resolved(facts), f"Green's function: {_green_words(facts)}"]
+        lines.append(f"  {family.name:<{wide}}  {_words(family, facts.families[0])}")
+    return [*lines, verdict(facts), breaking(facts), resolved(facts), f"Green's function: {_green_words(facts)}"]
 
 
-def _verdict(facts: TrustOutcome) -> str:
-    own, others = facts.families[0].mean, facts.families[1:]
-    if own is None:
-        return "The law itself could not be measured."
-    kinds = {
-        "The error at least doubles on": [f for f in others if f.mean is not None and f.mean >= BREAKS * own],
-        "It stays below twice its own on": [f for f in others if f.mean is not None and f.mean < BREAKS * own],
-        "Not measured": [f for f in others if f.mean is None],
-    }
-    return " ".join(f"{words}: {', '.join(f.name for f in found)}." for words, found in kinds.items() if found)
-
-
-def _words(family: LawFacts, own: float | None) -> str:
+def _words(family: LawFacts, own: LawFacts) -> str:
     if family.refused:
         return f"refused: {family.refused}"
     failed = f", not solved: {family.failures}" if family.failed else ""
-    times = "" if family.mean == own else f", {_times(family, own)} times its own"
+    grown = growth(family, own)
+    times = "" if family is own else f", {error(grown.value)} times its own ({interval(grown.lower, grown.upper)})"
     found = f"{error(family.mean)} ({interval(family.lower, family.upper)}){times}"
     return f"{found}, {share(family.outside)} of the inputs off the trained span{failed}"
-
-
-def _times(family: LawFacts, own: float | None) -> str:
-    return MISSING if not own or family.mean is None else error(family.mean / own)
-
-
-def _breaking(facts: TrustOutcome) -> str:
-    down, up = facts.breaking
-    tested = [known(row.amplitude) for row in facts.amplitudes]
-    below = (
-        f"below amplitude {number(down)}" if down is not None else f"nowhere down to amplitude {number(min(tested))}"
-    )
-    above = f"above amplitude {number(up)}" if up is not None else f"nowhere up to amplitude {number(max(tested))}"
-    lost = [row for row in facts.amplitudes if row.mean is None]
-    if not lost:
-        return f"The error doubles {below}, and {above}."
-    which = ", ".join(number(row.amplitude) for row in lost)
-    why = lost[0].refused or lost[0].failures
-    return f"The error doubles {below}, and {above}; not measured, and counted as broken: {which} ({why})."
-
-
-def _resolved(facts: TrustOutcome) -> str:
-    if facts.resolved is None:
-        return "All waves together are off by more than half."
-    return f"Waves up to number {number(facts.resolved)} are resolved; those beyond are off by more than half."
 
 
 def _green_words(facts: TrustOutcome) -> str:
@@ -113,19 +101,20 @@ def _green_words(facts: TrustOutcome) -> str:
     )
 
 
-def _families(facts: TrustOutcome, pictures: dict[str, str]) -> str:
+def _families(facts: TrustOutcome, pictures: dict[str, Drawing]) -> str:
     columns = (
         Column("Law of inputs", text=True),
         Column("Error", "relative L2"),
-        Column("95% interval"),
-        Column("Its own", "times"),
+        Column("95% interval", "relative L2"),
+        Column("Times its own", "95% interval"),
         Column("Off the span", "share of inputs"),
         Column("Not solved", "draws"),
     )
     rows: list[list[Cell]] = []
-    own = facts.families[0].mean
     for family in facts.families:
-        found = error(family.mean), interval(family.lower, family.upper), _times(family, own)
+        grown = growth(family, facts.families[0])
+        times = "1" if family is facts.families[0] else stacked(error(grown.value), interval(grown.lower, grown.upper))
+        found: list[Cell] = [error(family.mean), interval(family.lower, family.upper), times]
         rows.append([family.name, *found, share(family.outside), number(family.failed)])
     caption = (
         f"Mean relative L2 errors of {number(facts.samples)} fresh draws, the same draws in every row, solved on "
@@ -143,26 +132,37 @@ def _notes(facts: TrustOutcome) -> str:
     return "".join(paragraph(f"{kind}: {'; '.join(rows)}.", "soft") for kind, rows in kinds if rows)
 
 
-def _amplitudes(facts: TrustOutcome, pictures: dict[str, str]) -> str:
+def _amplitudes(facts: TrustOutcome, pictures: dict[str, Drawing]) -> str:
     caption = (
-        "Left to right: the squares of the waves of the error beside those of the solution, on the law itself; and the "
-        "error along the amplitude of the inputs, with crosses where it has doubled."
+        "Mean relative L2 error along the amplitude of the inputs, with its 95% interval; crosses where the mean has "
+        "doubled. In the words above, an interval of such an amplitude is where the interval of the growth passes two."
     )
-    alt = "Spectrum of the error, and error along the amplitude"
-    words = paragraph(f"{_breaking(facts)} {_resolved(facts)}")
-    return section("Where it breaks", words, figure(pictures, caption, alt=alt) if pictures else "")
+    alt = "Error along the amplitude of the inputs"
+    return section(
+        "Where it breaks", paragraph(breaking(facts)), figure(pictures, caption, alt=alt) if pictures else ""
+    )
 
 
-def _green(facts: TrustOutcome, pictures: dict[str, str]) -> str:
+def _waves(facts: TrustOutcome, pictures: dict[str, Drawing]) -> str:
+    caption = (
+        "On the law itself, by the waves of a field. First: squares of the error's beside the solution's. Second: the "
+        "error of each wave and all finer ones, over the solution in them; as long as it is below the dashed half, the "
+        "wave counts as resolved."
+    )
+    shown = figure(pictures, caption, alt="Spectrum of the error, and what is resolved") if pictures else ""
+    return section("Which waves are right", paragraph(resolved(facts)), shown)
+
+
+def _green(facts: TrustOutcome, pictures: dict[str, Drawing]) -> str:
     green = facts.green
     if green is None:
         return section("Green's function", paragraph(f"There is none: {facts.refusal}."))
     columns = (
         Column("", text=True),
         Column("Relative error", "Frobenius"),
-        Column("Inside the span"),
-        Column("Theory", "a linear map from zero"),
-        Column("Asymmetry"),
+        Column("Inside the span", "relative error"),
+        Column("Theory", "linear map from zero"),
+        Column("Asymmetry", "relative"),
         Column("Peaks off by", "points"),
     )
     kinds = {"Jacobian over the law's inputs": green.by_jacobian, "unit inputs": green.by_probing}
@@ -173,7 +173,7 @@ def _green(facts: TrustOutcome, pictures: dict[str, str]) -> str:
     known = green.by_jacobian.inside is not None
     caption = (
         f"A column is the answer to a unit input at one point: the surrogate's Jacobian, {_ON_SPAN if known else ''}"
-        "and the solver's matrix. Right: three columns, cut off where they leave the solver's range."
+        "and the solver's matrix. Last: three columns, cut off where they leave the solver's range."
     )
     shown = figure(pictures, caption, alt="The matrix learned beside the true one, and three columns of both")
     defects = f"Defects of superposition: {error(green.surrogate_defect)} of the surrogate, "

@@ -1,7 +1,6 @@
-"""Pictures of trust: errors by law of inputs, by amplitude and by wave number, and the Green's function learned."""
+"""Pictures of trust: errors by law of inputs, by amplitude and by wave number."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -9,129 +8,94 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from mlft.diagnostics.spectrum import RESOLVED, Spectrum
 from mlft.experiment.outcome import LawFacts
-from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, PALE, error_axis, legend_above, round_ticks, style, svg
-from mlft.reports.figures import name_rows
-from mlft.reports.wording import error, known, number
+from mlft.reports.drawing import NARROW, Drawing, drawn, error_axis, legend_above
+from mlft.reports.figures import Dot, dot_chart
+from mlft.reports.palette import BLUE, GREY, ORANGE, PALE
+from mlft.reports.wording import known, number
 
 Array = np.ndarray
 
 
-@style()
-def family_figure(families: Sequence[LawFacts]) -> str:
-    """Return a row a law of inputs with its mean error and 95% interval, the law itself in orange."""
+def family_figure(families: Sequence[LawFacts]) -> Drawing:
+    """Return a row a law of inputs with its mean error and 95% interval, the law itself first."""
     shown = [family for family in families if family.mean is not None]
-    figure = Figure(figsize=(7.6, 0.95 + 0.3 * len(shown)), layout="constrained")
-    axes = figure.subplots()
-    axes.grid(False, axis="y")
-    axes.axvline(known(shown[0].mean), color=ORANGE, linewidth=0.8, linestyle=(0, (4, 3)))
-    for y, family in enumerate(shown):
-        colour = BLUE if y else ORANGE
-        ends = [known(family.lower), known(family.upper)]
-        axes.plot(ends, [y, y], color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt")
-        axes.plot([known(family.mean)], [y], linestyle="none", marker="o", markersize=7, color=colour)
-        place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8.5}
-        beside = ends[1] if np.isfinite(ends[1]) else known(family.mean)
-        axes.annotate(error(family.mean), (beside, y), xytext=(6, 0), annotation_clip=False, **place)
-    name_rows(axes, [family.name for family in shown])
-    values = [end for family in shown for end in (family.mean, family.lower, family.upper)]
-    error_axis(axes, "x", [end for end in values if end is not None and end > 0], "mean relative L2 error")
-    axes.set_xlim(right=axes.get_xlim()[1] * 1.08)
-    return svg(figure)
+    kinds = ("the law itself", *("another law",) * len(shown))
+    dots = [
+        Dot(family.name, kind, known(family.mean), known(family.lower), known(family.upper))
+        for family, kind in zip(shown, kinds, strict=False)
+    ]
+    return dot_chart(dots)
 
 
-@style()
-def amplitude_figure(amplitudes: Sequence[LawFacts], breaking: Sequence[float | None]) -> str:
-    """Return the error along the amplitude, with the line of twice the error at 1 and where it is crossed."""
-    figure = Figure(figsize=(3.7, 2.9), layout="constrained")
+@drawn
+def amplitude_figure(width: float, amplitudes: Sequence[LawFacts], breaking: Sequence[float | None]) -> Figure:
+    """Return the error along the amplitude with its 95% interval, and where it is twice the error at 1."""
+    figure = Figure(figsize=(width, 2.9), layout="constrained")
     axes = figure.subplots()
     shown = [row for row in amplitudes if row.mean is not None]
     x, y = [known(row.amplitude) for row in shown], [known(row.mean) for row in shown]
+    lower, upper = [known(row.lower) for row in shown], [known(row.upper) for row in shown]
     bar = 2 * y[x.index(1.0)]
-    axes.plot(x, y, color=BLUE, marker="o", markersize=4)
+    axes.fill_between(x, lower, upper, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(x, y, color=BLUE, marker="o", markersize=4, label="mean, 95% interval")
     axes.axhline(bar, color=ORANGE, linewidth=0.9, linestyle=(0, (4, 3)), label="twice the error at 1")
     found = [b for b in breaking if b is not None]
     axes.plot(found, [bar] * len(found), linestyle="none", marker="X", markersize=8, color=ORANGE)
     axes.set_xscale("log", base=2)
     axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8], ["⅛", "¼", "½", "1", "2", "4", "8"])
-    axes.set_xlabel("amplitude of the inputs")
-    error_axis(axes, "y", [*y, bar], "relative L2 error")
-    legend_above(axes, 1)
-    return svg(figure)
+    axes.set_xlabel("amplitude of the inputs, the law's own = 1")
+    error_axis(axes, "y", [*y, bar, *(end for end in lower if end > 0), *upper], "relative L2 error")
+    legend_above(axes, 2)
+    return figure
 
 
-@style()
-def spectrum_figure(arrays: dict[str, Array]) -> str:
-    """Return the waves of the error beside those of the solution, from the mean (0) to the finest."""
-    figure = Figure(figsize=(3.7, 2.9), layout="constrained")
-    axes = figure.subplots()
-    for key, colour, width in (("solution", PALE, 3.0), ("error", ORANGE, 1.4)):
-        axes.plot(arrays["numbers"], np.maximum(arrays[key], 1e-20), color=colour, linewidth=width, label=key)
-    axes.set(yscale="log", xlabel="wave number", ylabel="share of the solution's square")
-    axes.set_xscale("symlog", linthresh=1.0, linscale=0.3)
-    axes.set_xlim(0, 1.1 * float(arrays["numbers"].max()))
-    largest, error_largest = (float(arrays[key].max()) for key in ("solution", "error"))
-    seen = arrays["error"][arrays["error"] > 1e-6 * error_largest]
+@drawn
+def spectrum_figure(width: float, found: Spectrum) -> Figure:
+    """Return the waves of the error beside those of the solution, and the error of all waves from each one on.
+
+    The second is what "resolved" is read from: up to the last wave before it is above one half.
+    """
+    wide = width > NARROW
+    figure = Figure(figsize=(width, 2.9 if wide else 5.2), layout="constrained")
+    shares, rest = figure.subplots(*(1, 2) if wide else (2, 1))
+    for part, colour, thick, name in ((found.solution, PALE, 3.0, "solution"), (found.error, ORANGE, 1.4, "error")):
+        shares.plot(found.numbers, np.maximum(part, 1e-20), color=colour, linewidth=thick, label=name)
+    _shares_axis(shares, found)
+    beyond = _beyond(found)
+    rest.plot(found.numbers, beyond, color=ORANGE, label="error of a wave and all finer ones")
+    rest.axhline(RESOLVED, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+    error_axis(rest, "y", [RESOLVED, *beyond[(beyond > 0) & (beyond < 1e3)].tolist()], "relative error")
+    for axes in (shares, rest):
+        if np.isfinite(found.resolved):
+            axes.axvline(found.resolved, color=BLUE, linewidth=1.0, label=f"resolved up to {number(found.resolved)}")
+        axes.set_xscale("symlog", linthresh=1.0, linscale=0.3)
+        axes.set(xlabel="wave number", xlim=(0, 1.1 * float(found.numbers.max())))
+        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    legend_above(shares, 2)
+    legend_above(rest, 1)
+    return figure
+
+
+def _shares_axis(axes: Axes, found: Spectrum) -> None:
+    """Scale the axis of squares to what is seen of the error, a millionth of its largest wave at least."""
+    largest = float(found.solution.max())
+    seen = found.error[found.error > 1e-6 * float(found.error.max())]
+    axes.set(yscale="log", ylabel="share of the solution's square")
     axes.set_ylim(max(float(seen.min()) if len(seen) else largest * 1e-8, 1e-20) / 2, 3 * largest)
     axes.yaxis.set_major_locator(LogLocator(numticks=6))
     axes.yaxis.set_major_formatter(FuncFormatter(_tick))
-    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_formatter(NullFormatter())
-    legend_above(axes, 2)
-    return svg(figure)
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-@style()
-def green_figure(
-    matrix: Float[Array, "p k"], operator: Float[Array, "p k"], known: Float[Array, "k r"] | None = None
-) -> str:
-    """Return the matrices as images on one scale, and three of their columns over each other.
-
-    Args:
-        matrix: the surrogate's.
-        operator: the solver's.
-        known: orthonormal basis of the span of the inputs, to show what of the surrogate's matrix lies on it.
-    """
-    shown = {"surrogate": matrix}
-    if known is not None and known.shape[1]:
-        shown["on the span"] = (matrix @ known) @ known.T
-    shown["solver"] = operator
-    figure = Figure(figsize=(2.05 * len(shown) + 3.2, 2.9), layout="constrained")
-    *images, right = figure.subplots(1, len(shown) + 1, width_ratios=(*(1 for _ in shown), 1.5))
-    largest = float(np.abs(operator).max())
-    for axes, (name, values) in zip(images, shown.items(), strict=True):
-        image = axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest")
-        _bare(axes, name)
-    images[0].set_ylabel("point of the solution")
-    bar = figure.colorbar(image, ax=images, aspect=20, pad=0.01)
-    bar.outline.set_visible(False)
-    bar.locator = round_ticks(4)
-    _columns(right, shown, [round(operator.shape[1] * part) for part in (0.2, 0.5, 0.75)])
-    return svg(figure)
-
-
-def _columns(axes: Axes, shown: dict[str, Array], columns: list[int]) -> None:
-    looks = {"solver": (PALE, 3.6, 1), "surrogate": (BLUE, 0.7, 2), "on the span": (ORANGE, 1.5, 3)}
-    for name, values in shown.items():
-        colour, width, order = looks[name]
-        for i, column in enumerate(columns):
-            label = name if not i else None
-            axes.plot(values[:, column], color=colour, linewidth=width, zorder=order, label=label)
-    low, high = float(min(shown["solver"].min(), 0)), float(max(shown["solver"].max(), 0))
-    axes.set_ylim(low - 0.4 * (high - low), high + 0.6 * (high - low))
-    axes.set(xlabel="point of the solution")
-    axes.axhline(0, color=GREY, linewidth=0.7)
-    axes.yaxis.set_major_locator(round_ticks(4))
-    legend_above(axes, 3)
+def _beyond(found: Spectrum) -> Float[Array, " waves"]:
+    """Return the error of each wave and all finer ones, relative to the solution in them; NaN where that has none."""
+    error, solution = (np.cumsum(part[::-1])[::-1] for part in (found.error, found.solution))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(np.where(solution > 0, error / solution, np.nan)))
 
 
 def _tick(value: float, _: int) -> str:
     return number(value) if not value or 1e-3 <= value <= 1e5 else f"1e{round(np.log10(value))}"
-
-
-def _bare(axes: Axes, title: str) -> None:
-    axes.grid(False)
-    axes.set(xticks=[], yticks=[], xlabel="point of the input")
-    axes.set_title(title, color=INK)
-    axes.spines[:].set_visible(False)

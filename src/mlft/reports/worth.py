@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mlft.experiment.outcome import Outcome, Way, Worth
-from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, style, svg
-from mlft.reports.page import Cell, Column, figure, paragraph, section, table
+from mlft.reports.drawing import drawn
+from mlft.reports.page import Cell, Column, Section, figure, paragraph, section, table
+from mlft.reports.palette import BLUE, GREY, INK, ORANGE, PAPER
 from mlft.reports.wording import MISSING, duration, error, known, number
-
-Section = tuple[str, dict[str, str]]
 
 CLOSE = 2.5
 """Times that a prediction alone must take longer than in a batch, or less long, to have a label of its own."""
@@ -26,10 +25,10 @@ def worth_lines(facts: Outcome) -> list[str]:
     if facts.worth is None:
         return [_OLDER]
     (surrogate,) = facts.worth.of("surrogate")
-    ways = [way for way in facts.worth.ways if _as_accurate(way, facts)]
-    if surrogate.error is None or not ways:
+    ways = rivals_of(facts)
+    if not ways:
         return []
-    unknown = [_name(way, facts) for way in facts.worth.ways if way.error is None]
+    unknown = [name_of(way, facts) for way in facts.worth.ways if way.error is None]
     lost = [f"Not among the ways, for want of a measured error: {', '.join(unknown)}."] if unknown else []
     return [_cheapest(surrogate, ways, facts), _paid(surrogate, ways, facts), *lost]
 
@@ -47,12 +46,19 @@ def worth(facts: Outcome) -> Section:
     )
     caption += " Blue: corrected solvers, a coarse solve and its lift." if facts.worth.of("corrected") else ""
     alt = "Error and seconds a sample: " + "; ".join(
-        f"{_name(way, facts)} {error(way.error)}, {duration(way.alone)}" for way in facts.worth.ways
+        f"{name_of(way, facts)} {error(way.error)}, {duration(way.alone)}" for way in facts.worth.ways
     )
     words = [paragraph(" ".join(worth_lines(facts)))]
     return section(
         heading, *words, figure(drawings, caption, alt=alt), _table(facts, facts.worth), _how(facts)
     ), drawings
+
+
+def rivals_of(facts: Outcome) -> list[Way]:
+    """Return the other ways that err no more than the surrogate; none where its error is not known."""
+    if facts.worth is None or facts.worth.of("surrogate")[0].error is None:
+        return []
+    return [way for way in facts.worth.ways if _as_accurate(way, facts)]
 
 
 def _as_accurate(way: Way, facts: Outcome) -> bool:
@@ -92,12 +98,12 @@ def _cheapest(surrogate: Way, ways: Sequence[Way], facts: Outcome) -> str:
 def _rival(way: Way, facts: Outcome, seconds: float | None) -> str:
     """Return how another way stands, beside the surrogate on the same draws."""
     if _finest(way, facts):
-        return f"{_name(way, facts)}, against which the error is measured, takes {duration(seconds)}"
+        return f"{name_of(way, facts)}, against which the error is measured, takes {duration(seconds)}"
     draws = "draw" if way.draws == 1 else f"{number(way.draws)} draws"
     less = "less" if known(way.error) < known(way.beside) else "no more"
     return (
-        f"{_name(way, facts)} errs {less} ({error(way.error)}, the surrogate {error(way.beside)} on the same {draws}) "
-        f"and takes {duration(seconds)}"
+        f"{name_of(way, facts)} errs {less} ({error(way.error)}, the surrogate {error(way.beside)} on the same "
+        f"{draws}) and takes {duration(seconds)}"
     )
 
 
@@ -118,7 +124,7 @@ def _paid(surrogate: Way, ways: Sequence[Way], facts: Outcome) -> str:
     alone = payback(spent, known(surrogate.alone), known(other.alone))
     batched = payback(spent, known(surrogate.batched), known(other.alone))
     told = f"The {number(spent)} s of solving and training"
-    against = f"against {_name(other, facts)}"
+    against = f"against {name_of(other, facts)}"
     batch = f"in batches of {facts.worth.batch}"
     if alone is None and batched is None:
         return f"{told} never pay {against}, which is faster."
@@ -142,7 +148,8 @@ def payback(spent: float, own: float, other: float) -> int | None:
     return math.ceil(spent / (other - own)) if other > own else None
 
 
-def _name(way: Way, facts: Outcome) -> str:
+def name_of(way: Way, facts: Outcome) -> str:
+    """Return what a way is called."""
     if way.level is None:
         return "the surrogate"
     grid = facts.levels[way.level].grid
@@ -168,7 +175,7 @@ def _row(way: Way, facts: Outcome) -> list[Cell]:
     beside = error(way.beside) if way.kind != "surrogate" else MISSING
     draws = "by definition" if _finest(way, facts) else number(way.draws) if way.draws else "not measured"
     batched = duration(way.batched) if way.kind != "solver" else "the same"
-    return [_name(way, facts), error(way.error), draws, beside, duration(way.alone), batched, number(way.batch)]
+    return [name_of(way, facts), error(way.error), draws, beside, duration(way.alone), batched, number(way.batch)]
 
 
 def _how(facts: Outcome) -> str:
@@ -188,10 +195,10 @@ def _how(facts: Outcome) -> str:
     )
 
 
-@style()
-def worth_figure(facts: Outcome, found: Worth) -> str:
+@drawn
+def worth_figure(width: float, facts: Outcome, found: Worth) -> Figure:
     """Return error against seconds a sample, on two logarithmic axes."""
-    drawing = Figure(figsize=(7.6, 3.8), layout="constrained")
+    drawing = Figure(figsize=(width, 3.8), layout="constrained")
     axes = drawing.subplots()
     axes.set(xscale="log", yscale="log", xlabel="seconds a sample", ylabel="mean relative L2 error")
     shown = [way for way in found.ways if way.error and way.alone]
@@ -203,18 +210,17 @@ def worth_figure(facts: Outcome, found: Worth) -> str:
     for way in found.ways:
         if _finest(way, facts) and way.alone:
             axes.axvline(way.alone, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
-            text = f"{facts.levels[-1].grid} cells: error 0"
-            place = (way.alone, axes.get_ylim()[0])
-            _label(axes, place, text, GREY, (-5, 6), rotation=90, ha="right")
-    return svg(drawing)
+            place = (way.alone, axes.get_ylim()[1])
+            _label(axes, place, f"{facts.levels[-1].grid}-cell solver: error 0", INK, (0, 3))
+    return drawing
 
 
 def _dot(axes: Axes, way: Way, facts: Outcome) -> None:
     """Draw a way: a solver a diamond, the others two dots, alone and in batches, and a line between them."""
     at = known(way.error)
     if way.kind == "solver":
-        axes.plot([known(way.alone)], [at], color=GREY, marker="D", markersize=6, markerfacecolor="white")
-        _label(axes, (known(way.alone), at), _name(way, facts).removeprefix("the "), INK, (0, -14))
+        axes.plot([known(way.alone)], [at], color=GREY, marker="D", markersize=6, markerfacecolor=PAPER)
+        _label(axes, (known(way.alone), at), name_of(way, facts).removeprefix("the "), INK, (0, -16))
         return
     colour, marker = (ORANGE, "o") if way.kind == "surrogate" else (BLUE, "s")
     axes.plot(
@@ -227,12 +233,13 @@ def _dot(axes: Axes, way: Way, facts: Outcome) -> None:
         _label(axes, (known(way.alone), at), "surrogate, alone or in a batch", colour, (0, 8))
         return
     _label(axes, (known(way.alone), at), "surrogate, alone", colour, (0, 8))
-    _label(axes, (known(way.batched), at), "surrogate, batch", colour, (0, 8))
+    _label(axes, (known(way.batched), at), "surrogate, batch", colour, (0, -16))
 
 
-def _label(axes: Axes, at: tuple[float, float], text: str, colour: str, offset: tuple[int, int], **more: Any) -> None:
-    options: dict[str, Any] = {"ha": "center", "fontsize": 8.5, "color": colour, "textcoords": "offset points"} | more
-    axes.annotate(text, at, xytext=offset, annotation_clip=False, **options)
+def _label(axes: Axes, at: tuple[float, float], text: str, colour: str, offset: tuple[int, int]) -> None:
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+    options: dict[str, Any] = {"ha": "center", "color": colour, "textcoords": "offset points", "bbox": box}
+    axes.annotate(text, at, xytext=offset, annotation_clip=False, zorder=1.5, **options)
 
 
 def _scale(axes: Axes, shown: Sequence[Way], found: Worth) -> None:

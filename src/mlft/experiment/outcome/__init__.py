@@ -5,6 +5,7 @@ A number that was not measured is None, and null in the file. The file's top-lev
 """
 
 from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
+from mlft.experiment.outcome.norms import ChannelErrors
 from mlft.experiment.outcome.parts import Part
 from mlft.experiment.outcome.plan import (
     BoughtPlan,
@@ -28,11 +29,10 @@ from mlft.experiment.outcome.run import (
     Seconds,
     Spending,
     StageFacts,
-    Summary,
     SurrogateFacts,
     TestError,
 )
-from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
+from mlft.experiment.outcome.schema import SCHEMA, Interval, Number, Summary
 from mlft.experiment.outcome.sure import BandFacts, Sure
 from mlft.experiment.outcome.symmetry import SymmetryFact, SymmetryFacts
 from mlft.experiment.outcome.trust import GreenFacts, LawFacts, LikenessFacts, TrustOutcome
@@ -44,6 +44,7 @@ __all__ = [
     "Baseline",
     "BoughtPlan",
     "CandidateFacts",
+    "ChannelErrors",
     "Comparison",
     "ComparisonRow",
     "Cost",

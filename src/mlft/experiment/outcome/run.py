@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from mlft.errors import plain
+from mlft.experiment.outcome.norms import ChannelErrors
 from mlft.experiment.outcome.parts import Part
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
-from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
+from mlft.experiment.outcome.schema import SCHEMA, Interval, Number, Summary
 from mlft.experiment.outcome.sure import Sure
 from mlft.experiment.outcome.symmetry import SymmetryFacts
 from mlft.experiment.outcome.worth import Worth
@@ -160,23 +161,18 @@ class LiftFacts:
 
 @final
 @dataclass(frozen=True)
-class Summary:
-    """Mean, median and 90% quantile of errors, and the 95% interval of the mean."""
-
-    mean: Number
-    median: Number
-    q90: Number
-    mean_lower: Number
-    mean_upper: Number
-
-
-@final
-@dataclass(frozen=True)
 class TestError:
-    """The relative L2 error on fresh draws of the finest grid, and how many they were."""
+    """The error on fresh draws of the finest grid.
+
+    Attributes:
+        relative_l2: of all channels together.
+        samples: how many draws.
+        channels: the error of each channel in several norms; none in records that did not measure them.
+    """
 
     relative_l2: Summary
     samples: int
+    channels: tuple[ChannelErrors, ...] = ()
 
 
 @final

@@ -1,9 +1,9 @@
-"""The number of the schema, what stands for a number that was not measured, and a number with its interval."""
+"""The number of the schema, and numbers: one that was not measured, one with its interval, a summary of many."""
 
 from dataclasses import dataclass
 from typing import final
 
-SCHEMA = 2
+SCHEMA = 3
 """Of the records that this version writes; it reads the older ones too."""
 
 Number = float | None
@@ -18,3 +18,15 @@ class Interval:
     value: Number
     lower: Number
     upper: Number
+
+
+@final
+@dataclass(frozen=True)
+class Summary:
+    """Mean, median and 90% quantile of errors, and the 95% interval of the mean."""
+
+    mean: Number
+    median: Number
+    q90: Number
+    mean_lower: Number
+    mean_upper: Number

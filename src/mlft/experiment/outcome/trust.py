@@ -68,6 +68,7 @@ class TrustOutcome:
         resolved: last wave number that is resolved.
         green: for linear problems.
         refusal: why there is no Green's function; empty if there is one.
+        finest_wave: number of the finest wave of the grid; None in records that do not say it.
         schema: of this record.
     """
 
@@ -81,4 +82,5 @@ class TrustOutcome:
     resolved: Number
     green: GreenFacts | None
     refusal: str
+    finest_wave: Number = None
     schema: int = SCHEMA
