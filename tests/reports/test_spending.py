@@ -37,7 +37,7 @@ def test_less_than_half_is_a_warning_too(tmp_path: Path) -> None:
 def test_the_report_has_both_prices_and_its_title_the_measured_one_where_it_is_far(tmp_path: Path) -> None:
     parts = {"seconds": 3.1415, "solves": 63.94, "measured": 675.0}
     text = " ".join(read(report(a_run(tmp_path, budget={**BUDGET, "spent": parts}))).text.split())
-    assert "63.9 solves spent (675 solves at measured prices) of 64" in text
+    assert "63.9 solves spent of 64 (675 solves at measured prices)" in text
     assert "spent in all 63.9 675 3.14" in text and "Warning: the samples cost 675 solves" in text
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from finished import a_run, read
+from lettering import size_of, words_of
 from mlft.errors import MlftError
 from mlft.experiment.outcome import SCHEMA
 from mlft.experiment.record import BANDS, read_bands, read_outcome, write_outcome
@@ -111,10 +111,8 @@ def test_bands_come_back_as_they_were_written(tmp_path: Path) -> None:
 def test_titles_and_colour_bars_of_images_are_inside_the_picture(lengths: tuple[float, float]) -> None:
     grid = Grid((24, 18), lengths, periodic=False)
     field = np.linspace(0.1, 1.0, 432).reshape(1, 1, 24, 18)
-    picture = band_figure(Banded(field, field[0], 2 * field[0], 0.1, 0.9), 1.1 * field[0], grid)
-    found = re.search(r'viewBox="0 0 (\S+) (\S+)"', picture)
-    assert found is not None
-    across, down = map(float, found.groups())
-    places = [(float(x), float(y)) for x, y in re.findall(r'<text [^>]* x="(\S+)" y="(\S+)"', picture)]
-    assert len(places) >= 3 + 3 * 2  # three titles, and ticks of three bars
-    assert all(0 <= x <= across and 9 <= y <= down for x, y in places)  # the baseline of letters of 9 px
+    made = band_figure(Banded(field, field[0], 2 * field[0], 0.1, 0.9), 1.1 * field[0], grid)
+    for picture in (made.wide, made.narrow):
+        (_, _, across, down), words = size_of(picture), words_of(picture)
+        assert len(words) >= 3 + 3 * 2  # three titles, and ticks of three bars
+        assert all(w.left >= 0 and w.right <= across and w.top >= 0 and w.bottom <= down for w in words)

@@ -145,7 +145,7 @@ def test_the_page_has_a_picture_and_a_table_of_every_way(tmp_path: Path) -> None
         "surrogate, batch",
         "corrected, 64 cells",
         "32-cell solver",
-        "256 cells: error 0",
+        "256-cell solver: error 0",
     ):
         assert f">{words}<" in drawn
     rows = (folder / "metrics.csv").read_text().splitlines()
@@ -158,7 +158,7 @@ def test_the_page_has_a_picture_and_a_table_of_every_way(tmp_path: Path) -> None
 def test_two_dots_that_would_hide_each_others_label_share_one(batched: float, labels: int) -> None:
     told = facts(surrogate=(1e-3, 1e-3 / batched))
     assert told.worth is not None
-    drawn = worth_figure(told, told.worth)
+    drawn = worth_figure(told, told.worth).narrow
     assert drawn.count(">surrogate, ") == labels and (">surrogate, alone or in a batch<" in drawn) == (labels == 1)
 
 

@@ -104,6 +104,7 @@ def inline(text: str, name: str, alt: str, *, kind: str = "") -> str:
     """
     body = text[text.index("<svg") :]
     body = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>| xmlns(:\w+)?=\"[^\"]*\"", "", body, flags=re.DOTALL)
+    body = re.sub(r' id="image[0-9a-f]+"', "", body)  # of its content: two alike would share it
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     kind = f' class="{kind}"' if kind else ""
     return themed(body).replace("<svg", f'<svg{kind} role="img" aria-label="{escape(alt)}"', 1)
