@@ -64,7 +64,9 @@ def test_predictions_with_their_bands_go_into_an_archive(made, inputs, tmp_path,
     code, out, err = mlft_command(*words, "-o", tmp_path / "out.npz")
     assert (code, err) == (0, "")
     found, told = np.load(tmp_path / "out.npz"), record.predict(fields, uncertainty=0.5)
-    assert sorted(found) == ["band", "error", "half_width", "level", "value"] and np.array_equal(found["value"], known)
+    assert sorted(found) == ["band", "error", "half_width", "level", "solved", "value"] and np.array_equal(
+        found["value"], known
+    )
     assert all(np.array_equal(found[name], value) for name, value in vars(told).items())
     assert out.endswith(f"; 50% of predictions err by at most {told.error:.3g}\n")
     code, _, err = mlft_command(*words, "-o", tmp_path / "out.npy")

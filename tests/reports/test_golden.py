@@ -19,7 +19,7 @@ from mlft.reports import report, trust_lines, write_trust_report
 from small import SMALL
 
 GOLDEN = Path(__file__).parent / "golden"
-KEPT = ("bands.safetensors", "config.toml", "evaluation.safetensors", "surrogate")
+KEPT = ("bands.safetensors", "config.toml", "evaluation.safetensors", "familiarity.safetensors", "surrogate")
 
 
 @pytest.fixture(params=["run-v0", "run-v1", "run-v2"])
@@ -66,6 +66,7 @@ def test_a_golden_run_of_each_schema_opens_as_an_outcome_of_today(copy: Path) ->
     assert told.foresight is not None and told.foresight.first is not None and told.foresight.first.alternatives
     assert [row.name for row in told.baselines if row.kind == "trained"] == ["finest-only"]
     assert (told.sure is not None) == (copy / "bands.safetensors").exists()
+    assert (told.familiar is not None) == (copy / "familiarity.safetensors").exists()
     assert told.store == "." and told.config["problem"] == read_config(copy / "config.toml")["problem"]
 
 

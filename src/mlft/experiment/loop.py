@@ -17,6 +17,7 @@ from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
 from mlft.experiment.measure import free_baselines, summary
 from mlft.experiment.memory import refuse_more_than_memory
+from mlft.experiment.other_grids import errors_on
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, Sure, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, labelled
@@ -80,7 +81,8 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
             write_outcome(folder, _run(session))
     complete(folder)
     told = _with_rivals(asked, folder, samples or folder, report)
-    return Record(told, load(folder / "surrogate", network=asked.module), folder, corrections(asked.problem, folder))
+    surrogate = load(folder / "surrogate", network=asked.module)
+    return Record(told, surrogate, folder, corrections(asked.problem, folder), asked.problem)
 
 
 def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
@@ -150,6 +152,7 @@ def _run(session: Session) -> Outcome:
         sure=sure,
         symmetry=session.symmetry,
         familiar=measure_familiarity(session, max(train, key=len).inputs, test.inputs),
+        grids=errors_on(fitted.surrogate, problem.hierarchy, test.inputs, test.solutions),
         **header(config, session.folder),
     )
 

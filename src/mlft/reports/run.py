@@ -6,6 +6,7 @@ import numpy as np
 
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import read_bands, read_evaluation, read_outcome
+from mlft.reports.familiar import familiar
 from mlft.reports.fields import Shown, sample_figures
 from mlft.reports.foresight import foresight
 from mlft.reports.lifts import lifts
@@ -32,6 +33,7 @@ def run_report(folder: Path) -> tuple[str, dict[str, str]]:
         (_header(facts), {}),
         (_story(shown, samples), samples),
         sure(facts, shown, read_bands(folder, facts.grid)),
+        familiar(facts),
         worth(facts),
         plan(facts),
         symmetry(facts),

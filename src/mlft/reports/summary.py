@@ -9,6 +9,7 @@ from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import COMPARISON, RECORD, TRUST, read_comparison, read_outcome, read_trust
 from mlft.problems import PROBLEMS
 from mlft.reports.compare import comparison_lines
+from mlft.reports.familiar import familiar_lines
 from mlft.reports.spending import spending_lines
 from mlft.reports.sure import sure_lines
 from mlft.reports.target import target_lines
@@ -41,6 +42,7 @@ def run_lines(told: Outcome, folder: Path) -> list[str]:
         str(told),
         _beside(told),
         *sure_lines(told),
+        *familiar_lines(told),
         *worth_lines(told),
         *target_lines(told),
         *spending_lines(told),

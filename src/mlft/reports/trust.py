@@ -30,7 +30,7 @@ def trust_report(folder: Path) -> tuple[str, dict[str, str]]:
     parts = [
         paragraph(f"{facts.problem}: {facts.equation}", "kicker"),
         title(f"How far this surrogate can be trusted: relative L2 error {error(own)} on its own law of inputs"),
-        paragraph(_verdict(facts), "verdict"),
+        paragraph(" ".join([_verdict(facts), *_alarmed(facts)]), "verdict"),
         _families(facts, pictures),
         _amplitudes(facts, more),
         _green(facts, green),
@@ -45,7 +45,14 @@ def trust_lines(facts: TrustOutcome) -> list[str]:
     lines = [f"{facts.problem}: mean relative L2 error over {facts.samples} draws a law of inputs"]
     for family in facts.families:
         lines.append(f"  {family.name:<{wide}}  {_words(family, facts.families[0].mean)}")
-    return [*lines, _verdict(facts), _breaking(facts), _resolved(facts), f"Green's function: {_green_words(facts)}"]
+    return [
+        *lines,
+        _verdict(facts),
+        *_alarmed(facts),
+        _breaking(facts),
+        _resolved(facts),
+        f"Green's function: {_green_words(facts)}",
+    ]
 
 
 def _verdict(facts: TrustOutcome) -> str:
@@ -60,13 +67,29 @@ def _verdict(facts: TrustOutcome) -> str:
     return " ".join(f"{words}: {', '.join(f.name for f in found)}." for words, found in kinds.items() if found)
 
 
+def _alarmed(facts: TrustOutcome) -> list[str]:
+    """Return in a sentence whether the alarm rings where the error at least doubles; none where it was not asked."""
+    own = facts.families[0]
+    if own.mean is None or own.rings is None:
+        return []
+    bad = [f for f in (*facts.families[1:], *facts.amplitudes) if f.mean is not None and f.mean >= BREAKS * own.mean]
+    if not bad:
+        return [f"The alarm for unfamiliar inputs rings for {share(own.rings)} of the law's own."]
+    least = min(bad, key=lambda f: known(f.rings))
+    return [
+        f"The alarm for unfamiliar inputs rings for {share(own.rings)} of the law's own, and, of laws and amplitudes "
+        f"on which the error doubles, for at least {share(least.rings)} ({least.name})."
+    ]
+
+
 def _words(family: LawFacts, own: float | None) -> str:
     if family.refused:
         return f"refused: {family.refused}"
     failed = f", not solved: {family.failures}" if family.failed else ""
     times = "" if family.mean == own else f", {_times(family, own)} times its own"
     found = f"{error(family.mean)} ({interval(family.lower, family.upper)}){times}"
-    return f"{found}, {share(family.outside)} of the inputs off the trained span{failed}"
+    rings = "" if family.rings is None else f", the alarm rings for {share(family.rings)}"
+    return f"{found}, {share(family.outside)} of the inputs off the trained span{rings}{failed}"
 
 
 def _times(family: LawFacts, own: float | None) -> str:
@@ -120,13 +143,14 @@ def _families(facts: TrustOutcome, pictures: dict[str, str]) -> str:
         Column("95% interval"),
         Column("Its own", "times"),
         Column("Off the span", "share of inputs"),
+        Column("Alarm rings", "share of inputs"),
         Column("Not solved", "draws"),
     )
     rows: list[list[Cell]] = []
     own = facts.families[0].mean
     for family in facts.families:
         found = error(family.mean), interval(family.lower, family.upper), _times(family, own)
-        rows.append([family.name, *found, share(family.outside), number(family.failed)])
+        rows.append([family.name, *found, share(family.outside), share(family.rings), number(family.failed)])
     caption = (
         f"Mean relative L2 errors of {number(facts.samples)} fresh draws, the same draws in every row, solved on "
         "the finest grid. The first law is the one that the surrogate was trained on. Off the span: the part of the "

@@ -5,7 +5,7 @@ A number that was not measured is None, and null in the file. The file's top-lev
 """
 
 from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
-from mlft.experiment.outcome.familiar import Familiar
+from mlft.experiment.outcome.familiar import Familiar, GridError
 from mlft.experiment.outcome.plan import (
     BoughtPlan,
     CurveFacts,
@@ -52,6 +52,7 @@ __all__ = [
     "Familiar",
     "Foresight",
     "GreenFacts",
+    "GridError",
     "Interval",
     "LawFacts",
     "LevelFacts",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from mlft.experiment.outcome.schema import Interval
+from mlft.experiment.outcome.schema import Interval, Number
 
 
 @final
@@ -26,3 +26,27 @@ class Familiar:
     measured: int
     threshold: float
     false_alarms: Interval
+
+
+@final
+@dataclass(frozen=True)
+class GridError:
+    """The error of the surrogate on the grid of a coarser level, against the finest grid's solutions restricted to it.
+
+    Attributes:
+        level: the level.
+        grid: its cells.
+        mean: mean relative L2 error; None where the network does not take the grid.
+        lower: end of its 95% interval.
+        upper: the other end.
+        samples: test draws that it was measured on.
+        refused: why the network does not take the grid; empty if it does.
+    """
+
+    level: int
+    grid: str
+    mean: Number
+    lower: Number
+    upper: Number
+    samples: int
+    refused: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from mlft.errors import plain
-from mlft.experiment.outcome.familiar import Familiar
+from mlft.experiment.outcome.familiar import Familiar, GridError
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
 from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
 from mlft.experiment.outcome.sure import Sure
@@ -276,6 +276,7 @@ class Outcome:
         sure: bands about a prediction, and what they cover; None where they were not measured.
         symmetry: what the solver commutes with, and how it is used; None where that was not asked.
         familiar: the alarm for unfamiliar inputs, and how often it is false; None where there is none.
+        grids: the surrogate's error on the grids of the coarser levels; none where it takes no other grid.
         schema: of this record.
     """
 
@@ -306,6 +307,7 @@ class Outcome:
     sure: Sure | None = None
     symmetry: SymmetryFacts | None = None
     familiar: Familiar | None = None
+    grids: tuple[GridError, ...] = ()
     schema: int = SCHEMA
 
     def __str__(self) -> str:
