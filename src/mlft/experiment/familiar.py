@@ -23,7 +23,7 @@ def measure_familiarity(
 ) -> Familiar | None:
     """Return how often a run's alarm for unfamiliar inputs is false, and write the alarm into the run folder.
 
-    None where fewer than 89 draws of the law could be made.
+    None where fewer than 135 draws of the law could be made.
 
     Args:
         session: of the run.

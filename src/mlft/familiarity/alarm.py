@@ -13,18 +13,18 @@ from mlft.grids import Grid
 
 Array = np.ndarray
 
-FALSE_ALARMS, SURE = 0.05, 0.95
+FALSE_ALARMS, SURE = 0.05, 0.99
 """The share of the law's draws for which the alarm rings at most, and the probability that a calibration keeps it."""
 
-MINIMUM, FEWEST = 59, 89
+MINIMUM, FEWEST = 90, 135
 """Draws from which an alarm is calibrated at all; draws from which there is one, as a third of them is for the moments.
 """
 
 WITHIN = 1
 """The distance within the span, among the indicators: the reason only where no plainer one rings by itself."""
 
-TWO_SIDED = (WITHIN, 2)
-"""Indicators that are strange where they are small, too: the distance within the span, and the amplitude."""
+TWO_SIDED = (1, 2, 3)
+"""Indicators that are strange where they are small, too: the two within the span, and the amplitude."""
 
 _NOT_FINITE = "values that are not finite"
 
@@ -116,7 +116,7 @@ class Alarm:
 
 
 def fit_alarm(trained: Float[Array, "m c *grid"], drawn: Float[Array, "n c *grid"], grid: Grid) -> Alarm:
-    """Return an alarm that rings for at most 5% of the draws of a law, in 95 of 100 calibrations.
+    """Return an alarm that rings for at most 5% of the draws of a law, in 99 of 100 calibrations.
 
     A third of the draws gives the moments of the law and what is usual for each indicator, the others the strangeness
     of draws that neither it nor the surrogate has seen.
@@ -160,13 +160,13 @@ def rank_of_alarm(calibrated: int) -> int:
     """Return k: the alarm rings for what is stranger than the k-th strangest of the draws that calibrate.
 
     Given n draws, its rate of false alarms has the law Beta(k, n + 1 − k), or less where strangeness has ties; k is the
-    largest for which that is at most 5% with a probability of 95%.
+    largest for which that is at most 5% with a probability of 99%.
 
     Raises:
-        ValueError: for fewer than 59 draws, of which even the strangest does not support this.
+        ValueError: for fewer than 90 draws, of which even the strangest does not support this.
 
-    >>> [rank_of_alarm(n) for n in (59, 400, 1000)]
-    [1, 13, 39]
+    >>> [rank_of_alarm(n) for n in (90, 400, 1000)]
+    [1, 11, 35]
     """
     ranks = np.arange(1, calibrated + 1)
     k = int(np.sum(binom.sf(ranks - 1, calibrated, FALSE_ALARMS) >= SURE))

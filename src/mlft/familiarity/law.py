@@ -15,6 +15,7 @@ Array = np.ndarray
 INDICATORS = (
     "off the trained span, share of its norm",
     "within the trained span, distance in deviations",
+    "within the trained span, geometric mean of coefficients in deviations",
     "amplitude, norm about the mean",
     "amplitude, largest value in deviations at its point",
     "spectrum, deviations of a band of waves",
@@ -27,6 +28,9 @@ MOST_COMPONENTS = 64
 
 NOTHING = 1e-3
 """A share of the norm, or of a typical size, that is not worth an alarm."""
+
+EMPTY = 0.05
+"""Of a deviation: a coefficient below counts as none."""
 
 _AT_ONCE = 2**22
 
@@ -73,7 +77,8 @@ class Law:
         """Return each of `INDICATORS` for each input, as log₁₀(value + `NOTHING`); infinite where it is not finite.
 
         * off the span: ‖x − Uᵀ z‖ / ‖x‖;
-        * within it: √(mean_k (z_k / deviation_k)²), the Mahalanobis distance over √r;
+        * within it: √(mean_k (z_k / deviation_k)²), the Mahalanobis distance over √r; and the geometric mean of
+          |z_k| / deviation_k + `EMPTY`, which tells inputs that lack directions, as a single wave does;
         * amplitude: root mean square of x, and its largest |x| / spread;
         * spectrum: the largest |log share − mean| / deviation of a band of waves, 1, 2 to 3, 4 to 7, …;
         * boundary: on a bounded box the largest |x| / spread at its ends or edges; on a periodic one the jump across
@@ -109,11 +114,13 @@ class Law:
             found = np.log10(np.stack(values, axis=1) + NOTHING)
         return np.where(np.isnan(found), np.inf, found)
 
-    def _by_span(self, flat: Array, total: Array) -> tuple[Array, Array]:
+    def _by_span(self, flat: Array, total: Array) -> tuple[Array, Array, Array]:
         inside = flat @ self.components.T
         off = np.sqrt(np.maximum(total - np.einsum("nr,nr->n", inside, inside), 0) / total)
         ratios = inside / self.deviations
-        return off, np.sqrt(np.einsum("nr,nr->n", ratios, ratios) / max(1, ratios.shape[1]))
+        rank = max(1, ratios.shape[1])
+        distance = np.sqrt(np.einsum("nr,nr->n", ratios, ratios) / rank)
+        return off, distance, np.exp(np.log(np.abs(ratios) + EMPTY).sum(axis=1) / rank)
 
     def _by_waves(self, moved: Array) -> Array:
         found: Array = np.abs((self.bands.shares(moved) - self.waves) / self.wave_deviations).max(axis=(1, 2))
@@ -135,7 +142,7 @@ def fit_law(trained: Float[Array, "m c *grid"], drawn: Float[Array, "n c *grid"]
 
     Source: Jolliffe, Principal Component Analysis, 2002, section 10.1, for the two distances, in the span and off it.
     """
-    mean = drawn.mean(axis=0)
+    mean = _mean(drawn)
     axes = (0, *range(2, drawn.ndim))
     scale = np.sqrt(((drawn - mean) ** 2).mean(axis=axes))
     scale = np.where(scale > 1e-12 * np.abs(mean).max(), scale, 1.0)
@@ -153,6 +160,13 @@ def fit_law(trained: Float[Array, "m c *grid"], drawn: Float[Array, "n c *grid"]
         waves=shares.mean(axis=0),
         wave_deviations=np.maximum(shares.std(axis=0), 0.05),
     )
+
+
+def _mean(drawn: Array) -> Array:
+    """Return the mean of draws; 0 where it is not larger than chance would make one: three times its own variance."""
+    mean = drawn.mean(axis=0)
+    chance = drawn.var(axis=0).sum() / len(drawn)
+    return np.asarray(mean if (mean**2).sum() > 3 * chance else 0 * mean)
 
 
 def finite(inputs: Float[Array, "n _c *_grid"]) -> Bool[Array, " n"]:
@@ -175,10 +189,11 @@ def _column(scale: Array, field: Array) -> Array:
 
 def _edge(field: Array, axis: int, periodic: bool) -> Array:
     """Return by how much the values at both ends of an axis stand out."""
-    ends = np.take(field, [0, -1], axis=axis).reshape(len(field), -1)
+    lines = np.moveaxis(field, axis, 1)
     if not periodic:
-        return np.asarray(np.abs(ends).max(axis=1))
-    inner = np.diff(field, axis=axis).reshape(len(field), -1)
-    seam = np.diff(np.take(field, [-1, 0], axis=axis), axis=axis).reshape(len(field), -1)
-    usual = np.sqrt(np.mean(inner**2, axis=1))
-    return np.asarray(np.sqrt(np.mean(seam**2, axis=1)) / np.where(usual > 0, usual, 1.0))
+        return np.asarray(np.abs(lines[:, [0, -1]]).reshape(len(field), -1).max(axis=1))
+    inner = (lines[:, 1:] - lines[:, :-1]).reshape(len(field), -1)
+    seam = (lines[:, 0] - lines[:, -1]).reshape(len(field), -1)
+    usual = np.einsum("np,np->n", inner, inner) / inner.shape[1]
+    jumps = np.einsum("np,np->n", seam, seam) / seam.shape[1]
+    return np.asarray(np.sqrt(jumps / np.where(usual > 0, usual, 1.0)))

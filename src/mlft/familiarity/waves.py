@@ -38,7 +38,8 @@ class Waves:
         axes = tuple(range(2, fields.ndim))
         made = rfftn(fields, axes=axes) if self.periodic else dctn(fields, type=2, axes=axes, norm="ortho")
         squares = (made.real**2 + made.imag**2) if self.periodic else made**2
-        energy = squares.reshape(*fields.shape[:2], -1)[..., self.order] * self.weights
+        energy = squares.reshape(*fields.shape[:2], -1)
+        energy = (energy if fields.ndim == 3 else energy[..., self.order]) * self.weights  # a line is in order
         total = energy.sum(axis=-1, keepdims=True)
         bands = np.add.reduceat(energy, self.starts, axis=-1)
         return np.log10(bands / np.where(total > 0, total, 1.0) + FLOOR)
