@@ -287,7 +287,10 @@ def listen(folder: Path, *, fresh: int, draws: int) -> Heard:
     found: list[HeardLaw] = []
     usual = float("nan")
     for name, inputs in inputs_of_laws(problem, coefficients).items():
-        solved = problem.solve(inputs, problem.finest)
+        try:
+            solved = problem.solve(inputs, problem.finest)
+        except ValueError:  # the equation does not allow such inputs
+            continue
         good = np.array([status == OK for status in solved.status])
         if good.any():
             predicted = record.predict(inputs[good], unfamiliar="ignore")
