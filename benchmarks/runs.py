@@ -102,7 +102,7 @@ class Heard:
     Attributes:
         false: how many fresh draws of the law.
         larger: the share of draws at ten times the amplitude.
-        laws: that `mlft trust` looks at, and amplitudes.
+        laws: that `mlft trust` looks at, and amplitudes, each once, the law itself first.
     """
 
     false: int
@@ -286,7 +286,11 @@ def listen(folder: Path, *, fresh: int, draws: int) -> Heard:
     larger = record.familiarity(problem.amplified(coefficients, 10.0)).rings.mean()
     found: list[HeardLaw] = []
     usual = float("nan")
+    known: set[bytes] = set()
     for name, inputs in inputs_of_laws(problem, coefficients).items():
+        if inputs.tobytes() in known:
+            continue
+        known.add(inputs.tobytes())
         try:
             solved = problem.solve(inputs, problem.finest)
         except ValueError:  # the equation does not allow such inputs

@@ -20,21 +20,16 @@ from mlft.intervals import proportion
 BENCHMARK = Benchmark("laboratory.familiarity", "Whether the alarm for unfamiliar inputs rings", ("torch",))
 BUDGET, SEED = 64, 20
 KERNEL: dict[str, Any] = {"surrogate": "kernel", "test": 60}
-NETWORK: dict[str, Any] = {"surrogate": "fno", "training": {"steps": 300}, "test": 60}
-LINE: dict[str, Any] = {"options": {"cells": 64, "levels": 3}}
-LONG: dict[str, Any] = {"options": {"cells": 128, "levels": 3}}
-PLANE: dict[str, Any] = {"options": {"cells": 32, "levels": 3}}
+LINE: dict[str, Any] = KERNEL | {"options": {"cells": 64, "levels": 3}}
+LONG: dict[str, Any] = KERNEL | {"options": {"cells": 128, "levels": 3}}
 CASES: dict[str, dict[str, Any]] = {
-    "poisson": KERNEL | LINE,
-    "burgers": KERNEL | LINE,
+    "poisson": LINE,
+    "burgers": LINE,
     "elliptic1d": KERNEL | {"options": {"cells": 256, "levels": 3}},
-    "advection": KERNEL | LONG,
-    "helmholtz": KERNEL | LONG,
-    "wkb": KERNEL | LONG,
-    "darcy": KERNEL | PLANE,
-    "poisson, fno": NETWORK | LINE,
-    "burgers, fno": NETWORK | LINE,
-    "darcy, fno": NETWORK | PLANE | {"surrogate_options": {"modes": [8, 8], "width": 16}},
+    "advection": LONG,
+    "helmholtz": LONG,
+    "wkb": LONG,
+    "darcy": KERNEL | {"options": {"cells": 32, "levels": 3}},
 }
 SHORT: dict[str, dict[str, Any]] = {
     "poisson": {"options": {"cells": 16, "levels": 2}, "training": {"steps": 20}, "test": 40},
@@ -59,9 +54,8 @@ def heard(cases: dict[str, dict[str, Any]], folder: Path, sizes: Sizes) -> dict[
     """Return for what the alarm of each run rings."""
     found = {}
     for name, options in cases.items():
-        problem, place = name.partition(",")[0], folder / name.replace(", ", "-")
-        runs.run(problem, budget=BUDGET, out=place, seed=SEED, workers=0, strategy="finest-only", **options)
-        found[name] = runs.listen(place, **asdict(sizes))
+        runs.run(name, budget=BUDGET, out=folder / name, seed=SEED, workers=0, strategy="finest-only", **options)
+        found[name] = runs.listen(folder / name, **asdict(sizes))
     return found
 
 
@@ -69,7 +63,7 @@ def once(found: dict[str, Heard], fresh: int) -> Iterator[Row]:
     """Return a row a run."""
     for name, one in found.items():
         false = proportion(one.false, fresh)
-        bad, rung = (sum(getattr(law, what) for law in one.laws) for what in ("bad", "rung"))
+        bad, rung = (sum(getattr(law, what) for law in one.laws[1:]) for what in ("bad", "rung"))
         between = f"{100 * false.lower:.1f} to {100 * false.upper:.1f}"
         yield name, 100 * false.value, between, 100 * one.larger, bad, 100 * rung / bad if bad else None
 
@@ -86,15 +80,16 @@ def measure(cases: dict[str, dict[str, Any]], folder: Path, sizes: Sizes) -> Ite
     """Return the tables."""
     found = heard(cases, folder, sizes)
     most = binom.ppf(0.995, sizes.fresh, FALSE_ALARMS) / sizes.fresh
-    caption = f"""Runs of {BUDGET} solves on the finest grid, seed {SEED}: regressions with a kernel, in closed
-form, and Fourier neural operators of 300 steps where the name says so. The share of
-{sizes.fresh:,} fresh draws of the law, of a stream that the run does not know, for which the alarm rings
+    caption = f"""Runs of {BUDGET} solves on the finest grid, seed {SEED}, regressions with a kernel in closed form. The
+share of {sizes.fresh:,} fresh draws of the law, of a stream that the run does not know, for which the alarm rings
 ({100 * FALSE_ALARMS:g}% is allowed; of an alarm at exactly that, 99.5% of such counts are at most
-{100 * most:.1f}%), and of {sizes.draws} draws at ten times the amplitude. Then the laws and amplitudes that
+{100 * most:.1f}%), and of {sizes.draws} draws at ten times the amplitude. Then the other laws and amplitudes that
 `mlft trust` looks at, {sizes.draws} draws each, solved: inputs whose error is over three times the median on the
 law itself, and for what share of those it rings."""
     yield tabulate(caption, HEAD, once(found, sizes.fresh))
-    yield tabulate("The same by law of inputs.", LAWS, by_law(found))
+    caption = """The same by law of inputs, the run's own first; a law with the inputs of one before it, and one that the
+equation does not allow, is left out. On its own law an alarm that is false for few can ring for few."""
+    yield tabulate(caption, LAWS, by_law(found))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -9,10 +9,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import mlft
+from mlft.diagnostics.trust import inputs_of_laws
 from mlft.errors import ConfigError, MlftError, UnfamiliarError, UnfamiliarWarning
 from mlft.experiment.manifest import write_manifest
 from mlft.experiment.record import FAMILIARITY
 from mlft.grids import Grid, relative_error, restrict
+from mlft.sources import Drawn
 from small import GRIDS, SMALL, evaluate, problem
 
 ASKED = {"strategy": "finest-only", "budget": "12solves", **SMALL}
@@ -179,3 +181,15 @@ def test_a_network_that_takes_one_grid_is_named(tmp_path: Path, fresh: np.ndarra
         ConfigError, match="linear in this surrogate takes no other grid .*28 cells, got 14 cells: bring"
     ):
         record.predict(fresh[..., ::2])
+
+
+def test_trust_tells_for_what_share_of_each_law_the_alarm_rings(made: mlft.Record, copy: Path) -> None:
+    told = mlft.trust(copy, samples=5, problem=problem)
+    draws = Drawn(problem, 0, "trust").draws(range(5))
+    inputs = inputs_of_laws(problem, draws)
+    for law in (*told.families, *told.amplitudes):
+        assert law.rings == made.familiarity(inputs[law.name]).rings.mean(), law.name
+    assert told.amplitudes[-1].rings == 1 and told.families[0].rings == told.amplitudes[4].rings
+    (copy / FAMILIARITY).unlink()
+    (copy / "manifest.json").unlink()
+    assert {law.rings for law in mlft.trust(copy, samples=5, problem=problem).families} == {None}
