@@ -87,8 +87,8 @@ share of {sizes.fresh:,} fresh draws of the law, of a stream that the run does n
 `mlft trust` looks at, {sizes.draws} draws each, solved: inputs whose error is over three times the median on the
 law itself, and for what share of those it rings."""
     yield tabulate(caption, HEAD, once(found, sizes.fresh))
-    caption = """The same by law of inputs, the run's own first; a law with the inputs of one before it, and one that the
-equation does not allow, is left out. On its own law an alarm that is false for few can ring for few."""
+    caption = """The same by law of inputs, the run's own first; a law with the inputs of one before it, and one that
+the equation does not allow, is left out. On its own law an alarm that is false for few can ring for few."""
     yield tabulate(caption, LAWS, by_law(found))
 
 
