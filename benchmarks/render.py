@@ -14,7 +14,7 @@ SECTIONS = {
     "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
     "Networks": ("candidates", "symmetry", "surrogates"),
     "Store and workers": ("storm", "kill", "resume", "harms", "forged", "workers"),
-    "Generalization": ("crossval", "generalization", "trust", "bands"),
+    "Generalization": ("crossval", "generalization", "trust", "bands", "familiarity"),
 }
 """The benchmarks, in the order in which they are read."""
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, final
 
+import numpy as np
 from loky import ProcessPoolExecutor
 
 import mlft
+from mlft.diagnostics.trust import inputs_of_laws
 from mlft.estimators import estimate
 from mlft.experiment.asking import ask, named_problem
 from mlft.experiment.outcome import TrustOutcome
@@ -70,6 +72,42 @@ class Cover:
     mean: float
     shares: tuple[float, float, float]
     again: tuple[tuple[float, float, float], ...]
+
+
+@final
+@dataclass(frozen=True)
+class HeardLaw:
+    """For what an alarm rings on a law of inputs.
+
+    Attributes:
+        name: of the law.
+        ratio: median error of the draws that were solved, over that of the law itself.
+        rings: share of them for which the alarm rings.
+        bad: how many err over three times the median of the law itself.
+        rung: for how many of those it rings.
+    """
+
+    name: str
+    ratio: float
+    rings: float
+    bad: int
+    rung: int
+
+
+@final
+@dataclass(frozen=True)
+class Heard:
+    """For what the alarm of a run rings.
+
+    Attributes:
+        false: how many fresh draws of the law.
+        larger: the share of draws at ten times the amplitude.
+        laws: that `mlft trust` looks at, and amplitudes, each once, the law itself first.
+    """
+
+    false: int
+    larger: float
+    laws: tuple[HeardLaw, ...]
 
 
 @final
@@ -229,6 +267,44 @@ def cover(folder: Path, *, level: float, fresh: int, calibrations: int, draws: i
         other = calibrate(residuals[part], errors[part], levels=(level,))
         again.append(_shares(measure_coverage(other, residuals[:fresh], errors[:fresh])[0]))
     return Cover(told.sure.calibrated, found.error, float(errors[:fresh].mean()), _shares(first), tuple(again))
+
+
+def listen(folder: Path, *, fresh: int, draws: int) -> Heard:
+    """Return for what the alarm of a finished run of a shipped problem rings; its draws are kept nowhere.
+
+    Args:
+        folder: of the run.
+        fresh: draws of the law that false alarms are counted on; they are not solved.
+        draws: of each other law, and at ten times the amplitude.
+    """
+    record = mlft.Record.load(folder)
+    told = record.outcome
+    problem = named_problem(told.config["problem"], told.config.get("options", {}))
+    source, other = (Drawn(problem, told.seed, name) for name in ("alarm", "alarm/laws"))
+    false = record.familiarity(source.inputs(len(problem.hierarchy) - 1, range(fresh))).rings.sum()
+    coefficients = other.draws(range(draws))
+    larger = record.familiarity(problem.amplified(coefficients, 10.0)).rings.mean()
+    found: list[HeardLaw] = []
+    usual = float("nan")
+    known: set[bytes] = set()
+    for name, inputs in inputs_of_laws(problem, coefficients).items():
+        if inputs.tobytes() in known:
+            continue
+        known.add(inputs.tobytes())
+        try:
+            solved = problem.solve(inputs, problem.finest)
+        except ValueError:  # the equation does not allow such inputs
+            continue
+        good = np.array([status == OK for status in solved.status])
+        if good.any():
+            predicted = record.predict(inputs[good], unfamiliar="ignore")
+            errors = relative_error(predicted, solved.solutions[good], problem.finest)
+            usual = usual if found else float(np.median(errors))
+            rings = record.familiarity(inputs[good]).rings
+            bad = ~(errors <= 3 * usual)
+            ratio, count = float(np.median(errors)) / usual, int(bad.sum())
+            found.append(HeardLaw(name, ratio, float(rings.mean()), count, int((bad & rings).sum())))
+    return Heard(int(false), float(larger), tuple(found))
 
 
 def _shares(covered: Covered) -> tuple[float, float, float]:

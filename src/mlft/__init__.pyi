@@ -3,6 +3,8 @@ from .errors import ConfigError as ConfigError
 from .errors import GenerationError as GenerationError
 from .errors import MlftError as MlftError
 from .errors import StoreError as StoreError
+from .errors import UnfamiliarError as UnfamiliarError
+from .errors import UnfamiliarWarning as UnfamiliarWarning
 from .experiment.commands import check as check
 from .experiment.commands import compare as compare
 from .experiment.commands import plan as plan

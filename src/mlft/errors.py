@@ -48,6 +48,24 @@ class ConfigError(MlftError, ValueError):
     """A configuration that is not allowed: unknown name, value out of range, or not that of the run folder."""
 
 
+@final
+class UnfamiliarError(MlftError):
+    """Inputs that are unlike those that a surrogate was trained on, where that is to be an error.
+
+    Attributes:
+        samples: which of the inputs.
+    """
+
+    def __init__(self, message: str, *, samples: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.samples = samples
+
+
+@final
+class UnfamiliarWarning(UserWarning):
+    """A prediction for inputs that are unlike those that a surrogate was trained on, or on a grid without an error."""
+
+
 def plain(text: str, most: int = 200) -> str:
     """Return a text in one line that can be shown anywhere: spaces for line ends, numbers for what has no shape.
 

@@ -49,6 +49,15 @@ def test_bands_cover_fresh_draws_as_far_as_chance_allows(tmp_path):
     assert all(60 <= again["poisson"][i] <= 100 for i in (1, 3, 5))
 
 
+def test_the_alarm_has_a_row_a_run_and_a_row_a_law(tmp_path):
+    found = short_form("laboratory.familiarity", tmp_path, "--out", str(tmp_path / "runs"))
+    ((name, false, _, larger, bad, rung),) = found.tables[0].rows
+    assert name == "poisson" and 0 <= false < 20 and larger == 100 and 0 <= (rung or 0) <= 100
+    laws = found.tables[1].rows
+    assert [row[1] for row in laws[:3]] == ["the law itself", "smoother", "rougher"] and laws[0][2] == 1
+    assert sum(row[4] for row in laws[1:]) == bad and {row[1]: row[3] for row in laws}["×8"] == 100
+
+
 def test_symmetries_have_a_row_a_problem_and_an_error_a_way(tmp_path):
     found = short_form("laboratory.symmetry", tmp_path)
     ((*told, none, averaged, taught, both, ratio),) = found.tables[0].rows

@@ -80,10 +80,11 @@ def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_
     code, out, err = mlft_command(*words, "--out", tmp_path / "a", *OPTIONS)
     assert code == 0, err
     assert "relative L2 error" in out and "128/32/8 samples" in out
-    first, measured, sure, cheapest, paid, *warned, following, last = out.splitlines()
+    first, measured, sure, alarm, cheapest, paid, *warned, following, last = out.splitlines()
     assert (
         sure.startswith("Of predictions 50% err by at most 0.") and "calibrated on 2 fresh draws; of 4 others" in sure
     )
+    assert alarm.startswith("An alarm rings for inputs") and alarm.endswith("of 6 fresh draws, with 5% allowed.")
     assert "relative L2 error" in first and last.startswith("report: ")
     assert measured.startswith("Measured 0.") and measured.endswith(
         "; the plan was made by a rule, which predicts nothing."

@@ -13,7 +13,7 @@ import pytest
 import mlft
 from finished import NASTY, a_comparison, a_run
 from mlft.experiment.listing import list_runs
-from small import SMALL
+from small import GRIDS, SMALL, problem
 
 ASKED = {"budget": "24solves", "strategy": "finetune:equal-cost", **SMALL}
 
@@ -64,7 +64,9 @@ def test_predictions_with_their_bands_go_into_an_archive(made, inputs, tmp_path,
     code, out, err = mlft_command(*words, "-o", tmp_path / "out.npz")
     assert (code, err) == (0, "")
     found, told = np.load(tmp_path / "out.npz"), record.predict(fields, uncertainty=0.5)
-    assert sorted(found) == ["band", "error", "half_width", "level", "value"] and np.array_equal(found["value"], known)
+    assert sorted(found) == ["band", "error", "half_width", "level", "solved", "value"] and np.array_equal(
+        found["value"], known
+    )
     assert all(np.array_equal(found[name], value) for name, value in vars(told).items())
     assert out.endswith(f"; 50% of predictions err by at most {told.error:.3g}\n")
     code, _, err = mlft_command(*words, "-o", tmp_path / "out.npy")
@@ -126,6 +128,37 @@ def test_inputs_that_are_none_are_refused_in_a_line(content, message, made, tmp_
     code, out, err = mlft_command("predict", made[0].folder, tmp_path / "inputs.npy", "-o", tmp_path / "out.npy")
     assert (code, out) == (2, "") and err.startswith("mlft: ") and message in err and len(err.splitlines()) == 1
     assert not (tmp_path / "out.npy").exists()
+
+
+def test_inputs_that_are_unlike_the_law_are_told_of_refused_or_solved(made, tmp_path, mlft_command):
+    record, fields, _ = made
+    odd = np.concatenate([fields[:1], 50 * fields[1:2]])
+    np.save(tmp_path / "odd.npy", odd)
+    words = ("predict", record.folder, tmp_path / "odd.npy", "--force", "-o", tmp_path / "out.npy")
+    code, out, err = mlft_command(*words)
+    assert (code, err) == (0, "") and "inputs" in out.splitlines()[1] and "input 1 (" in out.splitlines()[1]
+    code, out, err = mlft_command(*words, "--unfamiliar", "ignore")
+    assert (code, err, len(out.splitlines())) == (0, "", 1)
+    code, out, err = mlft_command(*words, "--unfamiliar", "raise")
+    assert (code, out) == (1, "") and "unlike those that were trained on" in err and len(err.splitlines()) == 1
+    code, _, err = mlft_command(*words, "--unfamiliar", "sovle")
+    assert code == 2 and "one of ignore, warn, raise, solve, got 'sovle'" in err
+    code, _, err = mlft_command(*words, "--unfamiliar", "solve")
+    assert code == 2 and "needs the solver" in err
+    code, out, err = mlft_command(*words, "--unfamiliar", "solve", "--problem", "small:problem")
+    rings = record.familiarity(odd).rings
+    which = ", ".join(map(str, np.flatnonzero(rings)))
+    assert (code, err) == (0, "") and out.splitlines()[-1] == f"solved in their place: {which}"
+    known = problem.solve(odd, problem.finest).solutions
+    assert rings[1] and np.array_equal(np.load(tmp_path / "out.npy")[1], known[1])
+
+
+def test_predictions_on_a_coarser_grid_come_with_their_error_there(made, tmp_path, mlft_command):
+    record, fields, _ = made
+    np.save(tmp_path / "coarse.npy", mlft.restrict(fields, to=GRIDS[1]))
+    code, out, err = mlft_command("predict", record.folder, tmp_path / "coarse.npy", "-o", tmp_path / "out.npy")
+    assert (code, err) == (0, "") and np.load(tmp_path / "out.npy").shape == (len(fields), 1, 14)
+    assert "solutions on 14 cells" in out and f"error there is {record.outcome.grids[1].mean:.3g} (" in out
 
 
 def test_what_is_not_there_is_refused_in_a_line(made, inputs, tmp_path, mlft_command):

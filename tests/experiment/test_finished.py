@@ -98,6 +98,9 @@ def test_corrected_solvers_are_loaded_for_a_problem_that_the_caller_names(
     for given in ("small:problem", problem):
         found = mlft.Record.load(record.folder, problem=given)
         assert [one.level for one in found.corrections] == [one.level for one in record.corrections]
+    odd = 50 * record.samples(2, "test").inputs[:2]
+    assert found.corrected is not None and found.familiarity(odd).rings.all()
+    assert np.array_equal(found.predict(odd, unfamiliar="solve"), found.corrected.predict(odd))
     with pytest.raises(ConfigError, match="names the problem 'small:problem', the problem given is 'burgers'"):
         mlft.Record.load(record.folder, problem="burgers")
 

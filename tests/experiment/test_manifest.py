@@ -60,6 +60,7 @@ def deleted(run: Path, name: str, other: Path) -> None:
 
 FILES = (
     *("record.json", "evaluation.safetensors", WEIGHTS, "surrogate/config.json", "bands.safetensors"),
+    "familiarity.safetensors",
     "lifts/level-0/model.safetensors",
 )
 
@@ -90,7 +91,7 @@ def test_what_is_not_what_a_run_wrote_is_not_believed_and_made_anew(
         known.plan,
         known.lifts[0].lifted,
     )
-    assert all((run / file).read_bytes() == whole[file] for file in FILES[1:5])
+    assert all((run / file).read_bytes() == whole[file] for file in FILES[1:6])
     if (name, harm) != ("record.json", deleted):
         assert f"repair: damaged or of another run, made anew: {name}" in told
     assert mlft.report(run).is_file()

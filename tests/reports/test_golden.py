@@ -21,7 +21,7 @@ from mlft.reports import report, trust_lines, write_trust_report
 from small import SMALL
 
 GOLDEN = Path(__file__).parent / "golden"
-KEPT = ("bands.safetensors", "config.toml", "evaluation.safetensors", "surrogate")
+KEPT = ("bands.safetensors", "config.toml", "evaluation.safetensors", "familiarity.safetensors", "surrogate")
 
 
 @pytest.fixture(params=["run-v0", "run-v1", "run-v2", "run-v3"])
@@ -69,6 +69,7 @@ def test_a_golden_run_of_each_schema_opens_as_an_outcome_of_today(copy: Path) ->
     assert [row.name for row in told.baselines if row.kind == "trained"] == ["finest-only"]
     assert (told.sure is not None) == (copy / "bands.safetensors").exists()
     assert len(told.error.channels) == len(read_evaluation(copy)["chosen"]) - 3
+    assert (told.familiar is not None) == (copy / "familiarity.safetensors").exists()
     assert told.store == "." and told.config["problem"] == read_config(copy / "config.toml")["problem"]
 
 

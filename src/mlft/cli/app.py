@@ -4,6 +4,7 @@ Those that only read, `predict`, `show` and `list`, import neither the solver of
 """
 
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -194,7 +195,10 @@ def check(
 @app.command()
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `run` wrote")],
-    inputs: Annotated[Path, typer.Argument(help="a .npy file, (samples, channels, *grid), of the finest grid")],
+    inputs: Annotated[
+        Path,
+        typer.Argument(help="a .npy file, (samples, channels, *grid), of the finest grid, or one finer or coarser"),
+    ],
     *,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="the file that the predictions go to, .npy; with --uncertainty, .npz")
@@ -202,38 +206,76 @@ def predict(
     uncertainty: Annotated[
         float | None, typer.Option(help="a level, such as 0.9: value, half_width, band and error, in a .npz file")
     ] = None,
+    unfamiliar: Annotated[
+        str, typer.Option(help="what to do about inputs that are unlike the law's: ignore, warn, raise or solve them")
+    ] = "warn",
+    problem: Annotated[
+        str | None, typer.Option(help="for --unfamiliar solve, the problem, as the run was given it: its code is run")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite the file that is there")] = False,
 ) -> None:
     """Predict the solutions of inputs in a file with a run's surrogate, into a file, in the solver's own units."""
+    import numpy as np
+
     from mlft.experiment.arrays import read_inputs, refuse_place, write_array, write_arrays
     from mlft.uncertainty import Banded
 
     refuse_place(out, suffix=".npy" if uncertainty is None else ".npz", force=force)
-    record, fields = mlft.Record.load(folder), read_inputs(inputs)
+    record, fields = mlft.Record.load(folder, problem=problem), read_inputs(inputs)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", mlft.UnfamiliarWarning)
+        found = _asked(record, fields, uncertainty, unfamiliar, inputs)
+    told = [_predicted(record, fields, out)]
+    if isinstance(found, Banded):
+        write_arrays(out, {**vars(found), "solved": np.array(found.solved, dtype=np.int64)}, force=force)
+        told = [f"{told[0]}; {100 * found.level:g}% of predictions err by at most {found.error:.3g}"]
+    else:
+        write_array(out, found, force=force)
+    _tell(
+        [
+            *told,
+            *(str(one.message) for one in caught if one.category is mlft.UnfamiliarWarning),
+            *_solved(record, fields, unfamiliar),
+        ]
+    )
+
+
+def _asked(record: "mlft.Record", fields: Any, uncertainty: float | None, unfamiliar: str, file: Path) -> Any:
+    """Return what a record predicts; what is wrong with the inputs is said of their file."""
     try:
-        found = record.predict(fields) if uncertainty is None else record.predict(fields, uncertainty)
+        if uncertainty is None:
+            return record.predict(fields, unfamiliar=unfamiliar)
+        return record.predict(fields, uncertainty, unfamiliar=unfamiliar)
     except ConfigError:
         raise
     except ValueError as error:
-        raise ConfigError(f"{inputs}: {error}") from None
-    told = _predicted(record, len(fields), out)
-    if isinstance(found, Banded):
-        write_arrays(out, vars(found), force=force)
-        _tell([f"{told}; {100 * found.level:g}% of predictions err by at most {found.error:.3g}"])
-    else:
-        write_array(out, found, force=force)
-        _tell([told])
+        raise ConfigError(f"{file}: {error}") from None
 
 
-def _predicted(record: "mlft.Record", count: int, out: Path) -> str:
+def _solved(record: "mlft.Record", fields: Any, unfamiliar: str) -> list[str]:
+    """Return which of the predictions a solver made, in words."""
+    if unfamiliar != "solve":
+        return []
+    from mlft.experiment.unfamiliar import told
+
+    found = record.familiarity(fields)
+    which = ", ".join(str(i) for i, rings in enumerate(found.rings) if rings)
+    return [told(found), *([f"solved in their place: {which}"] if which else [])]
+
+
+def _predicted(record: "mlft.Record", fields: Any, out: Path) -> str:
     from mlft.experiment.markup import in_words
+    from mlft.experiment.other_grids import grid_of
 
-    told, found = record.outcome, record.outcome.error.relative_l2
-    error = in_words(found.mean, found.mean_lower, found.mean_upper)
+    told, count, grid = record.outcome, len(fields), grid_of(fields, record.surrogate)
     some = "1 solution" if count == 1 else f"{count} solutions"
+    known = [(row.mean, row.lower, row.upper) for row in told.grids if row.grid == str(grid)] or [(None, None, None)]
+    found = told.error.relative_l2
+    error = in_words(*((found.mean, found.mean_lower, found.mean_upper) if grid == told.grid else known[0]))
+    there = "" if grid == told.grid else " there"
     return (
-        f"{told.problem}: {some} on {told.grid} cells, in the solver's own units, in {out}; for inputs of the law that "
-        f"was trained on the mean relative L2 error is {error}"
+        f"{told.problem}: {some} on {grid} cells, in the solver's own units, in {out}; for inputs of the law that was "
+        f"trained on the mean relative L2 error{there} is {error}"
     )
 
 

@@ -106,6 +106,17 @@ def measure_trust(
     )
 
 
+def inputs_of_laws(
+    problem: Problem, draws: Float[Array, "n k"], *, amplitudes: Sequence[float] = AMPLITUDES
+) -> dict[str, Float[Array, "n c *grid"]]:
+    """Return the inputs of each law that `measure_trust` looks at, by its name there; those refused are left out."""
+    found = {}
+    for law in _laws(problem, draws, problem.amplified(draws, 1.0), amplitudes):
+        with contextlib.suppress(ValueError):
+            found[law.name] = law.make()
+    return found
+
+
 @final
 @dataclass(frozen=True)
 class _Law:

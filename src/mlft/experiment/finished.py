@@ -1,6 +1,8 @@
 """A finished run, to be used: its outcome, its surrogate, its samples."""
 
-from dataclasses import dataclass
+import functools
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final, overload
 
@@ -8,14 +10,18 @@ import numpy as np
 from jaxtyping import Float
 from torch import nn
 
-from mlft.errors import ConfigError, MlftError, unknown_name
+from mlft.errors import ConfigError, MlftError, UnfamiliarWarning, unknown_name
 from mlft.experiment.asking import written_problem
 from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.markup import html_table, in_words
+from mlft.experiment.other_grids import grid_of, predict_on
 from mlft.experiment.outcome import Outcome
-from mlft.experiment.record import RECORD, read_bands, read_outcome
+from mlft.experiment.record import RECORD, read_alarm, read_bands, read_outcome
 from mlft.experiment.session import INPUTS
+from mlft.experiment.unfamiliar import refuse_unknown, said, solved
+from mlft.familiarity import Alarm, Familiarity
+from mlft.grids import Grid
 from mlft.problems import Problem
 from mlft.store import LEDGER, StoreReader
 from mlft.surrogates import Surrogate, load
@@ -60,12 +66,14 @@ class Record:
         surrogate: the fitted surrogate; `surrogate.predict(inputs)` works at once.
         folder: the run folder.
         corrections: corrected solvers, coarsest first, one for each level whose labels were lifted.
+        problem: that solves; None where it was not named.
     """
 
     outcome: Outcome
     surrogate: Surrogate
     folder: Path
     corrections: tuple[Corrected, ...] = ()
+    problem: Problem | None = None
 
     @classmethod
     def load(
@@ -77,8 +85,8 @@ class Record:
 
         Args:
             folder: the run folder.
-            problem: what the corrected solvers of a run that lifts labels solve with: the name or "module:attribute"
-                that the run was given, which is leave to import it, or a problem of your own.
+            problem: that solves, for corrected solvers and `unfamiliar="solve"`: the name or "module:attribute" that
+                the run was given, which is leave to import it, or a problem of your own.
             network: for a network of your own, an instance of the same shapes.
 
         Raises:
@@ -89,7 +97,10 @@ class Record:
         refuse_unfit(folder)
         told = read_outcome(folder)
         surrogate = load(folder / "surrogate", network=network)
-        return cls(told, surrogate, folder, () if problem is None else _corrections(folder, told, problem))
+        if problem is None:
+            return cls(told, surrogate, folder)
+        solver = _problem(folder, told, problem)
+        return cls(told, surrogate, folder, corrections(solver, folder), solver)
 
     @property
     def corrected(self) -> Corrected | None:
@@ -103,26 +114,112 @@ class Record:
         return float("nan") if mean is None else mean
 
     @overload
-    def predict(self, inputs: Array) -> Array: ...
+    def predict(self, inputs: Array, *, unfamiliar: str = ..., grid: Grid | None = ...) -> Array: ...
 
     @overload
-    def predict(self, inputs: Array, uncertainty: float) -> Banded: ...
+    def predict(
+        self, inputs: Array, uncertainty: float, *, unfamiliar: str = ..., grid: Grid | None = ...
+    ) -> Banded: ...
 
-    def predict(self, inputs: Array, uncertainty: float | None = None) -> Array | Banded:
-        """Return the surrogate's solutions for inputs on the finest grid, in the solver's own units, or with bands.
+    def predict(
+        self,
+        inputs: Array,
+        uncertainty: float | None = None,
+        *,
+        unfamiliar: str = "warn",
+        grid: Grid | None = None,
+    ) -> Array | Banded:
+        """Return the surrogate's solutions for inputs, in the solver's own units, or with bands.
+
+        Inputs on the finest grid, or on a finer one, whose averages or points on the finest are looked at, are compared
+        with the law that was trained on (`familiarity`). On another grid the network itself is asked, where it takes
+        one: `outcome.grids` tells its error on those of the levels, and on any other it is not known.
 
         Args:
             inputs: (samples, channels, *grid).
             uncertainty: the level of the bands, one of those in `outcome.sure`, such as 0.9: then value, half-widths
-                and a bound of the relative L2 error come back. They hold for inputs of the law that was trained on.
+                and a bound of the relative L2 error come back. They hold for inputs of the law that was trained on, on
+                the finest grid.
+            unfamiliar: what to do about inputs that are unlike the law's: "warn" once with an `UnfamiliarWarning`, and
+                predict all the same, as far as the run keeps an alarm; "ignore" them; "raise" an `UnfamiliarError`;
+                "solve" those by the corrected solver, where the run has one, else by the finest grid's, in this
+                process: which they were, `familiarity(inputs).rings` says, and with bands `solved`.
+            grid: that inputs are on, where their shape does not tell: it does for the finest, refined or coarsened by a
+                power of two.
 
         Raises:
             ValueError: for a wrong shape, or inputs that are not finite.
-            ConfigError: for a level that the run's bands are not calibrated at.
-            MlftError: if the run keeps no bands, or damaged ones.
+            ConfigError: for a level that the run's bands are not calibrated at, bands on another grid, a grid that the
+                network does not take, or "solve" without the solver: `Record.load(folder, problem=...)`.
+            UnfamiliarError: if that is asked.
+            GenerationError: if a solve fails.
+            MlftError: if the run keeps no bands, or no alarm where one is needed, or damaged ones.
         """
+        refuse_unknown(unfamiliar)
+        finest = self.outcome.grid
+        grid = grid_of(inputs, self.surrogate) if grid is None else grid
+        if grid == finest:
+            value, which, words = self._on_finest(inputs, unfamiliar)
+        elif uncertainty is not None:
+            raise ConfigError(
+                f"bands are calibrated on the finest grid, {finest} cells, alone, got inputs on {grid}: bring them to "
+                "that, or predict without uncertainty"
+            )
+        else:
+            value, words = predict_on(self.outcome, self.surrogate, self.alarm, inputs, (grid, unfamiliar))
+            which = ()
+        if words:
+            warnings.warn(words, UnfamiliarWarning, stacklevel=2)
+        return value if uncertainty is None else replace(self._banded(value, uncertainty), solved=which)
+
+    def _on_finest(self, inputs: Array, unfamiliar: str) -> tuple[Array, tuple[int, ...], str]:
+        """Return predictions, which of them a solver made, and what is to be warned of."""
+        solver = self._solver() if unfamiliar == "solve" else None
         value = self.surrogate.predict(inputs)
-        return value if uncertainty is None else self._banded(value, uncertainty)
+        if unfamiliar == "ignore" or (unfamiliar == "warn" and self.alarm is None):
+            return value, (), ""
+        found = self.familiarity(inputs)
+        words = said(found, unfamiliar)
+        if solver is None:
+            return value, (), words
+        return solved(inputs, value, found.rings, solver), tuple(map(int, np.flatnonzero(found.rings))), words
+
+    def _solver(self) -> Corrected | Problem:
+        found = self.corrected or self.problem
+        if found is None:
+            raise ConfigError(
+                "unfamiliar='solve' needs the solver: name the problem, as the run was given it, "
+                f"mlft.Record.load({str(self.folder)!r}, problem={self.outcome.config.get('problem')!r})"
+            )
+        return found
+
+    def familiarity(self, inputs: Array) -> Familiarity:
+        """Return whether inputs are like the draws of the law that was trained on: whether the surrogate may be asked.
+
+        The alarm rings for at most 5% of the law's own draws; see `mlft.familiarity`. It says nothing of the size of an
+        error.
+
+        Args:
+            inputs: (samples, channels, *grid) on the finest grid; numbers that are not finite ring.
+
+        Raises:
+            ConfigError: for a wrong shape.
+            MlftError: if the run keeps no alarm, or a damaged one.
+        """
+        if self.alarm is None:
+            raise MlftError(
+                f"{self.folder} does not know which inputs are familiar: an older version of mlft made the run, or its "
+                "law could not be drawn from; a run in a new folder knows"
+            )
+        try:
+            return self.alarm.of(inputs)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    @functools.cached_property
+    def alarm(self) -> Alarm | None:
+        """The alarm for unfamiliar inputs, read from the run folder; None where the run keeps none."""
+        return read_alarm(self.folder, self.outcome.grid)
 
     def _banded(self, value: Array, level: float) -> Banded:
         bands = read_bands(self.folder, self.outcome.grid)
@@ -196,10 +293,10 @@ def store_of(folder: Path, told: Outcome) -> Path:
     return store
 
 
-def _corrections(folder: Path, told: Outcome, given: str | Problem) -> tuple[Corrected, ...]:
+def _problem(folder: Path, told: Outcome, given: str | Problem) -> Problem:
     name, options = told.config.get("problem", told.problem), told.config.get("options", {})
     how = f"mlft.Record.load({str(folder)!r}, problem={name!r})"
-    return corrections(written_problem(name, options, given, told=str(folder / RECORD), how=how), folder)
+    return written_problem(name, options, given, told=str(folder / RECORD), how=how)
 
 
 def _refuse_other_store(store: StoreReader, told: Outcome) -> None:

@@ -11,12 +11,14 @@ from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, claim, refuse_other_configuration
 from mlft.experiment.config import configure
 from mlft.experiment.corrected import corrections
+from mlft.experiment.familiar import measure_familiarity
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.growth import grow, is_part, parts, retire
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
 from mlft.experiment.measure import by_channel, free_baselines, summary
 from mlft.experiment.memory import refuse_more_than_memory
+from mlft.experiment.other_grids import errors_on
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, Sure, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, labelled
@@ -78,7 +80,8 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
             write_outcome(folder, _run(session))
     complete(folder)
     told = _with_rivals(asked, folder, samples or folder, report)
-    return Record(told, load(folder / "surrogate", network=asked.module), folder, corrections(asked.problem, folder))
+    surrogate = load(folder / "surrogate", network=asked.module)
+    return Record(told, surrogate, folder, corrections(asked.problem, folder), asked.problem)
 
 
 def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
@@ -149,6 +152,8 @@ def _run(session: Session) -> Outcome:
         sure=sure,
         symmetry=session.symmetry,
         parts=parts(session.before, config),
+        familiar=measure_familiarity(session, max(train, key=len).inputs, test.inputs),
+        grids=errors_on(fitted.surrogate, problem.hierarchy, test.inputs, test.solutions),
         **header(session.asked, session.folder),
     )
 

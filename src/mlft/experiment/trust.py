@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from mlft.diagnostics.answers import Answers
-from mlft.diagnostics.trust import Trust, measure_trust
+from mlft.diagnostics.trust import Trust, inputs_of_laws, measure_trust
 from mlft.errors import ConfigError, unknown_name
 from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, resolve, written_problem
@@ -17,7 +17,7 @@ from mlft.experiment.finished import store_of
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.outcome import Outcome, TrustOutcome
 from mlft.experiment.progress import Report, quiet
-from mlft.experiment.record import RECORD, from_plain, read_outcome, read_trust, write_trust
+from mlft.experiment.record import RECORD, from_plain, read_alarm, read_outcome, read_trust, write_trust
 from mlft.experiment.session import Session
 from mlft.files import writing
 from mlft.problems import Problem
@@ -74,14 +74,32 @@ def _measure(session: Session, samples: int, trained: int) -> None:
     """Measure, by fresh draws a law and some training inputs, and write what is found into the run folder."""
     refuse_other_solver(session)
     folder, law, seed = session.folder, session.asked.problem, session.asked.config.seed
+    draws = Drawn(law, seed, "trust").draws(range(samples))
     found = measure_trust(
         load(folder / "surrogate", network=session.asked.module).predict,
         law,
-        Drawn(law, seed, "trust").draws(range(samples)),
+        draws,
         trained=Drawn(law, seed, "train").draws(range(trained)),
         solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
     )
-    write_trust(folder, _outcome(found, law, samples, trained), _arrays(found))
+    told = _with_rings(_outcome(found, law, samples, trained), _rings(folder, law, draws))
+    write_trust(folder, told, _arrays(found))
+
+
+def _rings(folder: Path, law: Problem, draws: np.ndarray) -> dict[str, float]:
+    """Return the share of the inputs of each law for which the run's alarm rings; none where it keeps none."""
+    alarm = read_alarm(folder, law.finest)
+    if alarm is None:
+        return {}
+    return {name: float(alarm.of(inputs).rings.mean()) for name, inputs in inputs_of_laws(law, draws).items()}
+
+
+def _with_rings(told: TrustOutcome, rings: dict[str, float]) -> TrustOutcome:
+    families, amplitudes = (
+        tuple(dataclasses.replace(row, rings=rings.get(row.name)) for row in rows)
+        for rows in (told.families, told.amplitudes)
+    )
+    return dataclasses.replace(told, families=families, amplitudes=amplitudes)
 
 
 def _asked(

@@ -51,6 +51,9 @@ def _rows(facts: Outcome) -> list[tuple[str, int | str, Any]]:
         told = {"error_bound": band.error, "errors_covered": band.errors_covered.value}
         told |= {"points_covered": band.points_covered.value, "fields_covered": band.fields_covered.value}
         rows += [(f"{name}:{band.level:g}", "", value) for name, value in told.items()]
+    if facts.familiar is not None:
+        rows += [("false_alarms", "", facts.familiar.false_alarms.value), ("alarm_above", "", facts.familiar.threshold)]
+    rows += [("error_on_grid", row.level, row.mean) for row in facts.grids]
     for row in facts.levels:
         rows += [(name, row.level, getattr(row, name)) for name in _OF_LEVEL]
     for stage in facts.stages:

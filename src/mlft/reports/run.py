@@ -7,6 +7,7 @@ import numpy as np
 
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import read_bands, read_evaluation, read_outcome
+from mlft.reports.familiar import familiar
 from mlft.reports.fields import Shown, sample_figure
 from mlft.reports.first import first_cards
 from mlft.reports.foresight import foresight
@@ -33,6 +34,7 @@ def run_report(folder: Path) -> Section:
     parts = [
         _story(shown),
         sure(facts, shown, read_bands(folder, facts.grid)),
+        familiar(facts),
         worth(facts),
         so_far(facts),
         plan(facts),

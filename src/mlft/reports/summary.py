@@ -9,6 +9,7 @@ from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import COMPARISON, RECORD, TRUST, read_comparison, read_outcome, read_trust
 from mlft.problems import PROBLEMS
 from mlft.reports.compare import comparison_lines
+from mlft.reports.familiar import familiar_lines
 from mlft.reports.parts import parts_lines
 from mlft.reports.spending import spending_lines
 from mlft.reports.sure import sure_lines
@@ -44,6 +45,7 @@ def run_lines(told: Outcome, folder: Path) -> list[str]:
         _beside(told),
         *parts_lines(told),
         *sure_lines(told),
+        *familiar_lines(told),
         *worth_lines(told),
         *target_lines(told),
         *spending_lines(told),

@@ -24,7 +24,7 @@ from mlft.reports.page import (
     title,
 )
 from mlft.reports.trust_figures import amplitude_figure, family_figure, spectrum_figure
-from mlft.reports.trust_verdict import breaking, growth, resolved, verdict
+from mlft.reports.trust_verdict import alarmed, breaking, growth, resolved, verdict
 from mlft.reports.wording import MISSING, error, interval, number, share
 
 _ON_SPAN = "what of it lies on the span of the training inputs, "
@@ -51,7 +51,7 @@ def trust_report(folder: Path) -> Section:
     head = [
         paragraph(f"{facts.problem}: {facts.equation}", "kicker"),
         title(f"How far this surrogate can be trusted: relative L2 error {error(own)} on its own law of inputs"),
-        paragraph(verdict(facts), "verdict"),
+        paragraph(" ".join([verdict(facts), *alarmed(facts)]), "verdict"),
         contents(sections),
     ]
     body = ["<header>\n" + "\n".join(head) + "\n</header>", *sections]
@@ -69,7 +69,8 @@ def trust_lines(facts: TrustOutcome) -> list[str]:
     lines = [f"{facts.problem}: mean relative L2 error over {facts.samples} draws a law of inputs"]
     for family in facts.families:
         lines.append(f"  {family.name:<{wide}}  {_words(family, facts.families[0])}")
-    return [*lines, verdict(facts), breaking(facts), resolved(facts), f"Green's function: {_green_words(facts)}"]
+    said = [verdict(facts), *alarmed(facts), breaking(facts), resolved(facts)]
+    return [*lines, *said, f"Green's function: {_green_words(facts)}"]
 
 
 def _words(family: LawFacts, own: LawFacts) -> str:
@@ -79,7 +80,8 @@ def _words(family: LawFacts, own: LawFacts) -> str:
     grown = growth(family, own)
     times = "" if family is own else f", {error(grown.value)} times its own ({interval(grown.lower, grown.upper)})"
     found = f"{error(family.mean)} ({interval(family.lower, family.upper)}){times}"
-    return f"{found}, {share(family.outside)} of the inputs off the trained span{failed}"
+    rings = "" if family.rings is None else f", the alarm rings for {share(family.rings)}"
+    return f"{found}, {share(family.outside)} of the inputs off the trained span{rings}{failed}"
 
 
 def _green_words(facts: TrustOutcome) -> str:
@@ -108,6 +110,7 @@ def _families(facts: TrustOutcome, pictures: dict[str, Drawing]) -> str:
         Column("95% interval", "relative L2"),
         Column("Times its own", "95% interval"),
         Column("Off the span", "share of inputs"),
+        Column("Alarm rings", "share of inputs"),
         Column("Not solved", "draws"),
     )
     rows: list[list[Cell]] = []
@@ -115,7 +118,7 @@ def _families(facts: TrustOutcome, pictures: dict[str, Drawing]) -> str:
         grown = growth(family, facts.families[0])
         times = "1" if family is facts.families[0] else stacked(error(grown.value), interval(grown.lower, grown.upper))
         found: list[Cell] = [error(family.mean), interval(family.lower, family.upper), times]
-        rows.append([family.name, *found, share(family.outside), number(family.failed)])
+        rows.append([family.name, *found, share(family.outside), share(family.rings), number(family.failed)])
     caption = (
         f"Mean relative L2 errors of {number(facts.samples)} fresh draws, the same draws in every row, solved on "
         "the finest grid. The first law is the one that the surrogate was trained on. Off the span: the part of the "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mlft.diagnostics.laws import BREAKS, breaking_amplitudes
 from mlft.experiment.outcome import LawFacts, TrustOutcome
 from mlft.intervals import Middle
-from mlft.reports.wording import error, interval, known, number
+from mlft.reports.wording import error, interval, known, number, share
 
 
 def growth(law: LawFacts, own: LawFacts) -> Middle:
@@ -41,6 +41,23 @@ def verdict(facts: TrustOutcome) -> str:
         "Not measured": [law.name for law in others if law.mean is None],
     }
     return " ".join(f"{words}: {', '.join(names)}." for words, names in kinds.items() if names)
+
+
+def alarmed(facts: TrustOutcome) -> list[str]:
+    """Return in a sentence whether the alarm rings where the error at least doubles; none where it was not asked."""
+    own = facts.families[0]
+    if own.mean is None or own.rings is None:
+        return []
+    others = (*facts.families[1:], *facts.amplitudes)
+    bad = [law for law in others if law.mean is not None and law.mean >= BREAKS * own.mean]
+    said = f"The alarm for unfamiliar inputs rings for {share(own.rings)} of the law's own"
+    if not bad:
+        return [f"{said}."]
+    least = min(bad, key=lambda law: known(law.rings))
+    return [
+        f"{said}, and, of laws and amplitudes on which the error doubles, for at least {share(least.rings)} "
+        f"({least.name})."
+    ]
 
 
 def breaking(facts: TrustOutcome) -> str:

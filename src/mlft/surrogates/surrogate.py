@@ -112,17 +112,25 @@ class Surrogate(nn.Module):
             raise ValueError(f"the network made shape {tuple(scaled.shape)} of inputs {tuple(inputs.shape)}")
         return self.output_normaliser.decode(scaled.to(inputs.dtype))
 
-    def predict(self, inputs: Float[Array, "_n _c *_grid"]) -> Float[Array, "_n _d *_grid"]:
+    def predict(self, inputs: Float[Array, "_n _c *_grid"], grid: Grid | None = None) -> Float[Array, "_n _d *_grid"]:
         """Return the outputs for inputs on the surrogate's grid, in float64, some samples at a time.
 
         Runs on the device of the weights, in evaluation mode, without gradients.
 
+        Args:
+            inputs: (samples, channels, *grid).
+            grid: another grid of the same box that they are on, for a network that takes any.
+
         Raises:
-            ValueError: for a wrong shape, or inputs that are not finite.
+            ConfigError: for another grid where the network takes none, or one of another box, centring or periodicity.
+            ValueError: for a wrong shape, a grid with too few points, or inputs that are not finite.
         """
-        self._check(inputs)
-        rows = max(1, _POINTS_AT_ONCE // int(np.prod(self.grid.shape)))
-        outputs = np.empty((len(inputs), self.channels[1], *self.grid.shape))
+        if grid is not None and grid != self.grid:
+            self._refuse_grid(grid)
+        shape = (grid or self.grid).shape
+        self._check(inputs, shape)
+        rows = max(1, _POINTS_AT_ONCE // int(np.prod(shape)))
+        outputs = np.empty((len(inputs), self.channels[1], *shape))
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
@@ -176,8 +184,21 @@ class Surrogate(nn.Module):
             tensors[_SYMMETRY] = _table(self)
         write_bundle(Path(folder), tensors, config, card=card or _card(config))
 
-    def _check(self, inputs: Array) -> None:
-        expected = (self.channels[0], *self.grid.shape)
+    def _refuse_grid(self, grid: Grid) -> None:
+        if dataclasses.replace(grid, cells=self.grid.cells) != self.grid:
+            raise ConfigError(
+                f"this surrogate lives on {self.grid!r}; another grid differs in its cells alone, got {grid!r}"
+            )
+        names = fixed_networks(self.network)
+        if names:
+            raise ConfigError(
+                f"{' and '.join(names)} in this surrogate {'takes' if len(names) == 1 else 'take'} no other grid than "
+                f"the one that was trained on, {self.grid} cells, got {grid} cells: bring inputs to it with "
+                "mlft.restrict or mlft.prolong, or train a network that takes any grid (surrogate 'fno')"
+            )
+
+    def _check(self, inputs: Array, shape: tuple[int, ...]) -> None:
+        expected = (self.channels[0], *shape)
         if inputs.shape[1:] != expected:
             wanted = ", ".join(map(str, expected))
             raise ValueError(f"this surrogate takes inputs of shape (samples, {wanted}), got {inputs.shape}")
@@ -337,6 +358,16 @@ def _table(surrogate: Surrogate) -> Tensor:
 def _name(network: nn.Module) -> str:
     names = [name for name, cls in SURROGATES.items() if type(network) is cls]
     return names[0] if names else f"{type(network).__module__}.{type(network).__qualname__}"
+
+
+def fixed_networks(network: nn.Module) -> list[str]:
+    """Return the names of the networks in a surrogate's network that take no other grid than their own; none if all do.
+
+    One of your own is not known to.
+    """
+    members = list(network.members) if isinstance(network, Average) else [network]
+    fixed = [one for one in members if not (isinstance(one, Network) and one.any_grid)]
+    return sorted({_name(one) for one in fixed})
 
 
 def _card(config: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ class Banded:
         band: with probability `level` the whole solution is within it of the value, at every point.
         error: with probability `level` the relative L2 error of a prediction is at most this.
         level: the share, the probability.
+        solved: samples whose value a solver made (`unfamiliar="solve"`): what is said of predictions is not of them.
     """
 
     value: Float[Array, "n k *grid"]
@@ -36,6 +37,7 @@ class Banded:
     band: Float[Array, " k *grid"]
     error: float
     level: float
+    solved: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         """Return the shapes, the level and the error."""

@@ -5,6 +5,7 @@ A number that was not measured is None, and null in the file. The file's top-lev
 """
 
 from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
+from mlft.experiment.outcome.familiar import Familiar, GridError
 from mlft.experiment.outcome.norms import ChannelErrors
 from mlft.experiment.outcome.parts import Part
 from mlft.experiment.outcome.plan import (
@@ -50,8 +51,10 @@ __all__ = [
     "Cost",
     "CurveFacts",
     "Failure",
+    "Familiar",
     "Foresight",
     "GreenFacts",
+    "GridError",
     "Interval",
     "LawFacts",
     "LevelFacts",

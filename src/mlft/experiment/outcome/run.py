@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from mlft.errors import plain
+from mlft.experiment.outcome.familiar import Familiar, GridError
 from mlft.experiment.outcome.norms import ChannelErrors
 from mlft.experiment.outcome.parts import Part
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
@@ -272,6 +273,8 @@ class Outcome:
         sure: bands about a prediction, and what they cover; None where they were not measured.
         symmetry: what the solver commutes with, and how it is used; None where that was not asked.
         parts: what it had found before it was given more budget or longer training, the first first.
+        familiar: the alarm for unfamiliar inputs, and how often it is false; None where there is none.
+        grids: the surrogate's error on the grids of the coarser levels; none where it takes no other grid.
         schema: of this record.
     """
 
@@ -302,6 +305,8 @@ class Outcome:
     sure: Sure | None = None
     symmetry: SymmetryFacts | None = None
     parts: tuple[Part, ...] = ()
+    familiar: Familiar | None = None
+    grids: tuple[GridError, ...] = ()
     schema: int = SCHEMA
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ class LawFacts:
 
     Attributes:
         amplitude: of the inputs, for a law that is the run's own at another amplitude.
+        rings: share of its inputs for which the run's alarm for unfamiliar ones rings; None where the run keeps none.
     """
 
     name: str
@@ -25,6 +26,7 @@ class LawFacts:
     refused: str
     failures: str
     amplitude: Number = None
+    rings: Number = None
 
 
 @final
