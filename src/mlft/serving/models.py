@@ -1,0 +1,93 @@
+"""The models that UM-Bridge sees: what goes in and comes out, as vectors of points, one a channel."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, final
+
+import numpy as np
+
+from mlft.serving.batching import Function
+from mlft.serving.derivatives import gradient, hessian_action, jacobian_action
+from mlft.serving.served import Served
+from mlft.surrogates import Surrogate
+
+Array = np.ndarray
+
+FORWARD, HALF_WIDTH, FAMILIARITY = "forward", "half-width", "familiarity"
+FEATURES = ("Evaluate", "Gradient", "ApplyJacobian", "ApplyHessian")
+
+Outputs = Sequence[Sequence[float]]
+
+
+@final
+@dataclass(frozen=True)
+class Model:
+    """A function of vectors to vectors.
+
+    Attributes:
+        name: that UM-Bridge asks for.
+        inputs: length of each input vector.
+        outputs: length of each output vector.
+        functions: by feature, of batches: "Evaluate" of inputs, "Gradient" of inputs and sens, "ApplyJacobian" of
+            inputs and vec, "ApplyHessian" of inputs, sens and vec, all (n, channels, *grid).
+        told: from one result of "Evaluate", and a level, to the output vectors.
+        levels: that `config` may choose from; none where it takes no level.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    functions: Mapping[str, Function]
+    told: Callable[[Any, float | None], Outputs]
+    levels: tuple[float, ...] = field(default=())
+
+
+def models_of(served: Served) -> dict[str, Model]:
+    """Return the models of a run by name: `forward`, `half-width` where it keeps bands, `familiarity`."""
+    points, (channels, outputs) = served.points, served.channels
+    inputs, solutions = (points,) * channels, (points,) * outputs
+    evaluate: dict[str, Function] = {"Evaluate": served.predict}
+    forward = evaluate | derivatives_of(served.record.surrogate)
+    made = [Model(FORWARD, inputs, solutions, forward, lambda value, _: vectors(value))]
+    if served.bands is not None:
+        told = partial(_half_widths, served)
+        made.append(Model(HALF_WIDTH, inputs, solutions, evaluate, told, served.levels))
+    return {model.name: model for model in made}
+
+
+def derivatives_of(surrogate: Surrogate) -> dict[str, Function]:
+    """Return those derivatives, by feature, that automatic differentiation has for a network, each tried once.
+
+    Networks of mlft have all of them, regressions and averages too; a network of your own may lack some.
+    """
+    known: dict[str, Function] = {
+        "Gradient": partial(gradient, surrogate),
+        "ApplyJacobian": partial(jacobian_action, surrogate),
+        "ApplyHessian": partial(hessian_action, surrogate),
+    }
+    inputs, outputs = (np.zeros((1, channels, *surrogate.grid.shape)) for channels in surrogate.channels)
+    arguments = {
+        "Gradient": (inputs, outputs),
+        "ApplyJacobian": (inputs, inputs),
+        "ApplyHessian": (inputs, outputs, inputs),
+    }
+    return {feature: function for feature, function in known.items() if _works(function, *arguments[feature])}
+
+
+def _works(function: Function, *arrays: Array) -> bool:
+    try:
+        function(*arrays)
+    except (RuntimeError, NotImplementedError):  # torch's, where an operation has no such derivative
+        return False
+    return True
+
+
+def vectors(value: Array) -> Outputs:
+    """Return the channels of one field as vectors of its points."""
+    found: Outputs = value.reshape(len(value), -1).tolist()
+    return found
+
+
+def _half_widths(served: Served, value: Array, level: float | None) -> Outputs:
+    return vectors(served.banded(value[None], served.level if level is None else level).half_width)

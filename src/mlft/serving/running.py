@@ -1,0 +1,32 @@
+"""The server: uvicorn around the application."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from mlft.serving.app import Service, application
+
+_LEAVE = 5
+"""Seconds that requests under way have at the end."""
+
+
+def answer(service: Service, listener: socket.socket, *, started: Callable[[], None]) -> None:
+    """Answer requests on a socket that listens, until SIGINT or SIGTERM, which come again once all is closed.
+
+    Args:
+        service: the run, and who may ask.
+        listener: the socket.
+        started: called once requests are answered.
+    """
+    config = uvicorn.Config(
+        application(service, started=started),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_LEAVE,
+    )
+    uvicorn.Server(config).run([listener])
