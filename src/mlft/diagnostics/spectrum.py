@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.fft import dctn, fftn
 
-from mlft.grids import Grid
-from mlft.problems.families import wave_numbers
+from mlft.grids import Grid, wave_numbers
 
 Array = np.ndarray
 

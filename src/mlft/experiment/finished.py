@@ -1,5 +1,6 @@
 """A finished run, to be used: its outcome, its surrogate, its samples."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final, overload
@@ -14,8 +15,9 @@ from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.outcome import Outcome
-from mlft.experiment.record import RECORD, read_bands, read_outcome
+from mlft.experiment.record import RECORD, read_alarm, read_bands, read_outcome
 from mlft.experiment.session import INPUTS
+from mlft.familiarity import Alarm, Familiarity
 from mlft.problems import Problem
 from mlft.store import LEDGER, StoreReader
 from mlft.surrogates import Surrogate, load
@@ -123,6 +125,34 @@ class Record:
         """
         value = self.surrogate.predict(inputs)
         return value if uncertainty is None else self._banded(value, uncertainty)
+
+    def familiarity(self, inputs: Array) -> Familiarity:
+        """Return whether inputs are like the draws of the law that was trained on: whether the surrogate may be asked.
+
+        The alarm rings for at most 5% of the law's own draws; see `mlft.familiarity`. It says nothing of the size of an
+        error.
+
+        Args:
+            inputs: (samples, channels, *grid) on the finest grid; numbers that are not finite ring.
+
+        Raises:
+            ConfigError: for a wrong shape.
+            MlftError: if the run keeps no alarm, or a damaged one.
+        """
+        if self.alarm is None:
+            raise MlftError(
+                f"{self.folder} does not know which inputs are familiar: an older version of mlft made the run, or its "
+                "law could not be drawn from; a run in a new folder knows"
+            )
+        try:
+            return self.alarm.of(inputs)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    @functools.cached_property
+    def alarm(self) -> Alarm | None:
+        """The alarm for unfamiliar inputs, read from the run folder; None where the run keeps none."""
+        return read_alarm(self.folder, self.outcome.grid)
 
     def _banded(self, value: Array, level: float) -> Banded:
         bands = read_bands(self.folder, self.outcome.grid)

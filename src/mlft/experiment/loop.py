@@ -11,6 +11,7 @@ from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, claim, refuse_other_configuration
 from mlft.experiment.config import configure
 from mlft.experiment.corrected import corrections
+from mlft.experiment.familiar import measure_familiarity
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
@@ -148,6 +149,7 @@ def _run(session: Session) -> Outcome:
         worth=measure_worth(session, fitted.surrogate, test, errors),
         sure=sure,
         symmetry=session.symmetry,
+        familiar=measure_familiarity(session, max(train, key=len).inputs, test.inputs),
         **header(config, session.folder),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlft.errors import MlftError
-from mlft.experiment.record import BANDS, EVALUATION, RECORD
+from mlft.experiment.record import BANDS, EVALUATION, FAMILIARITY, RECORD
 from mlft.files import MOST_TEXT, read_file, write_whole
 
 MANIFEST = "manifest.json"
@@ -62,8 +62,7 @@ def refuse_unfit(folder: Path) -> None:
 
 def _files(folder: Path) -> Iterator[str]:
     yield from (RECORD, EVALUATION)
-    if (folder / BANDS).is_file():  # an older version wrote none
-        yield BANDS
+    yield from (name for name in (BANDS, FAMILIARITY) if (folder / name).is_file())  # an older version wrote none
     for pattern in _BUNDLES:
         for bundle in sorted(folder.glob(pattern)):
             for name in ("config.json", "model.safetensors"):

@@ -17,11 +17,13 @@ from safetensors.numpy import load, save
 from mlft.errors import MlftError
 from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
 from mlft.experiment.outcome.places import misplaced
+from mlft.familiarity import INDICATORS, MINIMUM, Alarm, Law, bands_of
 from mlft.files import MOST_TEXT, read_file, write_whole
 from mlft.grids import Grid
 from mlft.uncertainty import Bands
 
 RECORD, EVALUATION, BANDS = "record.json", "evaluation.safetensors", "bands.safetensors"
+FAMILIARITY = "familiarity.safetensors"
 COMPARISON, ROWS = "compare.json", "compare.csv"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
 
@@ -38,6 +40,20 @@ _BANDS: dict[str, Any] = {
     "points": Float[np.ndarray, " levels"],
     "fields": Float[np.ndarray, " levels"],
     "errors": Float[np.ndarray, " levels"],
+    "draws": Int[np.ndarray, "2"],
+}
+_LAW: dict[str, Any] = {
+    "mean": Float[np.ndarray, "c *grid"],
+    "scale": Float[np.ndarray, " c"],
+    "spread": Float[np.ndarray, "c *grid"],
+    "components": Float[np.ndarray, "r p"],
+    "deviations": Float[np.ndarray, " r"],
+    "waves": Float[np.ndarray, "c bands"],
+    "wave_deviations": Float[np.ndarray, "c bands"],
+}
+_ALARM: dict[str, Any] = {
+    "usual": Float[np.ndarray, "indicators 3"],
+    "strangeness": Float[np.ndarray, " n"],
     "draws": Int[np.ndarray, "2"],
 }
 _SPECTRUM, _GREEN = ("numbers", "error", "solution"), ("matrix", "operator", "known")
@@ -156,6 +172,53 @@ def read_bands(folder: Path, grid: Grid) -> Bands | None:
         raise MlftError(f"{folder / BANDS} is of another run: {', '.join(odd)} has another shape; {remedy}")
     scaled, calibrated = map(int, arrays.pop("draws"))
     return Bands(scaled=scaled, calibrated=calibrated, **{name: arrays[name] for name in _BANDS if name != "draws"})
+
+
+def write_alarm(folder: Path, alarm: Alarm) -> None:
+    """Write the alarm for unfamiliar inputs: what is known of the law, what is usual, and how strange its draws are."""
+    arrays = {name: getattr(alarm.law, name) for name in _LAW}
+    arrays |= {"usual": alarm.usual, "strangeness": alarm.strangeness}
+    counts = np.array([alarm.trained, alarm.fitted], dtype=np.int64)
+    write_whole(folder / FAMILIARITY, _packed(arrays | {"draws": counts}))
+
+
+def read_alarm(folder: Path, grid: Grid) -> Alarm | None:
+    """Return the alarm of a run for unfamiliar inputs; None where the run keeps none.
+
+    Args:
+        folder: the run folder.
+        grid: the finest, of the run.
+
+    Raises:
+        MlftError: if it is damaged, or of another run.
+    """
+    if not (folder / FAMILIARITY).is_file():
+        return None
+    remedy = _anew(RECORD, "mlft run")
+    kinds = _LAW | _ALARM
+    arrays = _unpacked(folder / FAMILIARITY, tuple(kinds), remedy)
+    with jaxtyped("context"):
+        odd = [name for name, kind in kinds.items() if not isinstance(arrays[name], kind)]
+    odd = odd or _unlike(arrays, grid)
+    if odd:
+        raise MlftError(f"{folder / FAMILIARITY} is of another run: {', '.join(odd)} has another shape; {remedy}")
+    trained, fitted = map(int, arrays.pop("draws"))
+    law = Law(grid=grid, **{name: arrays[name] for name in _LAW})
+    return Alarm(law, arrays["usual"], arrays["strangeness"], trained, fitted)
+
+
+def _unlike(arrays: dict[str, np.ndarray], grid: Grid) -> list[str]:
+    """Return which arrays of an alarm do not belong to a grid, or cannot be calculated with."""
+    shape, bands = arrays["mean"].shape, len(bands_of(grid).starts)
+    wrong = {
+        "mean": shape[1:] != grid.shape,
+        "components": arrays["components"].shape[1] != arrays["mean"].size,
+        "waves": arrays["waves"].shape[1] != bands,
+        "usual": len(arrays["usual"]) != len(INDICATORS),
+        "strangeness": len(arrays["strangeness"]) < MINIMUM or not (np.diff(arrays["strangeness"]) >= 0).all(),
+    }
+    wrong |= {name: not (arrays[name] > 0).all() for name in ("scale", "spread", "deviations", "wave_deviations")}
+    return [name for name, is_so in wrong.items() if is_so]
 
 
 def to_plain(told: Any) -> Any:

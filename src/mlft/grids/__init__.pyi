@@ -12,3 +12,4 @@ from .symmetry import group as group
 from .transfers import prolong as prolong
 from .transfers import restrict as restrict
 from .waves import prolong_waves as prolong_waves
+from .waves import wave_numbers as wave_numbers

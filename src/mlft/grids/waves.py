@@ -1,4 +1,4 @@
-"""The prolongation of what spectral solvers return: the trigonometric polynomial through the coarse points."""
+"""Wave numbers, and the prolongation of what spectral solvers return: the polynomial through the coarse points."""
 
 import numpy as np
 from jaxtyping import Float
@@ -56,3 +56,9 @@ def _bounded(lines: Array, ratio: int) -> Array:
     finer = _periodic(odd, ratio)[..., : n * ratio + 1]
     finer[..., [0, -1]] = 0.0
     return finer
+
+
+def wave_numbers(grid: Grid) -> Float[Array, "*grid"]:
+    """Return |k| of each entry of the transform that suits a grid: Fourier on periodic boxes, else cosine."""
+    lines = [np.abs(np.fft.fftfreq(n, 1 / n)) if grid.periodic else np.arange(float(n)) for n in grid.shape]
+    return np.asarray(np.sqrt(sum(part**2 for part in np.meshgrid(*lines, indexing="ij"))))

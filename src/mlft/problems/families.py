@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Grid
+from mlft.grids import Grid, wave_numbers
 
 Array = np.ndarray
 Family = Callable[[Array], Array]
@@ -77,9 +77,3 @@ def filtered(fields: Float[Array, "n c *grid"], grid: Grid, power: float) -> Flo
     changed -= changed.mean(axis=axes, keepdims=True)
     before, after = (np.sqrt(np.mean(part**2, axis=axes, keepdims=True)) for part in (waves, changed))
     return np.asarray(mean + changed * before / np.where(after > 0, after, 1.0))
-
-
-def wave_numbers(grid: Grid) -> Float[Array, "*grid"]:
-    """Return |k| of each entry of the transform that suits a grid: Fourier on periodic boxes, else cosine."""
-    lines = [np.abs(np.fft.fftfreq(n, 1 / n)) if grid.periodic else np.arange(float(n)) for n in grid.shape]
-    return np.asarray(np.sqrt(sum(part**2 for part in np.meshgrid(*lines, indexing="ij"))))

@@ -5,6 +5,7 @@ A number that was not measured is None, and null in the file. The file's top-lev
 """
 
 from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
+from mlft.experiment.outcome.familiar import Familiar
 from mlft.experiment.outcome.plan import (
     BoughtPlan,
     CurveFacts,
@@ -48,6 +49,7 @@ __all__ = [
     "Cost",
     "CurveFacts",
     "Failure",
+    "Familiar",
     "Foresight",
     "GreenFacts",
     "Interval",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from mlft.errors import plain
+from mlft.experiment.outcome.familiar import Familiar
 from mlft.experiment.outcome.plan import BoughtPlan, Foresight
 from mlft.experiment.outcome.schema import SCHEMA, Interval, Number
 from mlft.experiment.outcome.sure import Sure
@@ -274,6 +275,7 @@ class Outcome:
         worth: seconds and errors of every way to a prediction; None where they were not measured.
         sure: bands about a prediction, and what they cover; None where they were not measured.
         symmetry: what the solver commutes with, and how it is used; None where that was not asked.
+        familiar: the alarm for unfamiliar inputs, and how often it is false; None where there is none.
         schema: of this record.
     """
 
@@ -303,6 +305,7 @@ class Outcome:
     worth: Worth | None = None
     sure: Sure | None = None
     symmetry: SymmetryFacts | None = None
+    familiar: Familiar | None = None
     schema: int = SCHEMA
 
     def __str__(self) -> str:
