@@ -39,9 +39,9 @@ def run_facts(served: Served, limits: Limits) -> dict[str, Any]:
         "channels": {"inputs": served.channels[0], "solutions": served.channels[1]},
         "units": {"inputs": UNIT, "solutions": UNIT, "points": "the problem's unit of length"},
         "inputs": {"mean": normaliser.shift.tolist(), "deviation": normaliser.scale.tolist()},
-        "error": f"{in_words(found.mean, found.mean_lower, found.mean_upper)} (mean relative L2 error of "
-        f"{told.error.samples} fresh draws)",
+        "error": f"{in_words(found.mean, found.mean_lower, found.mean_upper)}, of {told.error.samples} fresh draws",
         "levels": list(served.levels),
+        "familiarity": served.record.alarm is not None,
         "draws": [
             {"place": place, "error": _number(served.shown["errors"][chosen])}
             for place, chosen in zip(PLACES, served.shown["chosen"], strict=False)
@@ -77,12 +77,17 @@ async def prediction(served: Served, form: type[Form], limits: Limits, batcher: 
     asked: Any = filled(form, body)
     inputs = _fields(asked.inputs, served, most_samples(served, limits))
     _refuse_level(served, asked.uncertainty)
+    if asked.familiarity and served.record.alarm is None:
+        raise Refused("familiarity: this run keeps no alarm: it cannot say how familiar an input is")
     value = finite(np.asarray(await batcher.call(served.predict, inputs)))
     told: dict[str, Any] = {"value": value.tolist(), "unit": UNIT}
     if asked.uncertainty is not None:
         banded = served.banded(value, asked.uncertainty)
         told |= {"level": banded.level, "error": _number(banded.error)}
         told |= {"half_width": banded.half_width.tolist(), "band": _listed(banded.band)}
+    if asked.familiarity:
+        rows = await batcher.call(served.familiar, inputs)
+        told["familiarity"] = [dict(zip(("score", "threshold", "reason"), row, strict=True)) for row in rows]
     return told
 
 

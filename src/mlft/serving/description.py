@@ -32,7 +32,7 @@ _PREDICTED = {
     "half_width": "(channels, *grid): in the mean a share `level` of the points is within it of the value",
     "band": "(channels, *grid): with probability `level` the whole solution is within it of the value",
     "error": "with probability `level` the relative L2 error is at most this",
-    "familiarity": "where it was asked for: a score in [0, 1] an input, the threshold of the alarm, and reasons",
+    "familiarity": "where it was asked for: for each input a score, the threshold of the alarm, and its reason",
 }
 
 
@@ -63,7 +63,8 @@ def description(run: dict[str, Any], models: Mapping[str, Model], predict: type[
         "info": {
             "title": f"A surrogate of {run['problem']}",
             "version": run["version"],
-            "description": f"{run['equation']}, on {'×'.join(map(str, run['grid']['cells']))} cells. {run['error']}. "
+            "description": f"{run['equation']}, on {'×'.join(map(str, run['grid']['cells']))} cells. "
+            f"Mean relative L2 error {run['error']}. "
             f"Models, with the lengths of their vectors: {known}.",
         },
         "paths": paths,
@@ -122,7 +123,8 @@ def description_page(told: dict[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{escape(info["title"])}: the API</title>\n<link rel="stylesheet" href="page.css">\n</head>\n<body>\n'
+        f'<title>{escape(info["title"])}: the API</title>\n<link rel="icon" href="data:,">\n'
+        '<link rel="stylesheet" href="page.css">\n</head>\n<body>\n'
         f'<header><p class="kicker">mlft {escape(info["version"])}</p><h1>{escape(info["title"])}: the API</h1>\n'
         f"<p>{escape(info['description'])}</p>\n"
         "<p>JSON to the letter goes in and comes out. What is refused comes back with a status of 400 or more, as "
@@ -164,7 +166,7 @@ def _kind(schema: dict[str, Any]) -> str:
     while inner.get("type") == "array" and "items" in inner:
         depth, inner = depth + 1, inner["items"]
     name = str(inner.get("type", ""))
-    return f"{'array of ' * depth}{name}{'s' * (depth > 0)}"
+    return f"array of {'arrays of ' * (depth - 1)}{name}s" if depth else name
 
 
 def _words(schema: dict[str, Any], required: bool) -> str:
@@ -172,4 +174,4 @@ def _words(schema: dict[str, Any], required: bool) -> str:
     if required:
         return told
     default = schema.get("default")
-    return f"{told}; {'optional' if default is None else f'{dumps(default)} by default'}"
+    return f"{told}; {f'{dumps(default)} by default' if isinstance(default, bool) else 'optional'}"

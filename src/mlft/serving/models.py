@@ -44,7 +44,11 @@ class Model:
 
 
 def models_of(served: Served) -> dict[str, Model]:
-    """Return the models of a run by name: `forward`, `half-width` where it keeps bands, `familiarity`."""
+    """Return the models of a run by name.
+
+    `forward` is the solution. `half-width`, where the run keeps bands, is that of its points. `familiarity`, where it
+    keeps an alarm, is the score of the input and the threshold above which the alarm rings, one number each.
+    """
     points, (channels, outputs) = served.points, served.channels
     inputs, solutions = (points,) * channels, (points,) * outputs
     evaluate: dict[str, Function] = {"Evaluate": served.predict}
@@ -53,6 +57,8 @@ def models_of(served: Served) -> dict[str, Model]:
     if served.bands is not None:
         told = partial(_half_widths, served)
         made.append(Model(HALF_WIDTH, inputs, solutions, evaluate, told, served.levels))
+    if served.record.alarm is not None:
+        made.append(Model(FAMILIARITY, inputs, (1, 1), {"Evaluate": served.familiar}, lambda found, _: _scores(found)))
     return {model.name: model for model in made}
 
 
@@ -87,6 +93,10 @@ def vectors(value: Array) -> Outputs:
     """Return the channels of one field as vectors of its points."""
     found: Outputs = value.reshape(len(value), -1).tolist()
     return found
+
+
+def _scores(found: tuple[float, float, str]) -> Outputs:
+    return [[found[0]], [found[1]]]
 
 
 def _half_widths(served: Served, value: Array, level: float | None) -> Outputs:

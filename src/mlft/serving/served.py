@@ -62,6 +62,11 @@ class Served:
         """Return the solutions; see `Record.predict`."""
         return self.record.surrogate.predict(inputs)
 
+    def familiar(self, inputs: Array) -> list[tuple[float, float, str]]:
+        """Return for each input its score, the threshold above which the alarm rings, and why it does, or ""."""
+        found = self.record.familiarity(inputs)
+        return [(float(score), found.threshold, why) for score, why in zip(found.score, found.reasons, strict=True)]
+
     def banded(self, value: Array, level: float) -> Banded:
         """Return a prediction with its bands.
 
