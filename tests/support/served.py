@@ -79,7 +79,9 @@ class Application:
 
         return self._runner.run(all_of_them())
 
-    async def asked(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> tuple[int, Any]:
+    async def asked(
+        self, path: str, body: Any = None, *, method: str = "", answers: list[Any] | None = None, **headers: str
+    ) -> tuple[int, Any]:
         sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         scope = {
             "type": "http",
@@ -101,10 +103,14 @@ class Application:
         async def send(message: Any) -> None:
             told.append(message)
 
-        await self.app(scope, receive, send)
-        content = b"".join(part.get("body", b"") for part in told[1:])
-        kind = dict(told[0]["headers"])[b"content-type"]
-        return told[0]["status"], json.loads(content) if kind == b"application/json" else content.decode()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            content = b"".join(part.get("body", b"") for part in told[1:])
+            kind = dict(told[0]["headers"])[b"content-type"]
+            found = told[0]["status"], json.loads(content) if kind == b"application/json" else content.decode()
+            (answers if answers is not None else []).append(found)
+        return found
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -34,7 +34,7 @@ class _Job:
 
     function: Function
     arrays: tuple[Array, ...]
-    future: "asyncio.Future[Sequence[Any]]"
+    future: "asyncio.Future[Any]"
     came: float
 
     @property
@@ -73,7 +73,7 @@ class Batcher:
             self._changed.notify()
         self._thread.join()
 
-    async def call(self, function: Function, *arrays: Array) -> Sequence[Any]:
+    async def call(self, function: Function, *arrays: Array) -> Any:
         """Return a function's results for rows.
 
         Raises:
@@ -106,7 +106,7 @@ class Batcher:
             taken: list[_Job] = []
             first, rest, rows = self._jobs[0], deque[_Job](), 0
             for job in self._jobs:
-                fits = not taken or (job.function is first.function and rows + job.rows <= self._rows)
+                fits = not taken or (job.function == first.function and rows + job.rows <= self._rows)
                 (taken if fits else rest).append(job)
                 rows += job.rows if fits else 0
             self._jobs = rest
@@ -126,7 +126,7 @@ class Batcher:
             jobs[0].future.get_loop().call_soon_threadsafe(_fail, jobs, error)
 
 
-def _give(jobs: list[_Job], results: list[Sequence[Any]]) -> None:
+def _give(jobs: list[_Job], results: list[Any]) -> None:
     for job, result in zip(jobs, results, strict=True):
         if not job.future.done():
             job.future.set_result(result)

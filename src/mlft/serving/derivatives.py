@@ -3,8 +3,6 @@
 All are of batches, each row by itself, in physical units: the normalisers are differentiated too.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -18,15 +16,19 @@ Array = np.ndarray
 def gradient(
     surrogate: Surrogate, inputs: Float[Array, "n c *grid"], sens: Float[Array, "n d *grid"]
 ) -> Float[Array, "n c *grid"]:
-    """Return Jᵀ s, with J = ∂F/∂x at each input: by one sweep backwards."""
-    return _array(_pulled(surrogate, _tensor(surrogate, inputs), _tensor(surrogate, sens)))
+    """Return Jᵀ s, with J = ∂F/∂x at each input."""
+    at, weights = _tensor(surrogate, inputs), _tensor(surrogate, sens)
+    return _pulled(surrogate(at), at, weights).detach().cpu().numpy()
 
 
 def jacobian_action(
     surrogate: Surrogate, inputs: Float[Array, "n c *grid"], vec: Float[Array, "n c *grid"]
 ) -> Float[Array, "n d *grid"]:
-    """Return J v: by one sweep forwards."""
-    return _array(_pushed(surrogate, _tensor(surrogate, inputs), _tensor(surrogate, vec)))
+    """Return J v: Jᵀ s is linear in s, and J its transpose."""
+    at, along = _tensor(surrogate, inputs), _tensor(surrogate, vec)
+    value = surrogate(at)
+    weights = torch.zeros_like(value, requires_grad=True)
+    return _pulled(_pulled(value, at, weights), weights, along).detach().cpu().numpy()
 
 
 def hessian_action(
@@ -35,34 +37,20 @@ def hessian_action(
     sens: Float[Array, "n d *grid"],
     vec: Float[Array, "n c *grid"],
 ) -> Float[Array, "n c *grid"]:
-    """Return H v with H = ∂²(s·F)/∂x²: the derivative of the gradient along v, forwards over backwards.
+    """Return H v with H = ∂²(s·F)/∂x², which is symmetric: the gradient of v·Jᵀs.
 
     Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian", Neural Computation 6.
     """
-    weights = _tensor(surrogate, sens)
-
-    def pulled(at: Tensor) -> Tensor:
-        return _pulled(surrogate, at, weights)
-
-    return _array(_pushed(pulled, _tensor(surrogate, inputs), _tensor(surrogate, vec)))
+    at, along, weights = (_tensor(surrogate, array) for array in (inputs, vec, sens))
+    return _pulled(_pulled(surrogate(at), at, weights), at, along).detach().cpu().numpy()
 
 
-def _pulled(surrogate: Surrogate, at: Tensor, weights: Tensor) -> Tensor:
-    """Return Jᵀ s."""
-    pull: Callable[[Tensor], tuple[Tensor]] = torch.func.vjp(surrogate, at)[1]
-    return pull(weights)[0]
-
-
-def _pushed(function: Callable[[Tensor], Tensor], at: Tensor, along: Tensor) -> Tensor:
-    """Return J v."""
-    found: tuple[Tensor, Tensor] = torch.func.jvp(function, (at,), (along,))  # type: ignore[assignment] # of three only if asked
-    return found[1]
+def _pulled(value: Tensor, at: Tensor, weights: Tensor) -> Tensor:
+    """Return (∂value/∂at)ᵀ w, 0 where it does not depend on it; backwards, which torch has for more operations."""
+    (found,) = torch.autograd.grad(value, at, weights, create_graph=True, allow_unused=True, materialize_grads=True)
+    return found
 
 
 def _tensor(surrogate: Surrogate, array: Array) -> Tensor:
     like = surrogate.input_normaliser.shift
-    return torch.tensor(array, dtype=like.dtype, device=like.device)
-
-
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().cpu().numpy()
+    return torch.tensor(array, dtype=like.dtype, device=like.device, requires_grad=True)

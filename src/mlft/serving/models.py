@@ -63,30 +63,35 @@ def models_of(served: Served) -> dict[str, Model]:
 
 
 def derivatives_of(surrogate: Surrogate) -> dict[str, Function]:
-    """Return those derivatives, by feature, that automatic differentiation has for a network, each tried once.
+    """Return those derivatives, by feature, that automatic differentiation has for a network: each is tried once.
 
-    Networks of mlft have all of them, regressions and averages too; a network of your own may lack some.
+    Networks of mlft have all of them, regressions and averages too. One of your own may have none, or, where an
+    operation of it can be differentiated only once, the gradient alone: torch says 0 then, and (J v)·s is not v·(Jᵀ s).
     """
     known: dict[str, Function] = {
         "Gradient": partial(gradient, surrogate),
         "ApplyJacobian": partial(jacobian_action, surrogate),
         "ApplyHessian": partial(hessian_action, surrogate),
     }
-    inputs, outputs = (np.zeros((1, channels, *surrogate.grid.shape)) for channels in surrogate.channels)
-    arguments = {
-        "Gradient": (inputs, outputs),
-        "ApplyJacobian": (inputs, inputs),
-        "ApplyHessian": (inputs, outputs, inputs),
-    }
-    return {feature: function for feature, function in known.items() if _works(function, *arguments[feature])}
+    random = np.random.default_rng(0)
+    x, v, s = (random.normal(size=(1, surrogate.channels[k], *surrogate.grid.shape)) for k in (0, 0, 1))
+    pulled, pushed, bent = (
+        _tried(known[name], x, *others) for name, others in zip(known, ((s,), (v,), (s, v)), strict=True)
+    )
+    if pulled is None:
+        return {}
+    if pushed is None or bent is None:
+        return {"Gradient": known["Gradient"]}
+    off, size = abs((pushed * s).sum() - (pulled * v).sum()), np.linalg.norm(pushed) * np.linalg.norm(s)
+    return known if off <= 0.01 * size else {"Gradient": known["Gradient"]}
 
 
-def _works(function: Function, *arrays: Array) -> bool:
+def _tried(function: Function, *arrays: Array) -> Array | None:
     try:
-        function(*arrays)
+        found: Array = function(*arrays)
     except (RuntimeError, NotImplementedError):  # torch's, where an operation has no such derivative
-        return False
-    return True
+        return None
+    return found
 
 
 def vectors(value: Array) -> Outputs:

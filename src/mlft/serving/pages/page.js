@@ -4,7 +4,7 @@ import { COLOURS, drawHandles, drawImage, drawLegend, drawLines, reach, said } f
 
 const HANDLES = 8;
 const $ = (id) => document.getElementById(id);
-const state = { run: null, draw: null, input: null, answer: null, added: null, limits: {}, moved: false, asking: false, again: false };
+const state = { run: null, draw: null, input: null, answer: null, added: null, limits: {}, moved: false, held: false, asking: false, again: false };
 const plots = {};
 
 async function fetched(path, body) {
@@ -61,11 +61,8 @@ async function ask() {
 
 /** Widen the limits of a plot, so that axes stand still while the input is moved. */
 function widened(name, ...lists) {
-  const [low, high] = reach(...lists, state.limits[name] ?? []);
-  const known = state.limits[name];
-  const [least, most] = reach(...lists);
-  if (!known) state.limits[name] = [least, most];
-  else if (least < known[0] || most > known[1]) state.limits[name] = [Math.min(low, known[0]), Math.max(high, known[1])];
+  const [low, high] = state.limits[name] ?? [Infinity, -Infinity], [least, most] = reach(...lists);
+  if (!(state.held && name === "input")) state.limits[name] = [Math.min(low, least), Math.max(high, most)];
   return state.limits[name];
 }
 
@@ -95,8 +92,12 @@ const nearest = (x, place) => x.reduce((best, value, i) => (Math.abs(value - pla
 function held(handle, k) {
   handle.addEventListener("pointerdown", (event) => { handle.setPointerCapture(event.pointerId); handle.focus(); });
   handle.addEventListener("pointermove", (event) => {
-    if (event.buttons) lift(k, plots.maps.fromY(event.clientY - plots.input.getBoundingClientRect().top));
+    if (!event.buttons) return;
+    state.held = true; // the axis of the input stands still meanwhile
+    const [low, high] = state.limits.input, value = plots.maps.fromY(event.clientY - plots.input.getBoundingClientRect().top);
+    lift(k, Math.min(Math.max(value, low), high));
   });
+  handle.addEventListener("lostpointercapture", () => { state.held = false; drawInput(); });
   handle.addEventListener("keydown", (event) => {
     const step = { ArrowUp: 1, ArrowDown: -1 }[event.key];
     if (!step) return;
