@@ -32,7 +32,7 @@ LONG = {
     "one too many": [1] * (POINTS + 1),
     "a field": [[[0.5] * PLANE.shape[1]] * PLANE.shape[0]] * 2,
 }
-VECTOR = st.sampled_from(sorted(LONG)).map(LONG.get)
+VECTOR = st.sampled_from(sorted(LONG)).map(lambda name: LONG[name])
 WORDS = st.sampled_from(["forward", "half-width", "familiarity", "\ud800", "x" * 3000, "\x00\x1b[2J"])
 NUMBERS = st.one_of(st.integers(-2, 3), st.floats(), st.just(10**400), st.booleans(), st.none())
 LEAVES = st.one_of(NUMBERS, WORDS, VECTOR, st.lists(VECTOR, min_size=2, max_size=2), st.text(max_size=5))
@@ -49,16 +49,9 @@ def bodies(draw):
     """Objects with the right names and odd values, JSON that was cut, repeated or changed at a byte, and bytes."""
     told = draw(OBJECTS) | draw(st.fixed_dictionaries({}, optional={"name": st.just("forward")}))
     body = json.dumps(told).encode()
-    at = draw(st.integers(0, len(body)))
-    return draw(
-        st.one_of(
-            st.just(body),
-            st.just(body[:at]),
-            st.just(body + body[at:]),
-            st.binary(max_size=3).map(lambda some: body[:at] + some + body[at + 1 :]),
-            st.binary(max_size=40),
-        )
-    )
+    at, some, way = draw(st.integers(0, len(body))), draw(st.binary(max_size=20)), draw(st.integers(0, 5))
+    odd = {1: body[:at], 2: body + body[at:], 3: body[:at] + some[:3] + body[at + 1 :], 4: some}
+    return odd.get(way, body)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import requests
 import umbridge
+from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.chrome.service import Service
 
 import mlft
 from served import a_server, waited
@@ -165,3 +168,61 @@ def test_what_is_no_http_does_not_end_it(server):
         line.sendall(b"\x00\xff\r\n\r\n")
         assert b"400" in line.recv(100)
     assert waited(lambda: requests.get(f"{server}/Info", timeout=20).status_code == 200)
+
+
+@pytest.fixture
+def browser():
+    """Chromium without a window."""
+    found, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (found and driver):
+        pytest.fail("the page is tested in Chromium: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1000"):
+        options.add_argument(word)
+    options.binary_location = found
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    made = webdriver.Chrome(options=options, service=Service(driver))
+    yield made
+    made.quit()
+
+
+@pytest.mark.browser
+def test_the_page_follows_the_input_that_is_moved(server, browser):
+    def seen(script):
+        return browser.execute_script(f"return {script}")
+
+    def drawn():
+        return seen("document.querySelector('#solution .prediction')?.getAttribute('d')")
+
+    def after(act):
+        """Return the line of the prediction once an act has changed it."""
+        before = drawn()
+        act()
+        return waited(lambda: drawn() not in (None, before) and drawn())
+
+    after(lambda: browser.get(f"{server}/"))
+    assert seen("document.title") == "small: a surrogate, live"
+    waited(lambda: seen("document.getElementById('familiar').textContent").startswith("✓ Familiar input (score "))
+    assert seen("document.querySelectorAll('#solution .points, #solution .whole').length") == 2
+    assert seen("document.querySelectorAll('#solution path.solution').length") == 1
+    handle = browser.find_elements("css selector", "#input circle")[3]
+    height = float(handle.get_attribute("cy"))
+    after(lambda: ActionChains(browser).drag_and_drop_by_offset(handle, 0, -40 if height > 100 else 40).perform())
+    assert abs(abs(float(handle.get_attribute("cy")) - height) - 40) < 12  # the axis may have been widened after it
+    assert seen("document.querySelectorAll('#solution path.solution').length") == 0  # the solver was not asked for this
+    after(lambda: seen("document.getElementById('reset').click()"))
+    waited(lambda: seen("document.querySelectorAll('#solution path.solution').length") == 1)
+    amplitude = "const one = document.getElementById('amplitude'); one.value = 4; one.dispatchEvent(new Event('input'))"
+    after(lambda: browser.execute_script(amplitude))
+    waited(lambda: seen("document.getElementById('familiar').className") == "rings")
+    assert "⚠ Unfamiliar input: " in seen("document.getElementById('familiar').textContent")
+    light = seen("getComputedStyle(document.body).backgroundColor")
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    narrow = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    assert (light, seen("getComputedStyle(document.body).backgroundColor")) == ("rgb(255, 255, 255)", "rgb(20, 24, 30)")
+    assert seen("[window.innerWidth, document.documentElement.scrollWidth <= 400]") == [400, True]
+    loaded = seen("performance.getEntriesByType('resource').map((one) => one.name)")
+    assert loaded and all(name.startswith(f"{server}/") for name in loaded)
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
