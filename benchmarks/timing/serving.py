@@ -1,8 +1,8 @@
 """`mlft serve` under load, on this machine alone: answers, times, odd bodies, and a kill.
 
 A small run is served by a process of its own. Clients keep a connection each and ask one request after another, as
-fast as they are answered, with inputs that differ; an answer is wrong if it is off the surrogate's own prediction by more
-than 1e-5 of its largest value (a network in float32 gives other last bits in other batches).
+fast as they are answered, with inputs that differ; an answer is wrong if it is off the surrogate's own prediction by
+more than 1e-5 of its largest value (a network in float32 gives other last bits in other batches).
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """The server: uvicorn around the application."""
 
+import logging
 import socket
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ def answer(service: Service, listener: socket.socket, *, started: Callable[[], N
     config = uvicorn.Config(
         application(service, started=started),
         log_config=None,
+        log_level=logging.ERROR,  # failures of the server, not of those who ask
         access_log=False,
         ws="none",
         lifespan="on",
