@@ -1,10 +1,12 @@
 """The server as a process of its own: UM-Bridge's own client, and its end."""
 
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ import mlft
 from served import a_server, waited
 from small import SMALL
 
+DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 ASKED = {"budget": "24solves", "strategy": "finetune:equal-cost", **SMALL}
 
 
@@ -95,6 +98,17 @@ def test_a_batch_says_how_familiar_each_input_is(server, record):
     for one, score, reason in zip(told["familiarity"], known.score, known.reasons, strict=True):
         assert one == {"score": score, "threshold": known.threshold, "reason": reason}
     assert told["familiarity"][1]["reason"]
+
+
+def test_the_examples_of_the_docs_run(server):
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert '"http://127.0.0.1:4242"' in code and '"level": 0.9' in code
+    names = {}
+    exec(code.replace("http://127.0.0.1:4242", server).replace('"level": 0.9', '"level": 0.5'), names)
+    assert len(names["solution"]) == len(names["slope"]) == len(names["half_width"][0]) == 28
+    assert 0 <= names["score"] <= 1 and 0 < names["threshold"] < 1
+    (body, answer) = re.search(r"/predict -d '(.*)'\n(.*)\n", DOCS.read_text()).groups()
+    assert requests.post(f"{server}/predict", data=body, timeout=20).text == answer
 
 
 def test_a_port_that_is_taken_is_said(server, record, mlft_command):
