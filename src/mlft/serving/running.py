@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Callable
 
+import torch
 import uvicorn
 
 from mlft.serving.app import Service, application
@@ -31,4 +32,15 @@ def answer(service: Service, listener: socket.socket, *, started: Callable[[], N
         proxy_headers=False,
         timeout_graceful_shutdown=_LEAVE,
     )
-    uvicorn.Server(config).run([listener])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(_threads(service))
+    try:
+        uvicorn.Server(config).run([listener])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _threads(service: Service) -> int:
+    """Return the CPU threads that the run was trained with: small networks are slower on more."""
+    threads = service.served.record.outcome.config.get("threads", 1)
+    return threads if isinstance(threads, int) and threads >= 1 else 1

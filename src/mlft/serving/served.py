@@ -7,7 +7,6 @@ from typing import final
 import numpy as np
 
 from mlft.experiment.finished import Record
-from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.record import read_bands, read_evaluation
 from mlft.grids import Grid
 from mlft.uncertainty import Banded, Bands
@@ -88,7 +87,6 @@ def read_served(run: str | Path | Record) -> Served:
         MlftError: if the folder holds no finished run, or its files are damaged: which, and what to do.
     """
     record = run if isinstance(run, Record) else Record.load(run)
-    refuse_unfit(record.folder)
     record.surrogate.eval()
     bands = read_bands(record.folder, record.outcome.grid)
     return Served(record, bands, read_evaluation(record.folder))
