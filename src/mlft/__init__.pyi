@@ -41,6 +41,7 @@ from .problems import FunctionProblem as FunctionProblem
 from .problems import Problem as Problem
 from .problems import Solved as Solved
 from .reports import report as report
+from .serving import serve as serve
 from .sources import Source as Source
 from .strategies import STRATEGIES as STRATEGIES
 from .strategies import Strategy as Strategy

@@ -74,3 +74,17 @@ def test_two_workers_are_timed_against_one(tmp_path):
     assert (problem, grid) == ("schrodinger", "32") and samples >= 16
     assert 0 < pace < 1e3 and min(alone, one, two) > 0
     assert speedup == pytest.approx(one / two, rel=1e-4)
+
+
+def test_a_server_answers_right_under_load_and_odd_bodies_with_json_and_after_a_kill(tmp_path):
+    found = short_form("timing.serving", tmp_path)
+    loads, (bodies, told, *_, other, tracebacks), (_, _, back, after, wrong) = (
+        rows(found),
+        found.tables[1].rows[0],
+        found.tables[2].rows[0],
+    )
+    assert (column(found, 0, "requests"), column(found, 0, "wrong")) == ([48, 16], [0, 0])
+    speeds = column(found, 0, "requests / s")
+    assert loads["together"][-1] == pytest.approx(speeds[0] / speeds[1], rel=1e-4)
+    assert (bodies, told, other, tracebacks) == (60, 60, 0, 0)
+    assert back > 0 and (after, wrong) == (16, 0)

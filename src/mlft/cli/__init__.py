@@ -1,4 +1,4 @@
-"""The command line: `mlft problems`, `plan`, `run`, `compare`, `report`, `trust`, `check`, `predict`, `show`, `list`.
+"""The command line: `mlft problems`, `plan`, `run`, `compare`, `report`, `trust`, `check`, `predict`, `serve`, ...
 
 The commands are in `mlft.cli.app`.
 """

@@ -1,6 +1,6 @@
 """The commands. What runs is the function of `mlft` of the same name, with the fields of `mlft.Config` and a few more.
 
-Those that only read, `predict`, `show` and `list`, import neither the solver of a run nor a user's module.
+Those that only read, `predict`, `serve`, `show` and `list`, import neither the solver of a run nor a user's module.
 """
 
 import sys
@@ -277,6 +277,39 @@ def _predicted(record: "mlft.Record", fields: Any, out: Path) -> str:
         f"{told.problem}: {some} on {grid} cells, in the solver's own units, in {out}; for inputs of the law that was "
         f"trained on the mean relative L2 error{there} is {error}"
     )
+
+
+@app.command()
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `run` wrote")],
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free")] = 4242,
+    host: Annotated[str, typer.Option(help="the address to listen at; by default only this machine can ask")] = (
+        "127.0.0.1"
+    ),
+    token: Annotated[
+        str | None, typer.Option(envvar="MLFT_TOKEN", help="wanted of requests, as 'Authorization: Bearer TOKEN'")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="a request may take")] = 30.0,
+    mebibytes: Annotated[float, typer.Option(help="a request may have")] = 16.0,
+    together: Annotated[int, typer.Option(min=1, help="samples that one call of the network answers, at most")] = 256,
+) -> None:
+    """Answer over HTTP: a page to move the input, UM-Bridge 1.0, JSON, and their description at /docs."""
+    from mlft.cli.stopping import Stopped
+    from mlft.serving import Limits
+
+    limits = Limits(body=mebibytes, seconds=seconds, rows=together)
+    open_ = token is None and host not in ("127.0.0.1", "localhost", "::1")
+
+    def ready(address: str) -> None:
+        print(f"{printable(str(folder))} is served at {address} (Ctrl-C stops); its API: {address}docs", flush=True)
+        if open_:
+            print("Warning: whoever reaches this machine may ask: --token wants a token of them", flush=True)
+
+    try:
+        mlft.serve(folder, port=port, host=host, token=token, limits=limits, ready=ready)
+    except Stopped:
+        print("mlft: the server has stopped")
 
 
 @app.command()
