@@ -12,7 +12,6 @@ import typer
 
 import mlft
 from mlft.cli.options import asked_of, configured, names_of
-from mlft.cli.screen import Screen
 from mlft.errors import ConfigError, printable
 from mlft.experiment.config import EXECUTION
 from mlft.strategies import STRATEGIES
@@ -91,8 +90,7 @@ def run(
     from mlft.reports import run_lines
 
     asked = asked_of(given, config, plan)
-    with Screen() as screen:
-        record = mlft.run(**asked, out=out, report=screen.tell)
+    record = mlft.run(**asked, out=out, report="lines")
     _tell(run_lines(record.outcome, out))
     print(f"report: {mlft.report(out)}")
 
@@ -112,8 +110,7 @@ def plan(
     """
     asked = asked_of(given, config)
     folder = out if out is not None else Path("runs") / f"{asked['problem'].replace(':', '-')}-plan"
-    with Screen() as screen:
-        forecast = mlft.plan(**asked, out=folder, save=save, report=screen.tell)
+    forecast = mlft.plan(**asked, out=folder, save=save, report="lines")
     print(forecast)
     if save is not None:
         print(f"plan: {save}")
@@ -134,10 +131,7 @@ def compare(
     from mlft.reports import comparison_lines
 
     asked = asked_of(given, config)
-    with Screen() as screen:
-        found = mlft.compare(
-            **asked, out=out, strategies=names_of(strategies), seeds=seeds, jobs=jobs, report=screen.tell
-        )
+    found = mlft.compare(**asked, out=out, strategies=names_of(strategies), seeds=seeds, jobs=jobs, report="lines")
     _tell(comparison_lines(found))
     print(f"report: {mlft.report(out)}")
 
@@ -162,8 +156,7 @@ def trust(
     """Measure how far a run's surrogate can be trusted: other laws of inputs, amplitudes, its Green's function."""
     from mlft.reports import trust_lines, write_trust_report
 
-    with Screen() as screen:
-        found = mlft.trust(folder, samples=samples, problem=problem, report=screen.tell, **given)
+    found = mlft.trust(folder, samples=samples, problem=problem, report="lines", **given)
     _tell(trust_lines(found))
     print(f"report: {write_trust_report(folder)}")
 
@@ -219,7 +212,7 @@ def predict(
 
 
 def _predicted(record: "mlft.Record", count: int, out: Path) -> str:
-    from mlft.experiment.markup import in_words
+    from mlft.markup import in_words
 
     told, found = record.outcome, record.outcome.error.relative_l2
     error = in_words(found.mean, found.mean_lower, found.mean_upper)

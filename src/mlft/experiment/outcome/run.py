@@ -274,6 +274,7 @@ class Outcome:
         worth: seconds and errors of every way to a prediction; None where they were not measured.
         sure: bands about a prediction, and what they cover; None where they were not measured.
         symmetry: what the solver commutes with, and how it is used; None where that was not asked.
+        channels: the names, with units where it knows them, that the problem gives those of "inputs" and "solutions".
         schema: of this record.
     """
 
@@ -303,6 +304,7 @@ class Outcome:
     worth: Worth | None = None
     sure: Sure | None = None
     symmetry: SymmetryFacts | None = None
+    channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __str__(self) -> str:
