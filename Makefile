@@ -23,9 +23,10 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	$(BIN)/pytest -q -n auto --doctest-modules src tests
 
-# Strict: a link or a name that leads nowhere ends it. The pages' code is run by `make test`.
+# Strict: a link or a name that leads nowhere ends it. `make test` builds it too, and runs the pages' code.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open site/index.html"

@@ -16,7 +16,13 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 RUN = [*(DOCS / f"{name}.md" for name in ("analyst", "engineer", "learner", "notebooks")), ROOT / "CONTRIBUTING.md"]
-FEWER = {r'"steps": \d+': '"steps": 8', r"samples=\d+, workers": "samples=4, workers"}
+SMALL = {"modes": [3], "width": 5, "depth": 2}
+FEWER = {
+    r'"steps": \d+': '"steps": 8',
+    r"samples=\d+, workers": "samples=4, workers",
+    r"(training=.*), workers=0\)": rf"\1, workers=0, test=40, surrogate_options={SMALL})",
+    r'"workers": 0\}': '"workers": 0, "test": 40, **options}',
+}
 """What makes an example small enough for a test; the text of a page has the larger numbers."""
 
 
@@ -29,7 +35,8 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mlft.STRATEGIES, "_things", dict(mlft.STRATEGIES._things))
     monkeypatch.setattr("mlft.experiment.worth.SECONDS", 0.0)  # a prediction is timed once
-    names, code = {"__name__": page.stem}, blocks(page, "python")
+    options = {} if page.stem == "learner" else {"surrogate_options": SMALL}
+    names, code = {"__name__": page.stem, "options": options}, blocks(page, "python")
     assert code
     for block in code:
         for much, little in FEWER.items():

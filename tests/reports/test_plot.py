@@ -1,6 +1,7 @@
 """The figure of a run for a notebook: what is in it, in one dimension and in two."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 import mlft
 from finished import a_run
 from mlft.errors import ConfigError
-from mlft.experiment.record import read_bands, read_evaluation, read_outcome
+from mlft.experiment.record import read_bands, read_evaluation, read_outcome, write_bands
 
 
 def opened(folder: Path) -> mlft.Record:
@@ -52,6 +53,15 @@ def test_a_run_without_bands_is_drawn_without(tmp_path: Path) -> None:
     (tmp_path / "bands.safetensors").unlink()
     figure = record.plot()
     assert not figure.axes[1].collections and len(figure.legends[0].get_texts()) == 2
+
+
+def test_the_highest_level_that_is_supported_is_drawn_by_default(tmp_path: Path) -> None:
+    record = opened(a_run(tmp_path))
+    bands = read_bands(tmp_path, record.outcome.grid)
+    assert bands is not None
+    few = {name: getattr(bands, name)[:2] for name in ("levels", "points", "fields", "errors")}
+    write_bands(tmp_path, replace(bands, **few))
+    assert record.plot().legends[0].get_texts()[0].get_text() == "80% band"
 
 
 def test_a_level_that_is_not_known_is_refused(tmp_path: Path) -> None:

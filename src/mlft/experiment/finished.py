@@ -190,11 +190,11 @@ class Record:
             fields["prediction"] = self.surrogate.predict(found.inputs)
         return dataset(self.outcome, level, found.indices, fields, stream=stream)
 
-    def plot(self, level: float = 0.9) -> "matplotlib.figure.Figure":
+    def plot(self, level: float | None = None) -> "matplotlib.figure.Figure":
         """Return a figure of a good, a median and a bad test draw; as `mlft.plot(record)`.
 
         Args:
-            level: of the bands about the predictions.
+            level: of the bands about the predictions; by default 0.9, or the highest below it that is supported.
 
         Raises:
             ConfigError: for a level that the run's bands are not calibrated at.

@@ -14,8 +14,9 @@ from mlft.experiment.record import read_bands, read_evaluation
 from mlft.grids import Grid
 from mlft.reports.drawing import BLUE, GREY, INK, ORANGE, PALE, round_ticks, style
 from mlft.reports.fields import PLACES, Shown, image, reach
+from mlft.reports.sure import LEVEL
 from mlft.reports.wording import error, share
-from mlft.uncertainty import Banded
+from mlft.uncertainty import Banded, Bands
 
 
 @final
@@ -30,7 +31,7 @@ class Drawn(Figure):
 
 
 @style()
-def plot(record: Record, level: float = 0.9) -> Figure:
+def plot(record: Record, level: float | None = None) -> Figure:
     """Return a figure of three test draws of a finished run: one that errs little, the median, one that errs much.
 
     A row a draw: the input, the solution, the prediction with its band of points, and prediction − solution within that
@@ -39,7 +40,8 @@ def plot(record: Record, level: float = 0.9) -> Figure:
 
     Args:
         record: of `mlft.run`, or `mlft.Record.load`.
-        level: of the bands, as in `record.predict(inputs, uncertainty=level)`; a run that keeps none is drawn without.
+        level: of the bands, as in `record.predict(inputs, uncertainty=level)`; by default 0.9, or the highest below it
+            that the run's draws support. A run that keeps no bands is drawn without.
 
     Raises:
         ConfigError: for a level that the run's bands are not calibrated at, naming those that they are.
@@ -49,10 +51,14 @@ def plot(record: Record, level: float = 0.9) -> Figure:
     shown = Shown(kept["errors"][kept["chosen"]], kept["inputs"], kept["solutions"], kept["predictions"], grid)
     bands = read_bands(record.folder, grid)
     try:
-        banded = None if bands is None else bands.about(shown.predictions, level)
+        banded = None if bands is None else bands.about(shown.predictions, _level(bands) if level is None else level)
     except ValueError as wrong:
         raise ConfigError(str(wrong)) from None
     return _lines(shown, banded) if grid.dimension == 1 else _images(shown, banded)
+
+
+def _level(bands: Bands) -> float:
+    return max([float(level) for level in bands.levels if level <= LEVEL], default=float(bands.levels[0]))
 
 
 def _lines(shown: Shown, banded: Banded | None) -> Figure:
