@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: run quick test clean
+.PHONY: run quick test docs clean
 
 # Large fields: patches of 8 x 8 points are channels of a coarser grid, and two threads train.
 run: $(STAMP)
@@ -23,7 +23,13 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	$(BIN)/pytest -q -n auto --doctest-modules src tests
+
+# Strict: a link or a name that leads nowhere ends it. `make test` builds it too, and runs the pages' code.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
 
 # torch first: with it in place nothing asks for the CUDA builds.
 $(STAMP): pyproject.toml constraints.txt
@@ -33,4 +39,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf .venv
+	rm -rf .venv site

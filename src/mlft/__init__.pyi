@@ -40,6 +40,7 @@ from .problems import PROBLEMS as PROBLEMS
 from .problems import FunctionProblem as FunctionProblem
 from .problems import Problem as Problem
 from .problems import Solved as Solved
+from .reports import plot as plot
 from .reports import report as report
 from .serving import serve as serve
 from .sources import Source as Source

@@ -13,7 +13,7 @@ from torch import nn
 
 from mlft.errors import ConfigError, MlftError
 from mlft.grids import Grid
-from mlft.surrogates import BundleError, export_onnx, export_torch, load
+from mlft.surrogates import BundleError, export_onnx, load
 from small_networks import GRIDS, Yours, normal, small, yours
 
 # Bundles
@@ -259,7 +259,7 @@ def test_a_torch_export_takes_any_batch_and_without_patches_any_grid(
     patch: int, other: tuple[int, int], tmp_path: Path, generator: torch.Generator
 ) -> None:
     surrogate = small(Grid((12 * patch, 12 * patch)), generator, depth=1, patch=patch)
-    export_torch(surrogate, tmp_path / "surrogate.pt2")
+    surrogate.export(tmp_path / "surrogate.pt2")
     exported = torch.export.load(tmp_path / "surrogate.pt2").module()
     for shape in ((1, 2, 12 * patch, 12 * patch), (5, 2, *other)):
         inputs = torch.from_numpy(7 + normal(*shape, generator=generator)).float()
@@ -274,7 +274,7 @@ def test_an_onnx_export_takes_any_batch_and_grid(grid: Grid, tmp_path: Path, gen
     surrogate = small(grid, generator, depth=1)
     surrogate.input_normaliser.fit(1e4 + normal(6, 2, *grid.shape, generator=generator))
     surrogate.output_normaliser.fit(3 * normal(6, 3, *grid.shape, generator=generator))
-    export_onnx(surrogate, tmp_path / "surrogate.onnx")
+    surrogate.export(str(tmp_path / "surrogate.onnx"))
     assert [path.name for path in tmp_path.iterdir()] == ["surrogate.onnx"]
     session = onnxruntime.InferenceSession(tmp_path / "surrogate.onnx", providers=["CPUExecutionProvider"])
     for samples, longer in ((1, 0), (5, 8)):
@@ -282,6 +282,12 @@ def test_an_onnx_export_takes_any_batch_and_grid(grid: Grid, tmp_path: Path, gen
         (outputs,) = session.run(["outputs"], {"inputs": inputs})
         expected = surrogate(torch.from_numpy(inputs)).detach().numpy()
         assert np.abs(outputs - expected).max() / np.abs(expected).max() < 1e-5
+
+
+def test_an_export_to_another_kind_of_file_is_refused(tmp_path: Path, generator: torch.Generator) -> None:
+    with pytest.raises(ConfigError, match=r"ends in \.pt2 \(PyTorch\) or \.onnx, got .*surrogate\.h5"):
+        small(GRIDS[0], generator).export(tmp_path / "surrogate.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_onnx_is_named(tmp_path: Path, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch) -> None:

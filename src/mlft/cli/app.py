@@ -13,7 +13,6 @@ import typer
 
 import mlft
 from mlft.cli.options import asked_of, configured, names_of
-from mlft.cli.screen import Screen
 from mlft.errors import ConfigError, printable
 from mlft.experiment.config import EXECUTION
 from mlft.strategies import STRATEGIES
@@ -99,8 +98,7 @@ def run(
     from mlft.reports import run_lines
 
     asked = asked_of(given, config, plan, needed=())
-    with Screen() as screen:
-        record = mlft.run(**asked, out=out, more=more, report=screen.tell)
+    record = mlft.run(**asked, out=out, more=more, report="lines")
     _tell(run_lines(record.outcome, out))
     print(f"report: {mlft.report(out)}")
 
@@ -120,8 +118,7 @@ def plan(
     """
     asked = asked_of(given, config)
     folder = out if out is not None else Path("runs") / f"{asked['problem'].replace(':', '-')}-plan"
-    with Screen() as screen:
-        forecast = mlft.plan(**asked, out=folder, save=save, report=screen.tell)
+    forecast = mlft.plan(**asked, out=folder, save=save, report="lines")
     print(forecast)
     if save is not None:
         print(f"plan: {save}")
@@ -142,10 +139,7 @@ def compare(
     from mlft.reports import comparison_lines
 
     asked = asked_of(given, config)
-    with Screen() as screen:
-        found = mlft.compare(
-            **asked, out=out, strategies=names_of(strategies), seeds=seeds, jobs=jobs, report=screen.tell
-        )
+    found = mlft.compare(**asked, out=out, strategies=names_of(strategies), seeds=seeds, jobs=jobs, report="lines")
     _tell(comparison_lines(found))
     print(f"report: {mlft.report(out)}")
 
@@ -170,8 +164,7 @@ def trust(
     """Measure how far a run's surrogate can be trusted: other laws of inputs, amplitudes, its Green's function."""
     from mlft.reports import trust_lines, write_trust_report
 
-    with Screen() as screen:
-        found = mlft.trust(folder, samples=samples, problem=problem, report=screen.tell, **given)
+    found = mlft.trust(folder, samples=samples, problem=problem, report="lines", **given)
     _tell(trust_lines(found))
     print(f"report: {write_trust_report(folder)}")
 
@@ -264,8 +257,8 @@ def _solved(record: "mlft.Record", fields: Any, unfamiliar: str) -> list[str]:
 
 
 def _predicted(record: "mlft.Record", fields: Any, out: Path) -> str:
-    from mlft.experiment.markup import in_words
     from mlft.experiment.other_grids import grid_of
+    from mlft.markup import in_words
 
     told, count, grid = record.outcome, len(fields), grid_of(fields, record.surrogate)
     some = "1 solution" if count == 1 else f"{count} solutions"

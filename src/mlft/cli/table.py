@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mlft.errors import plain
 from mlft.experiment.listing import Listed
-from mlft.experiment.markup import in_words
+from mlft.markup import in_words
 
 _WIDE = 240
 """Columns where nobody looks: a file or a pipe cuts no lines."""

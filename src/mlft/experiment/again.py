@@ -34,7 +34,7 @@ def refuse_other_solver(session: Session) -> None:
     with SampleStore.open(session.store.scratch / "again", session.store.identity) as store:
         for stream, level, index in wanted:
             what = "an input" if stream.startswith(INPUTS) else "a sample"
-            session.report(Progress("solve", f"{what} of level {level} again, to compare", 0, 1, ""))
+            session.tell(Progress("solve", f"{what} of level {level} again, to compare", 0, 1))
             generate(streams, store, requests=[Request(stream, level, 1, index)], pool=session.pool, supervision=asked)
             _compare(session, store, stream, level, index)
 

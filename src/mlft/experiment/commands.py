@@ -14,7 +14,8 @@ from mlft.experiment.foresight import Forecast
 from mlft.experiment.growth import continued, grow
 from mlft.experiment.outcome import Comparison
 from mlft.experiment.plan_file import write_plan
-from mlft.experiment.progress import Report, quiet
+from mlft.experiment.screen import Told, shown
+from mlft.experiment.whole import PLAN
 from mlft.files import writing
 from mlft.problems import Problem
 from mlft.problems.contract import Examination, examine
@@ -26,7 +27,7 @@ def run(
     budget: str | None = None,
     more: str | None = None,
     out: str | Path,
-    report: Report = quiet,
+    report: Told = "auto",
     **options: Any,
 ) -> Record:
     """Return the record of a run: plan, solve, train, measure, within a budget of solver cost.
@@ -43,7 +44,9 @@ def run(
         budget: solver cost allowed, as in "100solves" (of the finest grid), "30s" or "10min"; as the problem.
         more: solver cost on top of that of the finished run in the folder, or optimizer steps, as in "1000steps".
         out: the run folder; a folder that holds a part of the run is continued, a finished one is read.
-        report: called with every step forward.
+        report: who hears how far it is: "auto", whoever looks at a terminal or a notebook; a function, which is called
+            with a `mlft.Progress` at every step forward; None, nobody; "lines", as "auto", and without a terminal a
+            line on standard error now and then.
         options: any other field of `mlft.Config`, such as `seed=1`, `strategy="finest-only"`, or the problem's
             parameters as `options={"cells": 256}`; and `network`, a network of your own in place of the named one: any
             `nn.Module` from (n, c, *grid) to (n, k, *grid).
@@ -62,9 +65,9 @@ def run(
         given = continued(folder, given, more)
     named = given.pop("problem")
     asked = ask(named if own is None else own, network=network, **given)
-    with writing(folder):
+    with writing(folder), shown(report, runs=1 + len(asked.config.baselines)) as tell:
         grow(asked.config, folder, more=more is not None)
-        return loop.run(asked, folder, report=report)
+        return loop.run(asked, folder, report=tell)
 
 
 def plan(
@@ -73,7 +76,7 @@ def plan(
     budget: str,
     out: str | Path,
     save: str | Path | None = None,
-    report: Report = quiet,
+    report: Told = "auto",
     **options: Any,
 ) -> Forecast:
     """Return how many samples to solve on which grid, with the error to expect. Solves a pilot: a tenth of the budget.
@@ -83,15 +86,15 @@ def plan(
         budget: as in `run`.
         out: the run folder; `run` with the same arguments goes by this plan, and uses the pilot's samples.
         save: a file to write the plan to, for `mlft run --plan FILE`.
-        report: called with every step forward.
+        report: as in `run`.
         options: as in `run`.
 
     Raises:
         MlftError: as `run`.
     """
     asked = ask(problem, budget=budget, **options)
-    with writing(Path(out)):
-        found = loop.plan(asked, Path(out), report=report)
+    with writing(Path(out)), shown(report, shares=PLAN) as tell:
+        found = loop.plan(asked, Path(out), report=tell)
         if save is not None:
             write_plan(Path(save), found, asked.config)
     return found
@@ -105,7 +108,7 @@ def compare(
     strategies: Sequence[str] = ("finetune", "finest-only"),
     seeds: int = 5,
     jobs: int = 1,
-    report: Report = quiet,
+    report: Told = "auto",
     **options: Any,
 ) -> Comparison:
     """Return a comparison of strategies at equal cost and equal training effort, over several seeds.
@@ -117,15 +120,15 @@ def compare(
         strategies: names in `mlft.STRATEGIES`.
         seeds: how many, counting up from `seed`.
         jobs: seeds that run at a time, each in a process of its own.
-        report: called with every step forward.
+        report: as in `run`.
         options: as in `run`.
 
     Raises:
         MlftError: as `run`.
     """
     asked = ask(problem, budget=budget, **options)
-    with writing(Path(out)):
-        return comparing.compare(asked, Path(out), strategies=strategies, seeds=seeds, jobs=jobs, report=report)
+    with writing(Path(out)), shown(report, runs=len(strategies) * seeds) as tell:
+        return comparing.compare(asked, Path(out), strategies=strategies, seeds=seeds, jobs=jobs, report=tell)
 
 
 def check(

@@ -12,7 +12,7 @@ from mlft.experiment.asking import Asked, claim
 from mlft.experiment.config import MOST_PROCESSES
 from mlft.experiment.loop import run
 from mlft.experiment.outcome import Comparison, ComparisonRow, Outcome
-from mlft.experiment.progress import Progress, Report, labelled, quiet
+from mlft.experiment.progress import Progress, Report, of_run, quiet
 from mlft.experiment.record import RECORD, write_comparison
 from mlft.experiment.recording import header
 
@@ -69,7 +69,7 @@ def _side_by_side(cases: list[list[Asked]], folder: Path, jobs: int, report: Rep
         shared = [[_alone(each) for each in case] for case in cases]
         futures = [pool.submit(_one_seed, case, folder, quiet) for case in shared]
         for done, _ in enumerate(as_completed(futures), 1):
-            report(Progress("compare", f"{len(cases[0])} strategies", done, len(futures), "seeds done"))
+            report(Progress("compare", f"{len(cases[0])} strategies", done, len(futures), note="seeds done"))
         return [row for future in futures for row in future.result()]
 
 
@@ -84,7 +84,7 @@ def _one_seed(case: Sequence[Asked], folder: Path, report: Report) -> list[Compa
     for each in case:
         name, seed = each.config.strategy, each.config.seed
         place = folder / f"seed-{seed}"
-        own, tell = place / name.replace(":", "-"), labelled(report, f"seed {seed}, {name}")
+        own, tell = place / name.replace(":", "-"), of_run(report, f"seed {seed}, {name}")
         finished = (own / RECORD).exists()
         record = run(each, own, samples=place, again=not (finished or seen), report=tell)
         rows.append(row(record.outcome))

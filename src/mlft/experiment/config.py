@@ -3,7 +3,7 @@
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
@@ -80,6 +80,12 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Yield what is not as it is by default."""
+        for name, value in super().__repr_args__():
+            if name is not None and value != type(self).model_fields[name].get_default(call_default_factory=True):
+                yield name, value
 
     problem: str = Field(description="a name that `mlft problems` lists, or module:attribute for your own")
     budget: str = Field(description="solver cost allowed: 100solves (prices of the cost table), 30s, 10min or 2h")

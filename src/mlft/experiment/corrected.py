@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import nn
 
 from mlft import lifts, surrogates
-from mlft.errors import ConfigError, GenerationError
+from mlft.errors import ConfigError, GenerationError, plain
 from mlft.experiment.asking import written_problem
 from mlft.lifts import Coarse, Lift, LiftError, Place, ratio_of
 from mlft.problems import Problem, prolonged
@@ -36,6 +36,11 @@ class Corrected:
 
     problem: Problem
     lift: Lift
+
+    def __repr__(self) -> str:
+        """Return what solves, and what corrects it."""
+        place = self.lift.place
+        return plain(f"Corrected({self.problem.name}, level {place.level} to {place.target} by {self.lift.name!r})")
 
     @property
     def level(self) -> int:

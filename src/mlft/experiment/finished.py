@@ -4,17 +4,18 @@ import functools
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final, overload
+from typing import TYPE_CHECKING, final, overload
 
 import numpy as np
 from jaxtyping import Float
 from torch import nn
 
+import mlft
 from mlft.errors import ConfigError, MlftError, UnfamiliarWarning, unknown_name
 from mlft.experiment.asking import written_problem
 from mlft.experiment.corrected import Corrected, corrections
+from mlft.experiment.labelled import dataset
 from mlft.experiment.manifest import refuse_unfit
-from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.other_grids import grid_of, predict_on
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import RECORD, read_alarm, read_bands, read_outcome
@@ -22,10 +23,15 @@ from mlft.experiment.session import INPUTS
 from mlft.experiment.unfamiliar import refuse_unknown, said, solved
 from mlft.familiarity import Alarm, Familiarity
 from mlft.grids import Grid
+from mlft.markup import html_table, in_words
 from mlft.problems import Problem
 from mlft.store import LEDGER, StoreReader
 from mlft.surrogates import Surrogate, load
 from mlft.uncertainty import Banded
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import xarray
 
 Array = np.ndarray
 
@@ -254,6 +260,44 @@ class Record:
         with StoreReader(store_of(self.folder, self.outcome)) as store:
             _refuse_other_store(store, self.outcome)
             return _samples(store, stream, level, levels - 1)
+
+    def to_xarray(
+        self, level: int | None = None, stream: str = "train", *, predicted: bool = False
+    ) -> "xarray.Dataset":
+        """Return the samples of a level with named axes, coordinates, channel names and units.
+
+        Variables are `input`, on the finest grid, `solution`, on the level's own, and `prediction`, on the finest grid.
+        Axes are `sample` (the index in its stream), `input_channel`, `solution_channel`, and `x` and `y`, or, for what
+        is on the finest grid beside solutions of a coarser one, `x_finest` and `y_finest`. Coordinates say whether
+        values are averages over cells or at points; the dataset's attributes are problem, equation, options, strategy,
+        budget, seed, stream, level and version. Channels have the names that the problem gives them, and else numbers.
+
+        Args:
+            level: 0 the coarsest; by default the finest.
+            stream: as in `samples`.
+            predicted: whether the surrogate's predictions for the same inputs come with it.
+
+        Raises:
+            MlftError: if xarray is not installed (the extra `xarray`); and as `samples`.
+        """
+        level = len(self.outcome.levels) - 1 if level is None else level
+        found = self.samples(level, stream)
+        fields = {"input": found.inputs, "solution": found.solutions}
+        if predicted:
+            fields["prediction"] = self.surrogate.predict(found.inputs)
+        return dataset(self.outcome, level, found.indices, fields, stream=stream)
+
+    def plot(self, level: float | None = None) -> "matplotlib.figure.Figure":
+        """Return a figure of a good, a median and a bad test draw; as `mlft.plot(record)`.
+
+        Args:
+            level: of the bands about the predictions; by default 0.9, or the highest below it that is supported.
+
+        Raises:
+            ConfigError: for a level that the run's bands are not calibrated at.
+            MlftError: if the run's evaluation, or its bands, are damaged.
+        """
+        return mlft.plot(self, level)
 
     def __str__(self) -> str:
         """Return the outcome in one line."""

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, final
 
 from mlft.estimators import estimate, evidence
-from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Foresight, RateFacts, SymmetryFacts
 from mlft.experiment.pilot import foresight_of, outlook_of, plan_facts, planned, solve_pilot, study_of
@@ -17,6 +16,7 @@ from mlft.experiment.rounds import measured_round
 from mlft.experiment.session import Session
 from mlft.files import digest
 from mlft.learners import Fitted
+from mlft.markup import html_table, in_words
 from mlft.planning import Plan, Wanted, from_facts, learnability, pilot_counts
 
 

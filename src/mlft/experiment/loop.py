@@ -1,5 +1,6 @@
 """The loop of a run: price, plan, solve, fit, measure, record. Everything else is in the rooms below."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.other_grids import errors_on
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, Sure, TestError
 from mlft.experiment.pricing import afford
-from mlft.experiment.progress import Progress, Report, labelled
+from mlft.experiment.progress import Progress, Report, of_run
 from mlft.experiment.record import BEFORE, RECORD, read_outcome, write_evaluation, write_outcome
 from mlft.experiment.recording import (
     bought_plan,
@@ -71,7 +72,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
     claim(asked.config, folder)
     damaged = unfit(folder)
     if damaged:
-        report(Progress("repair", "damaged or of another run, made anew", 0, 1, ", ".join(damaged)))
+        report(Progress("repair", "damaged or of another run, made anew", 0, 1, note=", ".join(damaged)))
         set_aside(folder)
     if not _finished(asked, folder):
         with Session(asked, folder, samples=samples, report=report) as session:
@@ -95,7 +96,8 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
     claim(asked.config, folder)
     with Session(asked, folder, report=report) as session:
         refuse_other_solver(session)
-        forecast = foresee(session)
+        with session.clock("plan"):
+            forecast = foresee(session)
         refuse_more_than_memory(session, forecast.plan)
         return forecast
 
@@ -154,6 +156,7 @@ def _run(session: Session) -> Outcome:
         parts=parts(session.before, config),
         familiar=measure_familiarity(session, max(train, key=len).inputs, test.inputs),
         grids=errors_on(fitted.surrogate, problem.hierarchy, test.inputs, test.solutions),
+        channels={"inputs": tuple(problem.input_channels), "solutions": tuple(problem.solution_channels)},
         **header(session.asked, session.folder),
     )
 
@@ -190,10 +193,10 @@ def fit(session: Session, train: Sequence[Samples], training: Training) -> Fitte
     """Return the surrogate of a run fitted to samples on the finest grid, by the strategy's learner."""
 
     def tell(level: int, error: float, done: int, steps: int) -> None:
-        session.report(Progress("train", f"level {level}", done, steps, f"held-out error {error:.4f}"))
+        session.tell(Progress("train", f"level {level}", done, steps, error if math.isfinite(error) else None))
 
     def lifting(what: str, step: int, steps: int) -> None:
-        session.report(Progress("lift", what, step, steps, ""))
+        session.tell(Progress("lift", what, step, steps))
 
     seed, scheme = session.asked.config.seed, session.scheme
     course = Course(training, seed, session.checkpoints, tell, lifting, scheme)
@@ -247,7 +250,7 @@ def _with_rivals(asked: Asked, folder: Path, samples: Path, report: Report) -> O
     for name in [name for name in asked.config.baselines if name not in known]:
         place, rival = folder / "baselines" / name.replace(":", "-"), asked.by(name)
         grow(rival.config, place, more=True)
-        other = run(rival, place, samples=samples, again=False, report=labelled(report, name)).outcome
+        other = run(rival, place, samples=samples, again=False, report=of_run(report, name)).outcome
         error, spent = other.error.relative_l2.mean, other.budget.spent.solves
         row = Baseline(name, "trained", error, spent, other.plan.samples)
         told = replace(told, baselines=(*told.baselines, row), **header(asked, folder))

@@ -77,7 +77,7 @@ def _study(session: Session, first: Training, later: Training, *, total: int, wh
     seed, done = session.asked.config.seed, iter(range(1, 10**9))
 
     def tell(*_: float) -> None:
-        session.report(Progress("plan", what, next(done), total, ""))
+        session.tell(Progress("plan", what, next(done), total))
 
     def samples(inputs: np.ndarray, labels: np.ndarray) -> Samples:
         return Samples(0, tuple(range(len(inputs))), inputs, labels)

@@ -66,7 +66,7 @@ def _fall(session: Session, level: int, target: int, pilot: Pilot, what: str) ->
     """Return what the learner's lift leaves of the label error of a level."""
 
     def tell(lift: str, step: int, steps: int) -> None:
-        session.report(Progress("plan", f"{what}, {lift}", step, steps, ""))
+        session.tell(Progress("plan", f"{what}, {lift}", step, steps))
 
     training, seed = session.asked.config.training, session.asked.config.seed
     course = Course(training, seed, lifting=tell, scheme=session.scheme)

@@ -8,6 +8,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import final
@@ -47,6 +48,9 @@ SHARED, MOST_SHARED = 0.05, 256
 """Seconds of a batch in which the overhead of starting it is small; draws for it at most."""
 
 
+_NEXT = {"plan": "solve", "train": "measure"}
+
+
 @final
 class Session:
     """A problem, the store of its samples, the processes that solve, a network, a folder, a clock.
@@ -61,7 +65,6 @@ class Session:
         folder: the run folder.
         store: the samples, in the run folder or in one that several runs share.
         pool: the processes that solve.
-        report: called with every step forward.
         seconds: wall time by name, added up by `clock`, with that of the run before it went on.
 
     Args:
@@ -75,7 +78,7 @@ class Session:
     """
 
     def __init__(self, asked: Asked, folder: Path, *, samples: Path | None = None, report: Report = quiet) -> None:
-        self.asked, self.folder, self.report = asked, folder, report
+        self.asked, self.folder, self._report, self._part = asked, folder, report, ""
         self.seconds: dict[str, float] = defaultdict(float)
         if self.before is not None:
             self.seconds |= {"train": self.before.seconds.train, "plan": self.before.seconds.plan}
@@ -179,10 +182,18 @@ class Session:
 
     @contextlib.contextmanager
     def clock(self, name: str) -> Iterator[None]:
-        """Add the seconds that the block takes to those of a name."""
-        started = time.perf_counter()
+        """Add the seconds that the block takes to those of a name, which is the part of the run that steps are told of.
+
+        What comes after a part of that name: solves after "plan", a measurement after "train".
+        """
+        started, self._part = time.perf_counter(), name
         yield
         self.seconds[name] += time.perf_counter() - started
+        self._part = _NEXT[name]
+
+    def tell(self, progress: Progress) -> None:
+        """Report a step forward, with the part of the run that it is in."""
+        self._report(replace(progress, part=self._part))
 
     def solve(self, stream: str, counts: Mapping[int, int], *, max_failure_rate: float | None = None) -> None:
         """Solve the first counts[l] samples of a stream on each level l, except those the ledger has already.
@@ -203,7 +214,7 @@ class Session:
                 retries=config.retries,
                 max_failure_rate=rate,
                 retry_failed=again,
-                progress=self._tell,
+                progress=self._advance,
             )
             sources = {stream: self._source(stream)}
             generate(sources, self.store, requests=requests, pool=self.pool, supervision=watched)
@@ -314,7 +325,6 @@ class Session:
             self._retried[stream, level] = max(n, fresh)
         return {again: requests for again, requests in parts.items() if requests}
 
-    def _tell(self, advance: generation.Progress) -> None:
+    def _advance(self, advance: generation.Progress) -> None:
         label = f"{advance.stream.replace(INPUTS, 'inputs of ')}, level {advance.level}"
-        note = f"{advance.failed} failed" if advance.failed else ""
-        self.report(Progress("solve", label, advance.done, advance.total, note))
+        self.tell(Progress("solve", label, advance.done, advance.total, failed=advance.failed))

@@ -16,8 +16,8 @@ from mlft.experiment.config import EXECUTION, configure
 from mlft.experiment.finished import store_of
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.outcome import Outcome, TrustOutcome
-from mlft.experiment.progress import Report, quiet
 from mlft.experiment.record import RECORD, from_plain, read_alarm, read_outcome, read_trust, write_trust
+from mlft.experiment.screen import Told, shown
 from mlft.experiment.session import Session
 from mlft.files import writing
 from mlft.problems import Problem
@@ -35,7 +35,7 @@ def trust(
     samples: int = 48,
     problem: str | Problem | None = None,
     network: nn.Module | None = None,
-    report: Report = quiet,
+    report: Told = "auto",
     **execution: Any,
 ) -> TrustOutcome:
     """Return how far the surrogate of a finished run can be trusted, and write it into the run folder.
@@ -50,7 +50,7 @@ def trust(
         problem: the problem, if it was given to the run as an object; "module:attribute", if it was named so: a module
             that only the folder names is not imported.
         network: the network, if it was one of your own.
-        report: called with every step forward.
+        report: who hears how far it is, as in `mlft.run`.
         execution: how the work is executed, such as `workers=2` or `timeout=60.0`; by default as the run was.
 
     Raises:
@@ -65,7 +65,10 @@ def trust(
         refuse_unfit(folder)
         told = read_outcome(folder)
         asked = _asked(folder, told, problem, network, execution)
-        with Session(asked, folder, samples=store_of(folder, told), report=report) as session:
+        with (
+            shown(report) as tell,
+            Session(asked, folder, samples=store_of(folder, told), report=tell) as session,
+        ):
             _measure(session, samples, min(max(told.plan.samples), MOST_TRAINED))
         return read_trust(folder)[0]
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.outcome import Way, Worth
+from mlft.experiment.progress import Progress
 from mlft.experiment.session import Session
 from mlft.experiment.timing import in_larger_batches
 from mlft.grids import relative_error
@@ -49,6 +50,7 @@ def measure_worth(
     Source: that a surrogate is compared at equal error with the coarse solver, McGreivy, Hakim 2024, arXiv 2407.07218.
     """
     config = session.asked.config
+    session.tell(Progress("measure", "seconds of a prediction and of a solve", 0, 1))
     alone, repeats = seconds_each(lambda: surrogate.predict(test.inputs[:1]), 1, clock=clock)
     batch = _batch(test.inputs)
     batched, _ = seconds_each(lambda: surrogate.predict(batch), BATCH, clock=clock)

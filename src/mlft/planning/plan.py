@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from mlft.errors import BudgetError
+from mlft.errors import BudgetError, plain
+from mlft.markup import html_table, in_words
 
 Levels = tuple[int, ...]
 Pair = tuple[int | None, int]
@@ -93,6 +94,23 @@ class Plan:
         rows = {name: list(getattr(self, name)) for name in _ROWS}
         interval = None if self.interval is None else list(self.interval)
         return told | rows | {"interval": interval, "alternatives": [other.facts for other in self.alternatives]}
+
+    def __repr__(self) -> str:
+        """Return the samples, their cost, and the error to expect; `str` is the whole of it."""
+        samples, words = "/".join(map(str, self.samples)), in_words(self.predicted, *(self.interval or (None, None)))
+        return plain(f"Plan({samples} samples by {self.rule!r}, cost {self.cost:.4g}, predicted error {words})")
+
+    def _repr_html_(self) -> str:
+        """Return a row a level and one for all of them, as a small table, for notebooks."""
+        rows = [(str(level), *self._cells(level)) for level in range(len(self.samples))]
+        predicted = in_words(self.predicted, *(self.interval or (None, None)))
+        rows.append(("all", f"{self.cost:.4g}", "", "", str(sum(self.samples)), predicted))
+        head = ("level", "cost each", "bias", "correction", "samples", "error")
+        return html_table(f"{self.rule}: {self.reason}", rows, head=head)
+
+    def _cells(self, level: int) -> tuple[str, ...]:
+        bias, size, error = (_number(rows, level) for rows in (self.bias, self.corrections, self.errors))
+        return f"{self.costs[level]:.4g}", bias, size, str(self.samples[level]), error
 
     def __str__(self) -> str:
         """Return the plan as a table, a row a level."""

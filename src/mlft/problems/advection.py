@@ -54,6 +54,7 @@ class Advection(Problem):
 
     name = "advection"
     equation = "u_t + u_x = 0 on [0, 1), periodic; u₀, a sum of boxes → u(·, time)"
+    input_channels, solution_channels = ("initial state",), ("state",)
     order = 2.0
     cost_exponent = 2.0
 

@@ -33,6 +33,9 @@ class Problem(ABC):
         cost_exponent: γ, with the cost of a solve ∝ (points per side)^γ; it states the cost table.
         has_reference: whether `reference` is there, to measure bias with.
         symmetries: those of the solver, as far as the problem says so; a run verifies them. None: it looks for them.
+        input_channels: what each channel of the inputs is, a name, or a name and its unit as in "velocity [m/s]"; empty
+            where the problem does not say.
+        solution_channels: the same of the solutions.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Problem(ABC):
     cost_exponent: float
     has_reference: ClassVar[bool] = True
     symmetries: tuple[Symmetry, ...] | None = None
+    input_channels: tuple[str, ...] = ()
+    solution_channels: tuple[str, ...] = ()
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:

@@ -52,6 +52,7 @@ class Biharmonic(Problem):
 
     name = "biharmonic"
     equation = "k u⁗ = f on (0, 1), u = 0 and u′ = 0 (or u″ = 0) at both ends; f → u"
+    input_channels, solution_channels = ("load",), ("deflection",)
     order = 2.0
     cost_exponent = 1.0
 

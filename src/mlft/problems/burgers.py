@@ -66,6 +66,7 @@ class Burgers(Problem):
 
     name = "burgers"
     equation = "u_t + (u²/2)_x = ν u_xx on [0, 1), periodic, ν = 0 or small; u₀ → u(·, time), with shocks"
+    input_channels, solution_channels = ("initial velocity",), ("velocity",)
     order = 2.0
 
     def __post_init__(self) -> None:

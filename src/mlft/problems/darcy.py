@@ -101,6 +101,7 @@ class Darcy(Problem):
 
     name = "darcy"
     equation = "−div(a ∇u) = f on the unit square, u = 0 on its boundary; a → u, a rough"
+    input_channels, solution_channels = ("conductivity",), ("pressure",)
     order = 2.0
     cost_exponent = 2.0
 

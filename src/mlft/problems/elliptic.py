@@ -64,6 +64,7 @@ class Elliptic1d(Problem):
 
     name = "elliptic1d"
     equation = "−(a(x, x/ε) u′)′ = f on (0, 1), u = 0 at both ends; a, oscillating → u"
+    input_channels, solution_channels = ("coefficient",), ("solution",)
     order = 2.0
     cost_exponent = 1.0
 

@@ -57,6 +57,7 @@ class Euler(Problem):
 
     name = "euler"
     equation = "Euler equations of a gas on (0, 1), open ends; (ρ, ρu, E), a jump → (ρ, ρu, E)(·, time)"
+    input_channels, solution_channels = ("density", "momentum", "energy"), ("density", "momentum", "energy")
     order = 2.0
     cost_exponent = 2.0
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from mlft.errors import plain
 from mlft.grids import Grid, Hierarchy, Symmetry
 from mlft.problems.base import Problem
 from mlft.problems.solved import Solved, real, statuses
@@ -36,6 +37,8 @@ class FunctionProblem(Problem):
         coarsen_function: (inputs, grid) → what a coarser level is given to solve, from inputs on the finest grid; their
             averages, or every other point, without.
         symmetries: those that the solver has; a run refuses one that it lacks, and looks for some where None is given.
+        input_channels: what each channel of the inputs is, a name, or a name and its unit as in "velocity [m/s]".
+        solution_channels: the same of the solutions.
     """
 
     name: str
@@ -50,7 +53,13 @@ class FunctionProblem(Problem):
     prolong_function: Callable[[Array, Grid], Array] | None = None
     coarsen_function: Callable[[Array, Grid], Array] | None = None
     symmetries: tuple[Symmetry, ...] | None = None
+    input_channels: tuple[str, ...] = ()
+    solution_channels: tuple[str, ...] = ()
     has_reference: ClassVar[bool] = False
+
+    def __repr__(self) -> str:
+        """Return its name and its grids."""
+        return plain(f"FunctionProblem({self.name!r}, grids {', '.join(map(str, self.hierarchy))})")
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Array, "n k"]:
         """Return `draw_function(n, generator)` as float64.

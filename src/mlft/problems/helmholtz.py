@@ -66,6 +66,7 @@ class Helmholtz(Problem):
 
     name = "helmholtz"
     equation = "−Δu − k² n u = 0 on the unit interval or square, lit by e^(ikx), impedance boundary; n → u"
+    input_channels, solution_channels = ("squared refractive index",), ("Re u", "Im u")
     order = 2.0
 
     def __post_init__(self) -> None:

@@ -68,6 +68,7 @@ class KohnSham(Problem):
 
     name = "kohn-sham"
     equation = "−½ψ″ + V ψ = E ψ, periodic, ρ = Σ |ψ|² over the lowest; V → ρ"
+    input_channels, solution_channels = ("potential",), ("density",)
     cost_exponent = 2.0
 
     def __post_init__(self) -> None:

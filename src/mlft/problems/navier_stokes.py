@@ -63,6 +63,7 @@ class NavierStokes(Problem):
 
     name = "navier-stokes"
     equation = "ω_t + u·∇ω = ν Δω + f on the periodic unit square, −Δψ = ω, u = (ψ_y, −ψ_x); ω₀ → ω(·, time)"
+    input_channels, solution_channels = ("initial vorticity",), ("vorticity",)
     order = 4.0
     cost_exponent = 2.4
 

@@ -63,6 +63,7 @@ class Poisson(Problem):
 
     name = "poisson"
     equation = "−k Δu = f on the unit interval or square, u = 0 on its boundary; f → u"
+    input_channels, solution_channels = ("source",), ("solution",)
     order = 2.0
 
     def __post_init__(self) -> None:

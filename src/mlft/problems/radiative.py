@@ -61,6 +61,7 @@ class RadiativeTransfer(Problem):
 
     name = "radiative-transfer"
     equation = "φ = K(μ_s φ + 1) on (0, 1), K with the kernel ½E₁ of the optical depth; μ_s → φ"
+    input_channels, solution_channels = ("scattering",), ("mean intensity",)
     order = 2.0
     cost_exponent = 2.0
 

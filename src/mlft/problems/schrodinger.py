@@ -97,6 +97,7 @@ class Schrodinger(Problem):
 
     name = "schrodinger"
     equation = "−Δu + V u + β u³ = E u on the unit interval or square, periodic or u = 0; V → u > 0, ∫ u² = 1"
+    input_channels, solution_channels = ("potential",), ("ground state",)
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=4, levels=1, wells=1, first=1, last=1)

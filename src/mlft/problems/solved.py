@@ -1,5 +1,6 @@
 """What a solve returns: solutions, and how each of them ended."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -7,6 +8,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from mlft.errors import plain
 from mlft.status import NOT_CONVERGED, NOT_FINITE, OK
 
 Array = np.ndarray
@@ -26,6 +28,11 @@ class Solved:
     solutions: Float[Array, "n c *grid"]
     status: tuple[str, ...]
     scalars: dict[str, Float[Array, " n"]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return the shape, and how many of the solves ended in which way."""
+        ends = ", ".join(f"{count} {name}" for name, count in Counter(self.status).items())
+        return plain(f"Solved({self.solutions.shape}: {ends})")
 
 
 def judged(

@@ -15,7 +15,10 @@ from mlft.problems.solved import Solved
 
 Array = np.ndarray
 
-_ATTRIBUTES = ("name", "equation", "hierarchy", "order", "cost_exponent", "has_reference", "symmetries")
+_ATTRIBUTES = (
+    *("name", "equation", "hierarchy", "order", "cost_exponent"),
+    *("has_reference", "symmetries", "input_channels", "solution_channels"),
+)
 
 
 def prolonged(problem: Problem, solutions: Float[Array, "n c *coarse"], grid: Grid) -> Float[Array, "n c *grid"]:

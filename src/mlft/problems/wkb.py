@@ -70,6 +70,7 @@ class Wkb(Problem):
 
     name = "wkb"
     equation = "ε²φ″ + a φ = 0 on (0, 1), φ(0) = a(0)^(−¼), εφ′(0) = i a(0)^¼; a → φ exp(−(i/ε)∫√a)"
+    input_channels, solution_channels = ("coefficient",), ("Re w", "Im w")
     order = 4.0
     cost_exponent = 1.0
 

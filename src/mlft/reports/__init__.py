@@ -9,6 +9,7 @@ from mlft.files import write_whole, writing
 from mlft.reports.compare import compare_report, comparison_lines, runs_of
 from mlft.reports.gallery import gallery_page
 from mlft.reports.metrics import metrics_csv
+from mlft.reports.plot import plot
 from mlft.reports.run import run_report
 from mlft.reports.spending import spending_lines
 from mlft.reports.summary import run_lines, summary_lines
@@ -18,6 +19,7 @@ from mlft.reports.worth import worth_lines
 
 __all__ = [
     "comparison_lines",
+    "plot",
     "report",
     "run_lines",
     "spending_lines",

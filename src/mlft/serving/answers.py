@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import mlft
-from mlft.experiment.markup import in_words
+from mlft.markup import in_words
 from mlft.serving.batching import Batcher
 from mlft.serving.forms import Form, filled
 from mlft.serving.limits import Limits

@@ -161,6 +161,24 @@ class Surrogate(nn.Module):
         group = f", averaged over {len(self.symmetries)} symmetries" if self.averaged and self.symmetries else ""
         return f"Surrogate({_name(self.network)}, channels {self.channels}, {self.grid} cells{group})"
 
+    def export(self, file: Path | str) -> None:
+        """Write the surrogate into a file that others read without mlft, by its ending: .pt2 or .onnx.
+
+        A .pt2 is a `torch.export` archive, a .onnx one file that ONNX runtimes read. Both take and return arrays in the
+        solver's own units, and what symmetries average is averaged in them.
+
+        Raises:
+            ConfigError: for another ending.
+            ImportError: for .onnx without the extra `onnx`.
+        """
+        from mlft.surrogates.export import export_onnx, export_torch
+
+        ways = {".pt2": export_torch, ".onnx": export_onnx}
+        way = ways.get(Path(file).suffix)
+        if way is None:
+            raise ConfigError(f"a surrogate is exported to a file that ends in .pt2 (PyTorch) or .onnx, got {file}")
+        way(self, file)
+
     def save(self, folder: Path | str, *, card: str = "") -> None:
         """Write the surrogate into a folder: model.safetensors, config.json and README.md.
 

@@ -67,6 +67,11 @@ class Bands:
     scaled: int
     calibrated: int
 
+    def __repr__(self) -> str:
+        """Return the shape, the levels and the draws."""
+        levels = ", ".join(f"{one:g}" for one in self.levels)
+        return f"Bands({self.scale.shape}, levels {levels}; {self.scaled} draws scaled, {self.calibrated} calibrated)"
+
     @property
     def highest(self) -> float:
         """The highest level that the draws would support."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from mlft.errors import plain
-from mlft.experiment.markup import html_table, in_words
 from mlft.experiment.outcome.schema import SCHEMA, Number
 from mlft.intervals import arithmetic
+from mlft.markup import html_table, in_words
 
 
 @final

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, final
 
+from mlft.errors import plain
 from mlft.experiment.outcome.schema import Number
 
 
@@ -150,6 +151,11 @@ class Foresight:
     first: PlanFacts | None = None
     learnability_after: tuple[float, float] | None = None
     rounds: tuple[RoundFacts, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return what was estimated by what."""
+        pilot = "/".join(map(str, self.pilot))
+        return plain(f"Foresight({self.estimator!r} from {pilot} samples, {len(self.rounds)} rounds)")
 
     @property
     def measured(self) -> dict[tuple[int, int | None], int]:

@@ -275,6 +275,7 @@ class Outcome:
         parts: what it had found before it was given more budget or longer training, the first first.
         familiar: the alarm for unfamiliar inputs, and how often it is false; None where there is none.
         grids: the surrogate's error on the grids of the coarser levels; none where it takes no other grid.
+        channels: the names, with units where it knows them, that the problem gives those of "inputs" and "solutions".
         schema: of this record.
     """
 
@@ -307,6 +308,7 @@ class Outcome:
     parts: tuple[Part, ...] = ()
     familiar: Familiar | None = None
     grids: tuple[GridError, ...] = ()
+    channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __str__(self) -> str:

@@ -49,6 +49,11 @@ class Sure:
     highest: float
     bands: tuple[BandFacts, ...]
 
+    def __repr__(self) -> str:
+        """Return the levels, and the draws that they are calibrated and measured on."""
+        levels = ", ".join(f"{one.level:g}" for one in self.bands)
+        return f"Sure(levels {levels}; {self.calibrated} draws calibrated, {self.measured} measured)"
+
     def at(self, level: float) -> BandFacts:
         """Return the bands of a level, or, where that is not supported, of the highest that is."""
         known = [one for one in self.bands if one.level <= level + 1e-9]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
+from mlft.errors import plain
 from mlft.experiment.outcome.schema import SCHEMA, Number
 
 
@@ -86,3 +87,8 @@ class TrustOutcome:
     refusal: str
     finest_wave: Number = None
     schema: int = SCHEMA
+
+    def __repr__(self) -> str:
+        """Return whose trust it is, and for how many laws; `mlft.reports.trust_lines` tells it."""
+        laws = f"{len(self.families)} laws, {len(self.amplitudes)} amplitudes, {self.samples} fresh draws each"
+        return plain(f"TrustOutcome({self.problem}: {laws})")

@@ -51,6 +51,10 @@ class Worth:
     threads: int
     device: str
 
+    def __repr__(self) -> str:
+        """Return how many ways there are."""
+        return f"Worth({len(self.ways)} ways, on {self.device})"
+
     def of(self, kind: str) -> tuple[Way, ...]:
         """Return the ways of a kind."""
         return tuple(way for way in self.ways if way.kind == kind)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import final
 
+from mlft.errors import plain
+
 
 @final
 @dataclass(frozen=True)
@@ -88,6 +90,10 @@ class Examination:
             if advice:
                 lines.append(" " * (widths[0] + 2) + f"→ {advice}")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Return how many checks passed; `str` is the table."""
+        return plain(f"Examination({self._summary()})")
 
     def _summary(self) -> str:
         results = [finding.result for finding in self.findings]

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from mlft.errors import plain
 from mlft.grids import Grid, restrict
 from mlft.problems.base import Problem
 from mlft.problems.contract.batches import ROUND_OFF, independent
@@ -70,6 +71,15 @@ def misshapen(values: object, n: int, grid: Grid, what: str) -> Verdict | None:
     return None
 
 
+def misnamed(names: tuple[str, ...], count: int, what: str) -> Verdict | None:
+    """Return what is wrong with the names of channels, or None; none at all are right."""
+    texts = all(isinstance(name, str) and name.strip() and plain(name) == name for name in names)
+    if texts and not isinstance(names, str) and len(names) in (0, count) and len(set(names)) == len(names):
+        return None
+    told, s = plain(str(names)), "s" * (count > 1)
+    return Verdict(False, f"{what} is {told}, of {count} channel{s}", "give each channel a name of its own, or none")
+
+
 def _coarsened(problem: Problem, rows: Array, fields: Fields, level: int, kept: Fields) -> Verdict:
     grid, finest = problem.hierarchy[level], fields[max(fields)]
     made, coarse = problem.coarse_inputs(rows.copy(), grid), problem.coarsen(finest.copy(), grid)
@@ -78,8 +88,8 @@ def _coarsened(problem: Problem, rows: Array, fields: Fields, level: int, kept: 
         if wrong:
             return Verdict(False, f"{what} returned {wrong}", advice)
     kept[level] = made
-    plain = np.array_equal(made, fields[level]) and np.array_equal(coarse, restrict(finest, to=grid))
-    if plain:
+    same = np.array_equal(made, fields[level]) and np.array_equal(coarse, restrict(finest, to=grid))
+    if same:
         return Verdict(True, "those of evaluate")
     off = distance(made, coarse)
     if off > ROUND_OFF:
@@ -104,6 +114,9 @@ def _shape(problem: Problem, rows: Array, level: int, fields: Fields) -> Verdict
     channels = {values.shape[1], *(field.shape[1] for field in fields.values())}
     if len(channels) > 1:
         return Verdict(False, f"levels have {sorted(channels)} channels", "give every level the same channels")
+    wrong = misnamed(problem.input_channels, values.shape[1], "input_channels")
+    if wrong:
+        return wrong
     fields[level] = values
     single = "" if values.dtype == np.float64 else "they are converted to float64, in which solves are compared"
     return Verdict(True, f"{values.shape[1]} channel{'s' * (values.shape[1] > 1)} of {values.dtype}", single)

@@ -9,7 +9,7 @@ from mlft.problems.base import Problem
 from mlft.problems.contract.batches import independent
 from mlft.problems.contract.drawing import kind
 from mlft.problems.contract.findings import Finding, Verdict, judge
-from mlft.problems.contract.inputs import misshapen
+from mlft.problems.contract.inputs import misnamed, misshapen
 from mlft.problems.solved import Solved
 from mlft.status import OK
 
@@ -49,6 +49,9 @@ def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Sol
     channels = {result.solutions.shape[1], *(other.solutions.shape[1] for other in results.values())}
     if len(channels) > 1:
         return Verdict(False, f"levels have {sorted(channels)} channels", "give every level the same channels")
+    wrong = misnamed(problem.solution_channels, result.solutions.shape[1], "solution_channels")
+    if wrong:
+        return wrong
     results[level] = result
     return Verdict(True, f"{result.solutions.shape[1]} channel{'s' * (result.solutions.shape[1] > 1)}")
 
