@@ -13,7 +13,7 @@ from mlft.uncertainty import Banded, Bands
 
 Array = np.ndarray
 
-PLACES = ("10% quantile", "median", "90% quantile")
+PLACES = ("10% quantile", "median", "90% quantile", "the worst")
 """Of the test errors: where the draws stand that a run keeps in full."""
 
 
