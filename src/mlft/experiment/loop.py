@@ -36,6 +36,7 @@ from mlft.experiment.recording import (
     surrogate_facts,
 )
 from mlft.experiment.regime import regime
+from mlft.experiment.rehearsal import refuse_nothing_to_learn, refuse_other_channels, refuse_unfit_network
 from mlft.experiment.session import Session
 from mlft.experiment.sure import measure_sure
 from mlft.experiment.worth import measure_worth
@@ -69,6 +70,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
     afford(asked)
     if not (folder / RECORD).exists():
         rehearse(asked.problem, seed=asked.config.seed, solve=False)
+        refuse_unfit_network(asked)
     claim(asked.config, folder)
     damaged = unfit(folder)
     if damaged:
@@ -93,19 +95,24 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
     """
     afford(asked)
     rehearse(asked.problem, seed=asked.config.seed, solve=False)
+    refuse_unfit_network(asked)
     claim(asked.config, folder)
     with Session(asked, folder, report=report) as session:
         refuse_other_solver(session)
         with session.clock("plan"):
-            forecast = foresee(session)
+            refuse_other_channels(session)
+        forecast = foresee(session)
+        refuse_nothing_to_learn(forecast.plan, session.asked.config.training)
         refuse_more_than_memory(session, forecast.plan)
         return forecast
 
 
 def _run(session: Session) -> Outcome:
     """Price, pilot and plan; fit the coarse stage and plan the rest anew; solve, fit, measure, record."""
+    refuse_other_channels(session)
     with session.clock("plan"):
         forecast = foresee(session)
+    refuse_nothing_to_learn(forecast.plan, session.asked.config.training)
     refuse_more_than_memory(session, forecast.plan)
     if forecast.rounds:
         coarse = _coarse_stage(session, forecast.plan)

@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 import torch
 
+from mlft.errors import ConfigError
 from mlft.learners.base import Fitted, Learner, StageLog
 from mlft.learners.choice import NONE, Errors, choose
 from mlft.store import Samples
@@ -101,7 +102,7 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
         raise ValueError(f"samples of increasing levels are needed, got levels {levels}")
     usable = [s for s in samples if learned(s.indices, settings).any()]
     if not usable or usable[0] is not samples[0]:
-        raise ValueError(
+        raise ConfigError(
             f"level {levels[0]} has {len(samples[0].indices)} samples, and one in {settings.held_out} is held out: "
             "at least one must be left to train on; give a larger budget"
         )

@@ -1,0 +1,93 @@
+"""What is tried before anything is bought: whether a network of the user's own fits the problem, a plan a training."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor
+
+from mlft.errors import BudgetError, ConfigError, plain
+from mlft.experiment.asking import Asked
+from mlft.experiment.session import Session
+from mlft.planning import Plan
+from mlft.sources import Drawn
+from mlft.training import Training
+from mlft.training.batches import learned
+
+
+def refuse_unfit_network(asked: Asked) -> None:
+    """Refuse a network of the user's own that does not take two draws of the law to fields on the finest grid.
+
+    Raises:
+        ConfigError: saying what it was given, and what it returned or raised.
+    """
+    if asked.module is not None:
+        _channels(asked)
+
+
+def refuse_other_channels(session: Session) -> None:
+    """Refuse a network of the user's own with other channels than the solutions: one coarsest solve, not charged.
+
+    Raises:
+        ConfigError: with both numbers.
+    """
+    if session.asked.module is None:
+        return
+    session.solve("warm-up", {0: 1}, max_failure_rate=1.0)
+    solved = session.store.solved("warm-up", 0, 1)
+    if not solved:
+        return  # failures are told of when samples are bought
+    wanted, got = session.store.read("warm-up", 0, solved).solutions.shape[1], _channels(session.asked)
+    if wanted != got:
+        raise ConfigError(
+            f"the network returns {got} channels, and the solutions have {wanted}: it is to map "
+            f"(samples, channels, *grid) of the inputs to (samples, {wanted}, *grid)"
+        )
+
+
+def refuse_nothing_to_learn(plan: Plan, training: Training) -> None:
+    """Refuse a plan whose first level is left with no sample to train on when its guards are held out.
+
+    Raises:
+        BudgetError: with what is needed.
+    """
+    level = plan.levels[0]
+    if learned(range(plan.samples[level]), training).any():
+        return
+    least = next(n for n in range(2, training.guards + 3) if learned(range(n), training).any())
+    needed = plan.budget + plan.costs[level] * (least - plan.samples[level])
+    raise BudgetError(
+        f"the budget buys {plan.samples[level]} sample on level {level}, and one in {training.held_out}, the first "
+        f"among them, is held out to judge the training: nothing is left to train on; give at least {needed:.4g}",
+        needed=needed,
+        given=plan.budget,
+    )
+
+
+def _channels(asked: Asked) -> int:
+    """Return the channels that the user's network gives two draws of the law."""
+    problem = asked.problem
+    fields = Drawn(problem, asked.config.seed, "train").inputs(len(problem.hierarchy) - 1, [0, 1])
+    module = copy.deepcopy(asked.module)
+    assert module is not None
+    numbers = [p for p in module.parameters() if p.is_floating_point() or p.is_complex()]
+    if not any(p.requires_grad for p in numbers):
+        raise ConfigError("the network has no parameter that can be trained: all are frozen, or there are none")
+    kind = next((p.dtype for p in numbers if p.is_floating_point()), torch.float32)
+    given = torch.as_tensor(fields, dtype=kind)
+    told = f"given inputs of shape {tuple(given.shape)}, the network"
+    try:
+        with torch.no_grad():
+            made = module.eval()(given)
+    except Exception as error:  # whatever a user's network raises is told in a sentence
+        raise ConfigError(f"{told} raises {type(error).__name__}: {plain(str(error))}") from None
+    if not isinstance(made, Tensor) or made.is_complex():
+        what = "complex numbers" if isinstance(made, Tensor) else type(made).__name__
+        raise ConfigError(f"{told} returns {what}; it is to return one real tensor, (2, channels, *grid)")
+    wanted = (2, *problem.finest.shape)
+    if made.ndim != given.ndim or (made.shape[0], *made.shape[2:]) != wanted:
+        shape = ", ".join(map(str, ("2", "channels", *problem.finest.shape)))
+        raise ConfigError(f"{told} returns shape {tuple(made.shape)}; it is to return ({shape})")
+    if not math.isfinite(float(made.double().sum())):
+        raise ConfigError(f"{told} returns numbers that are not finite")
+    return made.shape[1]
