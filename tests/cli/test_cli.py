@@ -65,7 +65,12 @@ def test_the_gallery_knows_every_problem_and_its_statement():
 @pytest.mark.parametrize("title", gallery.CASES)
 def test_the_command_of_a_case_runs_the_problem_that_is_shown(title, mlft_command, monkeypatch):
     asked = []
-    monkeypatch.setattr(mlft, "run", lambda problem, out, report, **options: asked.append((problem, options)) or 1 / 0)
+
+    def run(problem, out, report, more, **options):
+        asked.append((problem, options))
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(mlft, "run", run)
     with pytest.raises(ZeroDivisionError):  # where the run would begin
         mlft_command(*shlex.split(gallery.run_command(title))[1:])
     ((problem, options),) = asked
@@ -84,7 +89,7 @@ def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_
     assert (
         sure.startswith("Of predictions 50% err by at most 0.") and "calibrated on 2 fresh draws; of 4 others" in sure
     )
-    assert alarm.startswith("An alarm rings for inputs") and alarm.endswith("of 6 fresh draws, with 5% allowed.")
+    assert alarm.startswith("An alarm rings for inputs") and alarm.endswith("of 7 fresh draws, with 5% allowed.")
     assert "relative L2 error" in first and last.startswith("report: ")
     assert measured.startswith("Measured 0.") and measured.endswith(
         "; the plan was made by a rule, which predicts nothing."
@@ -193,7 +198,7 @@ def options_of(command):
 
 def test_every_field_of_the_configuration_is_an_option_of_every_command_that_runs():
     fields = set(Config.model_fields)
-    assert options_of("run") == fields | {"out", "config"}
+    assert options_of("run") == fields | {"out", "config", "more"}
     assert options_of("plan") == fields - {"plan", "baselines"} | {"out", "config", "save"}
     own = {"out", "config", "strategies", "seeds", "jobs"}
     assert options_of("compare") == fields - {"plan", "strategy", "baselines"} | own

@@ -185,7 +185,7 @@ def test_other_options_come_with_more_only_in_another_folder(finished: Path) -> 
 
 
 def test_more_is_for_a_run_that_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="a run begins with a problem and a budget"):
+    with pytest.raises(ConfigError, match="a budget is needed"):
         mlft.run(own(), more="3solves", out=tmp_path)
 
     def stop(*_: object) -> None:

@@ -40,9 +40,11 @@ def continued(folder: Path, given: dict[str, Any], more: str | None) -> dict[str
     if more is not None and "budget" in given:
         raise ConfigError(f"give a budget ({given['budget']}), or how much more ({more}), not both")
     if not (folder / CONFIG).is_file():
+        what = "problem" if "problem" not in given else "budget"
+        where = "as the first argument" if what == "problem" else "with --budget 100solves"
         raise ConfigError(
-            f"a run begins with a problem and a budget: give them as in mlft run burgers --budget 100solves, or in a "
-            f"file with --config; {folder} holds no run that could go on without"
+            f"a {what} is needed: give it {where}, or in a file with --config; {folder} holds no run that could go on "
+            "without"
         )
     known = read_config(folder / CONFIG)
     if "problem" not in given and ":" in str(known.get("problem", "")):
