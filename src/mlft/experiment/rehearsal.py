@@ -12,7 +12,6 @@ from mlft.experiment.session import Session
 from mlft.planning import Plan
 from mlft.sources import Drawn
 from mlft.training import Training
-from mlft.training.batches import learned
 
 
 def refuse_unfit_network(asked: Asked) -> None:
@@ -52,9 +51,9 @@ def refuse_nothing_to_learn(plan: Plan, training: Training) -> None:
         BudgetError: with what is needed.
     """
     level = plan.levels[0]
-    if learned(range(plan.samples[level]), training).any():
+    least = 2  # the first draw is held out, the second is not
+    if plan.samples[level] >= least:
         return
-    least = next(n for n in range(2, training.guards + 3) if learned(range(n), training).any())
     needed = plan.budget + plan.costs[level] * (least - plan.samples[level])
     raise BudgetError(
         f"the budget buys {plan.samples[level]} sample on level {level}, and one in {training.held_out}, the first "
