@@ -26,7 +26,6 @@ CASES: dict[str, dict[str, Any]] = {
     "advection": {"options": {"cells": 64, "levels": 3}, "training": {"steps": 300}, "test": 2000},
     "helmholtz": {"options": {"cells": 64, "levels": 3}, "training": {"steps": 300}, "test": 2000},
     "wkb": {"options": {"cells": 256, "levels": 3}, "training": {"steps": 300}, "test": 2000},
-    "darcy": {"options": {"cells": 32, "levels": 3}, "training": {"steps": 300}, "test": 2000},
 }
 SHORT: dict[str, dict[str, Any]] = {
     "poisson": {"options": {"cells": 16, "levels": 2}, "training": {"steps": 20}, "test": 40},
