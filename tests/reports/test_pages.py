@@ -21,7 +21,7 @@ def test_every_section_is_in_the_contents_and_every_link_leads_to_one(folder: Pa
     links = re.findall(r'<a href="#([^"]+)">([^<]+)</a>', nav)
     sections = re.findall(r'<section id="([^"]+)">\n<h2>([^<]+)</h2>', text)
     assert links == sections and len(links) >= 9 and text.count("<section") == len(sections)
-    assert [name for _, name in links][:3] == ["Predictions", "How sure?", "Is it worth it?"]
+    assert [name for _, name in links][:4] == ["Predictions", "How sure?", "May I ask it?", "Is it worth it?"]
     assert text.index("</nav>") < text.index("<section")
 
 

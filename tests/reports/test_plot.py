@@ -20,11 +20,11 @@ def opened(folder: Path) -> mlft.Record:
     return mlft.Record(told, mlft.Surrogate(torch.nn.Identity(), (1, 1), told.grid), folder)
 
 
-def test_a_line_shows_three_draws_with_their_bands(tmp_path: Path) -> None:
+def test_a_line_shows_the_draws_with_their_bands(tmp_path: Path) -> None:
     record = opened(a_run(tmp_path))
     figure, kept = record.plot(), read_evaluation(tmp_path)
-    assert isinstance(figure, Figure) and len(figure.axes) == 9
-    for i in range(3):
+    assert isinstance(figure, Figure) and len(figure.axes) == 12
+    for i in range(4):
         left, middle, right = figure.axes[3 * i : 3 * i + 3]
         solution, prediction = (line.get_ydata() for line in middle.lines)
         assert np.array_equal(left.lines[0].get_ydata(), kept["inputs"][i, 0])

@@ -81,13 +81,13 @@ def test_the_run_and_its_draws_are_told(app, served):
         and told["version"] == mlft.__version__
     )
     assert np.allclose(told["grid"]["points"][1], PLANE.points[1]) and not told["familiarity"]
-    assert [one["error"] for one in told["draws"]] == pytest.approx(np.linspace(0.1, 0.2, 37)[[3, 18, 33]])
-    for i in range(3):
+    assert [one["error"] for one in told["draws"]] == pytest.approx(np.linspace(0.1, 0.2, 37)[[3, 18, 33, 36]])
+    for i in range(4):
         draw = app.ask(f"/draws/{i}")[1]
         assert np.array_equal(draw["input"], fields(2)["inputs"][i])
         assert np.array_equal(draw["solution"], fields(2)["solutions"][i])
-    for name in ("3", "-1", "one", "1" * 50, "٣"):
-        refused(app.ask(f"/draws/{name}"), "NotFound", "draws are numbered 0 to 2", 404)
+    for name in ("4", "-1", "one", "1" * 50, "٣"):
+        refused(app.ask(f"/draws/{name}"), "NotFound", "draws are numbered 0 to 3", 404)
 
 
 def test_a_token_is_wanted_of_all_that_tells_of_the_run_and_of_nothing_else(opened):

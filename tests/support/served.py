@@ -49,7 +49,7 @@ def a_served(folder: Path, surrogate: Surrogate | None = None, *, bands: bool = 
     }
     residuals = np.random.default_rng(0).normal(size=(40, surrogate.channels[1], *surrogate.grid.shape))
     made = calibrate(residuals, np.linspace(0.1, 0.2, 40), levels=(0.5, 0.9)) if bands else None
-    shown = {"errors": np.linspace(0.1, 0.2, 37), "chosen": np.array([3, 18, 33])} | fields(2)
+    shown = {"errors": np.linspace(0.1, 0.2, 37), "chosen": np.array([3, 18, 33, 36])} | fields(2)
     return Served(Record(from_plain(Outcome, facts), surrogate, folder), made, shown)
 
 

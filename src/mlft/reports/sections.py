@@ -197,7 +197,11 @@ def _predicted(facts: Outcome) -> str:
     if predicted is None:
         return ""
     rows = [
-        [f"predicted {predicted.made or 'before'}", error(predicted.value), interval(predicted.lower, predicted.upper)],
+        [
+            f"predicted, {predicted.made or 'before'}",
+            error(predicted.value),
+            interval(predicted.lower, predicted.upper),
+        ],
         ["measured, after", error(found.mean), interval(found.mean_lower, found.mean_upper)],
     ]
     columns = (Column("", text=True), Column("Error", "relative L2"), Column("Interval", "95%, relative L2"))

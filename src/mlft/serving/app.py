@@ -93,7 +93,7 @@ class Door:
         """
         most, size, parts = self.limits.bytes, 0, []
         stated = request.headers.get("content-length", "0")
-        if len(stated) < 20 and stated.isdecimal():
+        if len(stated) < 20 and stated.isascii() and stated.isdecimal():
             size = int(stated)
         try:
             if size <= most:
@@ -170,7 +170,7 @@ class Service:
     async def draw(self, request: Request, body: Any) -> Any:
         """Answer /draws/{index}."""
         word = request.path_params["index"]
-        return draw_facts(self.served, int(word) if word.isdecimal() and len(word) < 10 else -1)
+        return draw_facts(self.served, int(word) if word.isascii() and word.isdecimal() and len(word) < 10 else -1)
 
     async def described(self, request: Request, body: Any) -> Any:
         """Answer /openapi.json."""
