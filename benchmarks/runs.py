@@ -254,7 +254,7 @@ def cover(folder: Path, *, level: float, fresh: int, calibrations: int, draws: i
     inputs = source.inputs(top, range(count))
     solved = source.solve(inputs, top, range(count))
     assert set(solved.status) == {OK}, f"some fresh draws of {problem.name} failed"
-    found = record.predict(inputs, uncertainty=level)
+    found = record.predict(inputs, uncertainty=level, unfamiliar="ignore")
     residuals = solved.solutions - found.value
     errors = relative_error(found.value, solved.solutions, problem.finest)
     bands = read_bands(folder, told.grid)
