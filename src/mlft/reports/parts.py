@@ -17,7 +17,7 @@ def parts(facts: Outcome) -> Section:
     every = (*facts.parts, facts.now)
     drawings = {"so-far": parts_figure(facts)} if len({part.value for part in every}) > 1 else {}
     alt = "Error against budget so far: " + ", ".join(f"{error(one.mean)} at {one.budget}" for one in every)
-    caption = "Measured relative L2 error with its 95% interval after each part of the budget, on log scales."
+    caption = "Measured relative L2 error with its 95% interval after each part of the budget."
     columns = (
         Column("Budget", text=True),
         Column("Samples", "coarse to fine"),
