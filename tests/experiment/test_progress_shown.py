@@ -68,6 +68,14 @@ def test_a_callback_gets_numbers_as_numbers_and_a_line_for_a_log(
     assert all(one.seconds_left >= 0 for one in told if one.seconds_left is not None)
 
 
+def test_a_plan_is_in_its_part_from_the_pilot_on_and_has_a_share(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    mlft.plan(problem, out=tmp_path, report=told.append, **ASKED | {"strategy": "finetune", "budget": "60solves"})
+    assert {one.part for one in told if one.phase == "plan"} == {"plan"}
+    shares = [one.overall for one in told if one.overall is not None]
+    assert shares == sorted(shares) and shares[-1] > 0.5
+
+
 @pytest.mark.parametrize("report", ["auto", None])
 def test_nobody_is_told_where_nobody_looks_or_nobody_wants_to(
     report: str | None, capsys: pytest.CaptureFixture[str]

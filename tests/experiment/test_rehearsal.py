@@ -13,7 +13,7 @@ from torch import nn
 
 import mlft
 from mlft.errors import BudgetError, ConfigError
-from mlft.generation.state import unchanged
+from mlft.process import unchanged
 from small import GRIDS, SMALL, draw, evaluate, solve
 
 PLAIN: dict[str, Any] = {name: value for name, value in SMALL.items() if name != "surrogate_options"}

@@ -12,7 +12,7 @@ from torch import nn
 
 from mlft.errors import ConfigError, StoreError, plain
 from mlft.estimators import ESTIMATORS, Estimator
-from mlft.experiment.config import Config, checked, configure, is_text, read_config, write_config
+from mlft.experiment.config import CONFIG, Config, checked, configure, is_text, read_config, write_config
 from mlft.planning import Given
 from mlft.problems import PROBLEMS, Plain, Problem
 from mlft.seeds import generator
@@ -169,7 +169,7 @@ def claim(config: Config, folder: Path) -> None:
     """
     if not is_text(str(folder)):
         raise ConfigError(f"the name of the run folder is no text: {plain(str(folder))}; give another --out")
-    file = folder / "config.toml"
+    file = folder / CONFIG
     if not file.exists():
         _refuse_foreign(folder)
         try:

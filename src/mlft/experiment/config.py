@@ -15,6 +15,9 @@ from mlft.errors import ConfigError, plain, unknown_name
 from mlft.files import MOST_TEXT, read_file, write_new, write_whole
 from mlft.training.settings import MOST, Training
 
+CONFIG = "config.toml"
+"""The file of a run folder that says what was asked."""
+
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
 

@@ -13,6 +13,7 @@ from mlft.errors import ConfigError, GenerationError, plain
 from mlft.experiment.asking import written_problem
 from mlft.lifts import Coarse, Lift, LiftError, Place, ratio_of
 from mlft.problems import Problem, prolonged
+from mlft.process import unchanged
 from mlft.sources import fingerprint
 from mlft.status import OK
 from mlft.surrogates import Surrogate, holds, read_description
@@ -70,7 +71,7 @@ class Corrected:
             raise ValueError(
                 f"the corrected solver takes inputs of shape (samples, channels, {wanted}), got {inputs.shape}"
             )
-        return self.correct(inputs, *(self._solve(inputs, level) for level in self.levels))
+        return self.correct(inputs, *(solved_on(self.problem, inputs, level) for level in self.levels))
 
     def correct(
         self, inputs: Float[Array, "n c *grid"], *solutions: Float[Array, "n k *_coarse"]
@@ -84,20 +85,26 @@ class Corrected:
         ratio = self.lift.correction.coarser_ratio
         return self.lift.lift(Coarse(inputs, own, coarser[0] if coarser else None, ratio))
 
-    def _solve(self, inputs: Array, level: int) -> Array:
-        grid = self.problem.hierarchy[level]
-        finest = level == len(self.problem.hierarchy) - 1
-        solved = self.problem.solve(inputs if finest else self.problem.coarsen(inputs, grid), grid)
-        failed = [(i, status) for i, status in enumerate(solved.status) if status != OK]
-        if failed:
-            named = ", ".join(f"{i}: {status}" for i, status in failed[:5]) + (", ..." if len(failed) > 5 else "")
-            raise GenerationError(
-                f"{len(failed)} of {len(inputs)} solves of {self.problem.name} on level {level} failed, by sample "
-                f"{named}; give the others alone",
-                failed=len(failed),
-                attempted=len(inputs),
-            )
-        return solved.solutions
+
+@unchanged()
+def solved_on(problem: Problem, inputs: Float[Array, "n c *grid"], level: int) -> Float[Array, "n k *_coarse"]:
+    """Return a problem's solutions on a level for inputs on the finest grid, all at once, in this process.
+
+    Raises:
+        GenerationError: if some solve fails: which samples, on which level, by which names.
+    """
+    grid, finest = problem.hierarchy[level], level == len(problem.hierarchy) - 1
+    found = problem.solve(inputs if finest else problem.coarsen(inputs, grid), grid)
+    failed = [(i, status) for i, status in enumerate(found.status) if status != OK]
+    if failed:
+        named = ", ".join(f"{i}: {status}" for i, status in failed[:5]) + (", ..." if len(failed) > 5 else "")
+        raise GenerationError(
+            f"{len(failed)} of {len(inputs)} solves of {problem.name} on level {level} failed, by sample {named}; give "
+            "the others alone",
+            failed=len(failed),
+            attempted=len(inputs),
+        )
+    return found.solutions
 
 
 def scheme_of(problem: Problem) -> Scheme:

@@ -8,15 +8,13 @@ from typing import Any
 
 from mlft.errors import ConfigError
 from mlft.experiment.asking import refuse_other_configuration
-from mlft.experiment.config import MOST_BUDGET, Config, budget, configure, read_config, rewrite_config
+from mlft.experiment.config import CONFIG, MOST_BUDGET, Config, budget, configure, read_config, rewrite_config
 from mlft.experiment.manifest import MANIFEST, refuse_unfit
 from mlft.experiment.outcome import Outcome, Part
 from mlft.experiment.record import BEFORE, RECORD, TRUST, TRUST_ARRAYS, read_outcome
 from mlft.files import read_file, write_whole
 from mlft.surrogates import SURROGATES, Regression
 from mlft.training.settings import MOST
-
-CONFIG = "config.toml"
 
 _MEASURED = ("test", "bias_draws", "baselines")
 """What a run may be asked more of in its folder, without a word."""

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import final
 
 from mlft.errors import ConfigError, MlftError
-from mlft.experiment.config import Config, configure, read_config
+from mlft.experiment.config import CONFIG, Config, configure, read_config
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import COMPARISON, RECORD, read_outcome
 
-_CONFIG = "config.toml"
 _INSIDE = ("samples", "surrogate", "checkpoints", "figures", "lifts")
 """Folders of a run in which no other run is."""
 
@@ -51,8 +50,8 @@ def list_runs(folder: str | Path) -> list[Listed]:
     for name, inside, files in os.walk(folder, onerror=closed.append):
         place, compared = Path(name), any(each.startswith("seed-") for each in inside)
         inside[:] = sorted(each for each in inside if each not in _INSIDE and not each.startswith("."))
-        if RECORD in files or (_CONFIG in files and COMPARISON not in files and not compared):
-            found.append(_listed(place, RECORD if RECORD in files else _CONFIG))
+        if RECORD in files or (CONFIG in files and COMPARISON not in files and not compared):
+            found.append(_listed(place, RECORD if RECORD in files else CONFIG))
     found += [Listed(Path(error.filename), 0.0, None, trouble=error.strerror or str(error)) for error in closed]
     if not found:
         raise MlftError(f"there is no run of mlft in {folder} or beneath it; `mlft run ... --out DIR` makes one")
@@ -65,6 +64,6 @@ def _listed(place: Path, file: str) -> Listed:
         if file == RECORD:
             told = read_outcome(place)
             return Listed(place, changed, configure(told.config), told)
-        return Listed(place, changed, configure(read_config(place / _CONFIG)))
+        return Listed(place, changed, configure(read_config(place / CONFIG)))
     except MlftError as error:
         return Listed(place, changed, None, trouble=str(error))

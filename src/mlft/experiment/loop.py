@@ -23,7 +23,7 @@ from mlft.experiment.other_grids import errors_on
 from mlft.experiment.outcome import Baseline, Outcome, Seconds, Sure, TestError
 from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, of_run
-from mlft.experiment.record import BEFORE, RECORD, read_outcome, write_evaluation, write_outcome
+from mlft.experiment.record import BEFORE, PLACES, RECORD, read_outcome, write_evaluation, write_outcome
 from mlft.experiment.recording import (
     bought_plan,
     failures,
@@ -99,25 +99,32 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
     claim(asked.config, folder)
     with Session(asked, folder, report=report) as session:
         refuse_other_solver(session)
-        with session.clock("plan"):
-            refuse_other_channels(session)
-        forecast = foresee(session)
-        refuse_nothing_to_learn(forecast.plan, session.asked.config.training)
-        refuse_more_than_memory(session, forecast.plan)
-        return forecast
+        return _forecast(session)
+
+
+def _forecast(session: Session) -> Forecast:
+    """Return the plan of a run, in one that is planned again the first, and refuse what cannot be followed."""
+    refuse_other_channels(session)
+    with session.clock("plan"):
+        found = foresee(session)
+    refuse_nothing_to_learn(found.plan, session.asked.config.training)
+    refuse_more_than_memory(session, found.plan)
+    return found
+
+
+def _final(session: Session) -> Forecast:
+    """Return the plan that a run goes by: after its coarsest stage, where it is looked at again then."""
+    found = _forecast(session)
+    if not found.rounds:
+        return found
+    coarse = _coarse_stage(session, found.plan)
+    with session.clock("plan"):
+        return reconsider(session, found, coarse)
 
 
 def _run(session: Session) -> Outcome:
     """Price, pilot and plan; fit the coarse stage and plan the rest anew; solve, fit, measure, record."""
-    refuse_other_channels(session)
-    with session.clock("plan"):
-        forecast = foresee(session)
-    refuse_nothing_to_learn(forecast.plan, session.asked.config.training)
-    refuse_more_than_memory(session, forecast.plan)
-    if forecast.rounds:
-        coarse = _coarse_stage(session, forecast.plan)
-        with session.clock("plan"):
-            forecast = reconsider(session, forecast, coarse)
+    forecast = _final(session)
     plan, price = forecast.plan, forecast.prices
 
     charged = map(max, price.bought, plan.wasted or price.bought)
@@ -236,7 +243,7 @@ def _evaluate(session: Session, fitted: Fitted, test: Samples) -> tuple[np.ndarr
     grid = session.asked.problem.finest
     errors = relative_error(predictions, test.solutions, grid)
     order = np.argsort(errors, kind="stable")
-    chosen = order[[int(q * (len(order) - 1)) for q in (0.1, 0.5, 0.9, 1.0)]]
+    chosen = order[[int(q * (len(order) - 1)) for q in PLACES.values()]]
     shown = {"inputs": test.inputs, "solutions": test.solutions, "predictions": predictions}
     kept = {name: field[chosen] for name, field in shown.items()}
     kept |= {f"lift-{log.choice.lift.place.level}": np.concatenate(log.choice.example) for log in fitted.lifts}

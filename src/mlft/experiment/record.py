@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,8 +27,8 @@ EVALUATION, BANDS, FAMILIARITY = "evaluation.safetensors", "bands.safetensors", 
 COMPARISON, ROWS = "compare.json", "compare.csv"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
 
-KEPT = (3, 4)
-"""Samples that a run keeps in full: a good, a median and a bad one, and, from schema 3 on, the worst."""
+PLACES = {"10% quantile": 0.1, "median": 0.5, "90% quantile": 0.9, "the worst": 1.0}
+"""The test samples that a run keeps in full, by the quantile of the errors that theirs is; before schema 3 three."""
 
 _SHOWN: dict[str, Any] = {
     "errors": Real[np.ndarray, " n"],
@@ -61,6 +61,7 @@ _ALARM: dict[str, Any] = {
 }
 _SPECTRUM, _GREEN = ("numbers", "error", "solution"), ("matrix", "operator", "known")
 
+Arrays = dict[str, np.ndarray]
 Thing = TypeVar("Thing")
 Told = TypeVar("Told", Outcome, Comparison, TrustOutcome)
 
@@ -144,8 +145,8 @@ def read_evaluation(folder: Path) -> dict[str, np.ndarray]:
         known: list[Any] = [("the grid", np.broadcast_to(0.0, told.grid.shape), Real[np.ndarray, "*grid"])]
         known += [(name, arrays.get(name), kind) for name, kind in kinds.items()]
         odd = [name for name, array, kind in known if not isinstance(array, kind)]
-    chosen = arrays["chosen"]
-    if not odd and (len(chosen) not in KEPT or not np.isin(chosen, np.arange(len(arrays["errors"]))).all()):
+    chosen, counts = arrays["chosen"], (len(PLACES) - 1, len(PLACES))
+    if not odd and (len(chosen) not in counts or not np.isin(chosen, np.arange(len(arrays["errors"]))).all()):
         odd = ["chosen"]
     if odd:
         raise MlftError(f"{folder / EVALUATION} is of another run: {', '.join(odd)} has another shape; {remedy}")
@@ -169,15 +170,13 @@ def read_bands(folder: Path, grid: Grid) -> Bands | None:
     Raises:
         MlftError: if they are damaged, or of another run.
     """
-    if not (folder / BANDS).is_file():
+
+    def unlike(arrays: Arrays) -> list[str]:
+        return ["scale"] * (arrays["scale"].shape[1:] != grid.shape or not (arrays["scale"] > 0).all())
+
+    arrays = _fitting(folder / BANDS, _BANDS, unlike)
+    if arrays is None:
         return None
-    remedy = _anew(RECORD, "mlft run")
-    arrays = _unpacked(folder / BANDS, tuple(_BANDS), remedy)
-    with jaxtyped("context"):
-        odd = [name for name, kind in _BANDS.items() if not isinstance(arrays[name], kind)]
-    odd = odd or ["scale"] * (arrays["scale"].shape[1:] != grid.shape or not (arrays["scale"] > 0).all())
-    if odd:
-        raise MlftError(f"{folder / BANDS} is of another run: {', '.join(odd)} has another shape; {remedy}")
     scaled, calibrated = map(int, arrays.pop("draws"))
     return Bands(scaled=scaled, calibrated=calibrated, **{name: arrays[name] for name in _BANDS if name != "draws"})
 
@@ -200,19 +199,32 @@ def read_alarm(folder: Path, grid: Grid) -> Alarm | None:
     Raises:
         MlftError: if it is damaged, or of another run.
     """
-    if not (folder / FAMILIARITY).is_file():
+    arrays = _fitting(folder / FAMILIARITY, _LAW | _ALARM, lambda arrays: _unlike(arrays, grid))
+    if arrays is None:
         return None
-    remedy = _anew(RECORD, "mlft run")
-    kinds = _LAW | _ALARM
-    arrays = _unpacked(folder / FAMILIARITY, tuple(kinds), remedy)
-    with jaxtyped("context"):
-        odd = [name for name, kind in kinds.items() if not isinstance(arrays[name], kind)]
-    odd = odd or _unlike(arrays, grid)
-    if odd:
-        raise MlftError(f"{folder / FAMILIARITY} is of another run: {', '.join(odd)} has another shape; {remedy}")
     trained, fitted = map(int, arrays.pop("draws"))
     law = Law(grid=grid, **{name: arrays[name] for name in _LAW})
     return Alarm(law, arrays["usual"], arrays["strangeness"], trained, fitted)
+
+
+def _fitting(file: Path, kinds: dict[str, Any], unlike: Callable[[Arrays], list[str]]) -> Arrays | None:
+    """Return the arrays of a file, each of its kind; None where there is no file.
+
+    Args:
+        file: in a run folder.
+        kinds: of the arrays, by name.
+        unlike: names those that do not belong to the run.
+    """
+    if not file.is_file():
+        return None
+    remedy = _anew(RECORD, "mlft run")
+    arrays = _unpacked(file, tuple(kinds), remedy)
+    with jaxtyped("context"):
+        odd = [name for name, kind in kinds.items() if not isinstance(arrays[name], kind)]
+    odd = odd or unlike(arrays)
+    if odd:
+        raise MlftError(f"{file} is of another run: {', '.join(odd)} has another shape; {remedy}")
+    return arrays
 
 
 def _unlike(arrays: dict[str, np.ndarray], grid: Grid) -> list[str]:

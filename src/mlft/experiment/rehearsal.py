@@ -10,6 +10,7 @@ from mlft.errors import BudgetError, ConfigError, plain
 from mlft.experiment.asking import Asked
 from mlft.experiment.session import Session
 from mlft.planning import Plan
+from mlft.process import unchanged
 from mlft.sources import Drawn
 from mlft.training import Training
 
@@ -63,6 +64,7 @@ def refuse_nothing_to_learn(plan: Plan, training: Training) -> None:
     )
 
 
+@unchanged()
 def _channels(asked: Asked) -> int:
     """Return the channels that the user's network gives two draws of the law."""
     problem = asked.problem

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlft.experiment.asking import Asked
-from mlft.experiment.config import Config
+from mlft.experiment.config import CONFIG, Config
 from mlft.problems import PROBLEMS
 
 _ELSEWHERE = ("problem", "workers", "scheduler", "retry_failed")
@@ -31,7 +31,7 @@ def command(asked: Asked, folder: Path, *, verb: str = "run", **more: Any) -> st
     if asked.module is not None or not (config.problem in PROBLEMS or ":" in config.problem):
         return _call(asked, place, verb, more)
     if config.plan is not None:
-        return shlex.join(["mlft", verb, config.problem, "--config", str(folder / "config.toml"), "--out", place])
+        return shlex.join(["mlft", verb, config.problem, "--config", str(folder / CONFIG), "--out", place])
     words = [word for name in _differing(config) for word in _words(_flag(name), _value(config, name))]
     words += [word for name, value in more.items() for word in _words(f"--{name}", value)]
     return shlex.join(["mlft", verb, config.problem, *words, "--out", place])

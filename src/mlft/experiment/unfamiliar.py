@@ -3,11 +3,10 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mlft.errors import ConfigError, GenerationError, UnfamiliarError
-from mlft.experiment.corrected import Corrected
+from mlft.errors import ConfigError, UnfamiliarError
+from mlft.experiment.corrected import Corrected, solved_on
 from mlft.familiarity import Familiarity
 from mlft.problems import Problem
-from mlft.status import OK
 
 Array = np.ndarray
 
@@ -67,20 +66,9 @@ def solved(
     """
     if not rings.any():
         return values
-    found = values.copy()
-    found[rings] = by.predict(inputs[rings]) if isinstance(by, Corrected) else _finest(by, inputs[rings])
+    found, asked = values.copy(), inputs[rings]
+    if isinstance(by, Corrected):
+        found[rings] = by.predict(asked)
+    else:
+        found[rings] = solved_on(by, asked, len(by.hierarchy) - 1)
     return found
-
-
-def _finest(problem: Problem, inputs: Array) -> Array:
-    made = problem.solve(inputs, problem.finest)
-    failed = [(i, status) for i, status in enumerate(made.status) if status != OK]
-    if failed:
-        named = ", ".join(f"{i}: {status}" for i, status in failed[:5])
-        raise GenerationError(
-            f"{len(failed)} of {len(inputs)} solves of unfamiliar inputs failed, in their order {named}; give the "
-            "others alone",
-            failed=len(failed),
-            attempted=len(inputs),
-        )
-    return made.solutions

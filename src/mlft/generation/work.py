@@ -10,10 +10,10 @@ import numpy as np
 
 from mlft.errors import plain
 from mlft.generation.records import Inbox, Returned
-from mlft.generation.state import unchanged
 from mlft.grids import Grid
 from mlft.problems import Solved
 from mlft.problems.solved import real
+from mlft.process import unchanged
 from mlft.sources import Source
 from mlft.status import NOT_FINITE, OK, OUT_OF_RANGE, RAISED, WRONG_SHAPE, ZERO
 from mlft.store import Batch
@@ -40,7 +40,7 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     Beside the problem's own failures: "not-finite" (an input, or a solution), "zero" (a solution that errors cannot be
     relative to), "out-of-range" (values whose squares are no numbers), "wrong-shape" (arrays, statuses or scalars of
     another shape than the level's), and "raised-<exception>"; after an exception the batch is solved sample by sample,
-    so that only the culprit fails. What it changes of the process is put back (`state.unchanged`).
+    so that only the culprit fails. What it changes of the process is put back (`mlft.process.unchanged`).
     """
     started = time.perf_counter()
     try:

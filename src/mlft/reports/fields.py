@@ -11,13 +11,14 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 
+from mlft.experiment.record import PLACES
 from mlft.grids import Grid
 from mlft.reports.drawing import NARROW, Drawing, drawn, legend_of_all, round_ticks, shape_of
 from mlft.reports.palette import BLUE, GREY, INK, ORANGE, PALE
 from mlft.reports.wording import error
 
 Array = np.ndarray
-PLACES = ("10% quantile", "median", "90% quantile", "the worst")
+NAMES = tuple(PLACES)
 """Where in the distribution of the test errors the shown samples stand; older records have no worst one."""
 
 COLOURS = (BLUE, ORANGE, GREY, INK, PALE)
@@ -27,7 +28,7 @@ COLOURS = (BLUE, ORANGE, GREY, INK, PALE)
 @final
 @dataclass(frozen=True)
 class Shown:
-    """A few test samples on the finest grid, in the order of `PLACES`.
+    """A few test samples on the finest grid, in the order of `NAMES`.
 
     Attributes:
         errors: their relative L2 errors.
@@ -141,7 +142,7 @@ def _blocks(count: int, width: float) -> list[range]:
 
 
 def _head(axes: Axes, shown: Shown, i: int) -> None:
-    text = f"{PLACES[i]}\nerror {error(float(shown.errors[i]))}"
+    text = f"{NAMES[i]}\nerror {error(float(shown.errors[i]))}"
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "weight": "bold"}
     axes.annotate(text, (0, 1), xytext=(0, 17), va="bottom", **place)
 

@@ -13,7 +13,7 @@ from mlft.experiment.finished import Record
 from mlft.experiment.record import read_bands, read_evaluation
 from mlft.grids import Grid
 from mlft.reports.drawing import round_ticks, style
-from mlft.reports.fields import PLACES, Shown, image, reach
+from mlft.reports.fields import NAMES, Shown, image, reach
 from mlft.reports.palette import BLUE, GREY, INK, ORANGE, PALE
 from mlft.reports.sure import LEVEL
 from mlft.reports.wording import error, share
@@ -129,7 +129,7 @@ def _column(
 
 
 def _words(shown: Shown, i: int) -> str:
-    return f"{PLACES[i]}\nerror {error(float(shown.errors[i]))}"
+    return f"{NAMES[i]}\nerror {error(float(shown.errors[i]))}"
 
 
 def _band(banded: Banded) -> str:

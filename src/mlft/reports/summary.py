@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from mlft.errors import MlftError
+from mlft.experiment.config import CONFIG
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import COMPARISON, RECORD, TRUST, read_comparison, read_outcome, read_trust
@@ -29,7 +30,7 @@ def summary_lines(folder: str | Path) -> list[str]:
     folder = Path(folder)
     if not (folder / RECORD).is_file() and (folder / COMPARISON).is_file():
         return [*comparison_lines(read_comparison(folder)), *_page(folder, "report.html", "mlft report")]
-    if not (folder / RECORD).is_file() and (folder / "config.toml").is_file():
+    if not (folder / RECORD).is_file() and (folder / CONFIG).is_file():
         raise MlftError(f"{folder} is not finished: run the command that began it again, and it goes on")
     refuse_unfit(folder)
     lines = run_lines(read_outcome(folder), folder)

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 import mlft
+from mlft.experiment.record import PLACES
 from mlft.markup import in_words
 from mlft.serving.batching import Batcher
 from mlft.serving.forms import Form, filled
 from mlft.serving.limits import Limits
 from mlft.serving.protocol import finite
 from mlft.serving.refusals import Refused
-from mlft.serving.served import PLACES, Served
+from mlft.serving.served import Served
 
 Array = np.ndarray
 

@@ -13,9 +13,6 @@ from mlft.uncertainty import Banded, Bands
 
 Array = np.ndarray
 
-PLACES = ("10% quantile", "median", "90% quantile", "the worst")
-"""Of the test errors: where the draws stand that a run keeps in full."""
-
 
 @final
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from mlft.problems.contract.prolongation import upwards
 from mlft.problems.contract.setting import setting
 from mlft.problems.contract.solves import returned, solutions_in_any_batch, solved
 from mlft.problems.solved import Solved
+from mlft.process import unchanged
 
 __all__ = ["Examination", "Finding", "examine", "rehearse"]
 
@@ -25,6 +26,7 @@ STREAMS, REHEARSED = 5, 2
 """Draws that a rehearsal makes, and how many of them it evaluates."""
 
 
+@unchanged()
 def examine(problem: Problem, *, draws: int = 5, seed: int = 0) -> Examination:
     """Return what was found out about a problem: `print` it, or ask whether it is `ok`.
 
@@ -45,6 +47,7 @@ def examine(problem: Problem, *, draws: int = 5, seed: int = 0) -> Examination:
     return Examination(_title(problem), tuple(_examined(problem, draws, seed)))
 
 
+@unchanged()
 def rehearse(problem: Problem, *, seed: int = 0, solve: bool = True) -> None:
     """Refuse a problem that breaks its contract in a way that little work shows: what a run asks before it buys.
 
