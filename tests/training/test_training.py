@@ -8,11 +8,10 @@ import torch
 from torch import nn
 
 from affine import Affine, absolute, none
-from mlft.grids import Grid, Symmetry, group
-from mlft.learners import FineTune, OneLevel, StageLog
+from mlft.learners import OneLevel, StageLog
 from mlft.learners.finetune import _agreement, _eased
 from mlft.store import Samples
-from mlft.surrogates import Surrogate, build
+from mlft.surrogates import Surrogate
 from mlft.training import (
     Course,
     Training,
@@ -21,46 +20,10 @@ from mlft.training import (
     guard,
     stage,
 )
-from mlft.training.batches import batch_indices, batch_symmetries, learned
+from mlft.training.batches import batch_indices, learned
 from mlft.training.guard import between
 from mlft.training.stage import Pairs, Stage, held_out_error, snapshot, train
-
-GRID = Grid((18,))
-QUICK = Training(steps=60, batch=5, checks=6, rate=5e-3)
-
-
-def finetune(net, levels, settings, *, seed, folder=None, progress=None):
-    return FineTune().fit(net, levels, Course(settings, seed, folder, progress))
-
-
-def surrogate(generator, grid=GRID):
-    options = {"modes": [3], "width": 6, "depth": 2}
-    return build("fno", (1, 1), grid, options=options, generator=generator)
-
-
-def samples(level, n, generator, *, offset=0.0):
-    """Smooth inputs a sin + b cos, and a nonlinear map of them that differs a little from level to level."""
-    x = GRID.points[0]
-    rows = []
-    for _ in range(n):
-        a, b = torch.randn(2, generator=generator, dtype=torch.float64).tolist()
-        rows.append(a * np.sin(2 * np.pi * x) + b * np.cos(2 * np.pi * x))
-    inputs = np.array(rows)[:, None]
-    return Samples(level, tuple(range(n)), inputs, np.tanh(inputs) + 1.0 + offset * inputs)
-
-
-def two_levels(generator):
-    coarse = samples(0, 31, generator, offset=0.2)
-    fine = Samples(2, tuple(range(11)), coarse.inputs[:11], np.tanh(coarse.inputs[:11]) + 1.0)
-    return [coarse, fine]
-
-
-def weights_of(fitted):
-    return {name: p.detach().clone() for name, p in fitted.surrogate.named_parameters()}
-
-
-def same(left, right):
-    return all(torch.equal(left[name], right[name]) for name in left)
+from stages import GRID, QUICK, finetune, same, samples, surrogate, two_levels, weights_of
 
 
 def test_the_stages_go_from_coarse_to_fine_and_share_out_all_steps(generator):
@@ -224,80 +187,6 @@ def test_replayed_samples_fill_their_share_of_a_batch(generator):
     inputs, labels, weights = stage._batch(spec, Training(batch=8), 0, 0)
     assert weights is None
     assert inputs[:, 0, 0].tolist() == [0.0] * 6 + [1.0] * 2 and torch.equal(inputs, labels)
-
-
-def odd(generator):
-    """Inputs, an odd map of them, and the reflection that changes both signs, for which the map is equivariant."""
-    s = samples(0, 21, generator)
-    return Samples(0, s.indices, s.inputs, np.tanh(s.inputs)), group([Symmetry((True,), inputs=(-1,), outputs=(-1,))])
-
-
-def told(elements, *, averaged=True):
-    net = surrogate(torch.Generator().manual_seed(1))
-    net.tell(elements, averaged=averaged)
-    return net
-
-
-def test_a_batch_is_taken_by_elements_of_the_group_input_and_label_alike(generator):
-    x = torch.randn(9, 1, 18, generator=generator)
-    elements = group([Symmetry((True,), inputs=(-1,), outputs=(1,))])
-    spec = Stage(1, Pairs(x, 2 * x), none(), none(), 4, 1e-3, symmetries=elements)
-    before = x.clone()
-    taken, labels = stage._taken(spec, x, 2 * x, 5, 0)
-    drawn = batch_symmetries(9, 2, 5, seed=0, stream="level-1").tolist()
-    assert set(drawn) == {0, 1} and torch.equal(x, before)
-    for i, number in enumerate(drawn):
-        assert torch.equal(taken[i : i + 1], elements[number].of_inputs(x[i : i + 1]))
-        assert torch.equal(labels[i : i + 1], 2 * elements[number].of_outputs(x[i : i + 1]))
-    assert drawn != batch_symmetries(9, 2, 6, seed=0, stream="level-1").tolist()
-    alone = stage._taken(replace(spec, symmetries=()), x, 2 * x, 5, 0)
-    assert alone[0] is x
-
-
-def test_elements_of_a_group_are_drawn_evenly_and_without_regard_to_each_other():
-    drawn = torch.stack([batch_symmetries(16, 4, step, seed=0, stream="a") for step in range(250)])
-    counts = torch.bincount(drawn.flatten(), minlength=4) / 4000
-    # a share of 1/4 among 4,000 has a deviation of 0.0068: 5 of them, four times, are passed by chance in 2e-6 of seeds
-    assert ((counts - 0.25).abs() < 0.035).all()
-    assert (drawn[:, 0] == drawn[:, 1]).double().mean() == pytest.approx(0.25, abs=0.14)
-
-
-def test_a_training_with_symmetries_is_continued_to_the_same_bits(tmp_path, generator):
-    data, elements = odd(generator)
-    whole = weights_of(finetune(told(elements), [data], QUICK, seed=3))
-    assert not same(whole, weights_of(finetune(told(()), [data], QUICK, seed=3)))
-    steps = iter(range(10**6))
-
-    def stop(*_):
-        if next(steps) == 33:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        finetune(told(elements), [data], QUICK, seed=3, folder=tmp_path, progress=stop)
-    done = []
-    again = finetune(
-        told(elements), [data], QUICK, seed=3, folder=tmp_path, progress=lambda *told: done.append(told[2])
-    )
-    assert same(weights_of(again), whole) and min(done) > 20
-    other = finetune(told(()), [data], QUICK, seed=3, folder=tmp_path)  # its checkpoint is not continued
-    assert same(weights_of(other), weights_of(finetune(told(()), [data], QUICK, seed=3)))
-
-
-def test_a_group_of_the_identity_alone_changes_no_bit(generator):
-    data, elements = odd(generator)
-    plain = weights_of(finetune(told(()), [data], QUICK, seed=3))
-    assert same(plain, weights_of(finetune(told(elements[:1]), [data], QUICK, seed=3)))
-
-
-def test_an_odd_map_is_learned_better_by_who_knows_that_it_is_odd(generator):
-    data, elements = odd(generator)
-    test, _ = odd(generator)
-    errors = []
-    for net in (told(()), told(elements)):
-        fitted = finetune(net, [data], Training(steps=300, batch=8, rate=1e-2), seed=3)
-        pairs = Pairs(torch.tensor(test.inputs).float(), torch.tensor(test.solutions).float())
-        errors.append(held_out_error(fitted.surrogate, pairs))
-    assert errors[1] < errors[0]
 
 
 def log_of(error):
