@@ -35,6 +35,17 @@ def unchanged() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many CPU threads in a block; put its own number back after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
 def _directory() -> Iterator[None]:
     """Go back to where one was; where that is gone, there is nothing to go back to."""
     try:

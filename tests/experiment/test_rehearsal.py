@@ -13,7 +13,7 @@ from torch import nn
 
 import mlft
 from mlft.errors import BudgetError, ConfigError
-from mlft.process import unchanged
+from mlft.process import threads, unchanged
 from small import GRIDS, SMALL, draw, evaluate, solve
 
 PLAIN: dict[str, Any] = {name: value for name, value in SMALL.items() if name != "surrogate_options"}
@@ -115,6 +115,13 @@ def test_a_careless_solver_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert np.geterr() == faults and Path.cwd() == tmp_path and (tmp_path / "run" / "record.json").is_file()
     other = mlft.run(own(), out="other", **ASKED, **SMALL)
     assert record.error == other.error
+
+
+def test_a_run_leaves_torch_the_threads_that_it_had(tmp_path: Path) -> None:
+    with threads(3):
+        mlft.run(own(), out=tmp_path / "run", **ASKED, **SMALL)
+        assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == 1
 
 
 def test_random_streams_go_on_as_if_nothing_had_been_drawn() -> None:

@@ -33,6 +33,7 @@ from mlft.generation import Request, Supervision, generate, open_pool
 from mlft.grids import Symmetry, group
 from mlft.planning import Labelled
 from mlft.problems import prolonged
+from mlft.process import threads
 from mlft.seeds import generator
 from mlft.sources import Drawn, Inputs, Reference, Source, Stored, Taken
 from mlft.status import OK
@@ -84,8 +85,8 @@ class Session:
             self.seconds |= {"train": self.before.seconds.train, "plan": self.before.seconds.plan}
         self._sources: dict[str, Source] = {}
         self._retried: dict[tuple[str, int], int] = {}
-        torch.set_num_threads(asked.config.threads)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(threads(asked.config.threads))
             identity = self.drawn("train").identity
             self.store = stack.enter_context(SampleStore.open(samples or folder, identity, verify=True))
             self.pool = stack.enter_context(open_pool(asked.config.workers, scheduler=asked.config.scheduler))

@@ -4,9 +4,9 @@ import logging
 import socket
 from collections.abc import Callable
 
-import torch
 import uvicorn
 
+from mlft.process import threads
 from mlft.serving.app import Service, application
 
 _LEAVE = 5
@@ -32,15 +32,11 @@ def answer(service: Service, listener: socket.socket, *, started: Callable[[], N
         proxy_headers=False,
         timeout_graceful_shutdown=_LEAVE,
     )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(_threads(service))
-    try:
+    with threads(_threads(service)):
         uvicorn.Server(config).run([listener])
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _threads(service: Service) -> int:
     """Return the CPU threads that the run was trained with: small networks are slower on more."""
-    threads = service.served.record.outcome.config.get("threads", 1)
-    return threads if isinstance(threads, int) and threads >= 1 else 1
+    count = service.served.record.outcome.config.get("threads", 1)
+    return count if isinstance(count, int) and count >= 1 else 1
