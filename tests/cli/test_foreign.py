@@ -10,7 +10,7 @@ import pytest
 import mlft
 from mlft.errors import ConfigError, StoreError
 from mlft.experiment.record import read_outcome
-from small import SMALL, problem
+from small import SMALL, namesake, problem
 
 COUNTING = """import pathlib
 pathlib.Path(__file__).with_suffix(".imported").touch()
@@ -105,12 +105,10 @@ NAMES = ("weights.safetensors", "train-1-abc.safetensors", ".notes.tmp")
 
 
 def test_a_problem_of_ones_own_has_a_name_of_its_own(tmp_path: Path) -> None:
-    own = mlft.FunctionProblem(
-        "burgers", problem.hierarchy, problem.draw_function, problem.evaluate_function, problem.solve_function, 2.0
-    )
-    with pytest.raises(ConfigError, match="is named 'burgers', as one that is shipped"):
-        mlft.run(own, budget="24solves", out=tmp_path / "a", **SMALL)
-    assert not (tmp_path / "a").exists()
+    for own in (namesake, "small:namesake"):
+        with pytest.raises(ConfigError, match="is named 'burgers', as one that is shipped"):
+            mlft.run(own, budget="24solves", out=tmp_path / "a", **SMALL)
+        assert not (tmp_path / "a").exists()
     shipped = mlft.problems.Plain(mlft.problems.Burgers(cells=32, levels=2))
     mlft.run(shipped, budget="24solves", strategy="finest-only", out=tmp_path / "b", **SMALL)
     assert read_outcome(tmp_path / "b").problem == "burgers"

@@ -42,6 +42,7 @@ def solve_none(inputs, grid):
 GRIDS = hierarchy(Grid((28,)), 3)
 problem = FunctionProblem("small", GRIDS, draw, evaluate, solve, cost_exponent=2.0)
 failing = FunctionProblem("failing", GRIDS, draw, evaluate, solve_some, cost_exponent=2.0)
+namesake = FunctionProblem("burgers", GRIDS, draw, evaluate, solve, cost_exponent=2.0)
 hopeless = FunctionProblem("hopeless", GRIDS, draw, evaluate, solve_none, cost_exponent=2.0)
 
 

@@ -11,17 +11,20 @@ import torch
 from mlft.errors import ConfigError
 from mlft.experiment.asking import ask
 from mlft.grids import Grid
-from mlft.training.losses import RelativeH1, loss_of, relative_l2
+from mlft.surrogates import Normaliser
+from mlft.training.losses import RelativeH1, RelativeL2, Scaled, loss_of, relative_l2
 from mlft.training.optimizers import optimizer
 from mlft.training.settings import Training
 from mlft.training.stage import Pairs, Stage, snapshot, train
+
+ONE, TWO = Scaled((1.0,)), Scaled((1.0, 1.0))
 
 
 def test_the_h1_norm_of_a_sine_is_the_known_one() -> None:
     grid = Grid((256,), (2.0,))
     (x,) = grid.points
     u = torch.tensor(np.stack([np.sin(np.pi * k * x) for k in (1, 3)]))[:, None]
-    squares = RelativeH1(grid)._square(u)
+    squares = RelativeH1(grid, ONE)._square(u)
     known = [0.5 + 4.0 * 0.5 * (np.pi * k) ** 2 for k in (1, 3)]  # ‖u‖² + L² ‖u′‖², in means
     assert squares.tolist() == pytest.approx(known, rel=1e-3)
 
@@ -35,22 +38,44 @@ def test_h1_by_hand_on_a_bounded_plane_with_two_channels() -> None:
         steps = [((v[:, :, 1:] - v[:, :, :-1]) * 3) ** 2, ((v[..., 1:] - v[..., :-1]) * 2) ** 2]
         return sum(((part.mean((2, 3)).sum(1)) for part in [v**2, *steps]), torch.zeros(2))
 
-    found = RelativeH1(grid)(u + e, u)
+    found = RelativeH1(grid, TWO)(u + e, u)
     assert torch.allclose(found, (square(e) / square(u)).sqrt())
-    periodic = RelativeH1(replace(grid, centring="cell", periodic=True))
+    periodic = RelativeH1(replace(grid, centring="cell", periodic=True), TWO)
     assert not torch.allclose(periodic(u[..., :3, :2] + e[..., :3, :2], u[..., :3, :2]), found)
 
 
 def test_h1_has_a_slope_of_zero_where_nothing_is_wrong_and_of_a_label_that_is_zero() -> None:
     u = torch.ones(2, 1, 8, requires_grad=True)
-    loss = RelativeH1(Grid((8,)))(u, torch.tensor([1.0, 0.0])[:, None, None].expand(2, 1, 8))
+    loss = RelativeH1(Grid((8,)), ONE)(u, torch.tensor([1.0, 0.0])[:, None, None].expand(2, 1, 8))
     loss.sum().backward()
     assert loss.tolist() == pytest.approx([0.0, 1.0], abs=1e-12) and torch.isfinite(u.grad).all()
 
 
+def test_channels_are_measured_in_their_own_sizes() -> None:
+    torch.manual_seed(3)
+    e, u = torch.randn(3, 2, 7, dtype=torch.float64), torch.randn(3, 2, 7, dtype=torch.float64)
+    units = torch.tensor([1e-9, 1e12], dtype=torch.float64)[:, None]
+    for loss in (RelativeL2, lambda scaled: RelativeH1(Grid((7,)), scaled)):
+        known, found = loss(TWO)(u + e, u), loss(Scaled((1e-9, 1e12)))(units * (u + e), units * u)
+        assert torch.allclose(found, known, rtol=1e-12)
+    one = u[:, :1]
+    assert torch.allclose(RelativeL2(Scaled((7.0,)))(one + e[:, :1], one), relative_l2(one + e[:, :1], one), rtol=1e-14)
+
+
+def test_a_loss_is_about_one_before_training_whatever_the_labels_stand_on() -> None:
+    torch.manual_seed(4)
+    normaliser, u = Normaliser(2), 1e6 + torch.randn(40, 2, 19, dtype=torch.float64)
+    u[:, 1] *= 1e-3
+    normaliser.fit(u.numpy())
+    mean = u.mean(dim=(0, 2))[:, None].expand_as(u)
+    assert float(loss_of("l2", Grid((19,)), normaliser)(mean, u).mean()) == pytest.approx(1.0, rel=0.1)
+    assert float(relative_l2(mean, u).mean()) < 2e-6
+
+
 def test_names() -> None:
     grid = Grid((8,))
-    assert loss_of("l2", grid) is relative_l2 and loss_of("h1", grid) == RelativeH1(grid)
+    assert loss_of("l2", grid, Normaliser(1)) == RelativeL2(ONE)
+    assert loss_of("h1", grid, Normaliser(2)) == RelativeH1(grid, TWO)
     for wrong in ({"loss": "h2"}, {"optimizer": "sgd"}, {"decay": 1.0}, {"decay": -0.1}):
         with pytest.raises(ConfigError, match="training.*got"):
             ask("burgers", budget="8solves", training=wrong)
@@ -66,7 +91,7 @@ def trained(settings: Training, file: Path | None = None, stop: int | None = Non
     torch.manual_seed(1)
     x = torch.randn(11, 1, 16)
     pairs = Pairs(x[:8], x[:8].roll(1, 2)), Pairs(x[:0], x[:0]), Pairs(x[8:], x[8:].roll(1, 2))
-    stage = Stage(0, *pairs, 12, 1e-2, loss=loss_of(settings.loss, Grid((16,))))
+    stage = Stage(0, *pairs, 12, 1e-2, loss=loss_of(settings.loss, Grid((16,)), Normaliser(1)))
 
     def tell(_: int, __: float, done: int, ___: int) -> None:
         if done == stop:

@@ -91,8 +91,6 @@ def ask(problem: str | Problem, *, network: nn.Module | None = None, **options: 
             the name of a shipped one.
     """
     own = problem if isinstance(problem, Problem) else None
-    if own is not None:
-        _refuse_namesake(own)
     config = configure({"problem": own.name if own is not None else problem, **options})
     return resolve(config, own, network)
 
@@ -101,9 +99,11 @@ def resolve(config: Config, own: Problem | None = None, module: nn.Module | None
     """Return what a configuration asks for, with the user's own problem and network in place of the named ones.
 
     Raises:
-        ConfigError: for an unknown name, naming the nearest, or a value that is not allowed.
+        ConfigError: for an unknown name, naming the nearest, a value that is not allowed, or a problem of your own
+            with the name of a shipped one.
     """
     problem = own if own is not None else named_problem(config.problem, config.options)
+    _refuse_namesake(problem)
     asked = Asked(config, problem, _strategy(config), ESTIMATORS[config.estimator], module)
     for name in (config.strategy, *config.baselines):
         planner = asked.by(name).strategy.planner
@@ -204,7 +204,7 @@ def refuse_other_configuration(there: Config, here: Config, file: Path) -> None:
 
 
 def _refuse_namesake(own: Problem) -> None:
-    """Refuse a problem that its record would take for a shipped one, to measure or repeat that in its place."""
+    """Refuse a problem that its record, or a lift of it, would take for a shipped one, to measure that in its place."""
     meant = own.of if isinstance(own, Plain) else own
     if own.name in PROBLEMS and type(meant) is not PROBLEMS[own.name]:
         raise ConfigError(

@@ -1,13 +1,16 @@
 """Measured errors: the surrogate on fresh draws, the grids against a reference, and baselines that cost nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from mlft.experiment.outcome import ChannelErrors, Summary
 from mlft.grids import Grid, channel_errors, relative_error
 from mlft.store import Samples
+from mlft.surrogates import Normaliser
 
 Array = np.ndarray
 
@@ -41,30 +44,40 @@ def free_baselines(train: Sequence[Samples], test: Samples, grid: Grid) -> dict[
     * "mean solution": the mean of the finest level's labels;
     * "nearest neighbour": the finest-level label of the nearest training input;
     * "kernel ridge": regression with the kernel exp(−‖a − b‖²/(2 s²)), s the median distance, ridge 1e-6, on the
-      coarsest level's labels and then on the residual of each finer one: multi-level regression without a network.
+      coarsest level's labels less their mean, and then on the residual of each finer one: multi-level regression
+      without a network.
+
+    Inputs are near each other after each channel's mean is taken off and its standard deviation is its unit.
     """
-    finest = train[-1]
+    normaliser = Normaliser(test.inputs.shape[1])
+    normaliser.fit(train[0].inputs)
+
+    def encoded(inputs: Array) -> Array:
+        return normaliser.encode(torch.from_numpy(inputs)).numpy()
+
+    train, finest = [replace(samples, inputs=encoded(samples.inputs)) for samples in train], train[-1].solutions
+    asked = encoded(test.inputs)
     guesses = {
-        "mean solution": np.broadcast_to(finest.solutions.mean(axis=0), test.solutions.shape),
-        "nearest neighbour": finest.solutions[_distances(test.inputs, finest.inputs).argmin(axis=1)],
-        "kernel ridge": _multilevel_ridge(train, test.inputs),
+        "mean solution": np.broadcast_to(finest.mean(axis=0), test.solutions.shape),
+        "nearest neighbour": finest[_distances(asked, train[-1].inputs).argmin(axis=1)],
+        "kernel ridge": _multilevel_ridge(train, asked),
     }
     return {name: float(relative_error(guess, test.solutions, grid).mean()) for name, guess in guesses.items()}
 
 
 def _multilevel_ridge(train: Sequence[Samples], inputs: Array, *, most: int = 2000) -> Array:
-    """Return Σ_l of the regressions of u_l − (sum so far) on the first `most` samples of each level."""
+    """Return the mean plus Σ_l of the regressions of u_l − (sum so far) on the first `most` samples of each level."""
     fits: list[tuple[Array, Array]] = []
     scale = float(np.median(_distances(train[0].inputs[:200], train[0].inputs[:200]))) or 1.0
+    mean = train[0].solutions[:most].mean(axis=0).ravel()
 
     def total(x: Array) -> Array:
-        return np.asarray(sum(_kernel(x, known, scale) @ weights for known, weights in fits))
+        return mean + sum((_kernel(x, known, scale) @ weights for known, weights in fits), np.zeros((len(x), 1)))
 
     for samples in train:
         x, y = samples.inputs[:most], samples.solutions[:most].reshape(len(samples.inputs[:most]), -1)
-        residual = y - total(x) if fits else y
         matrix = _kernel(x, x, scale)
-        fits.append((x, np.linalg.solve(matrix + 1e-6 * np.eye(len(x)), residual)))
+        fits.append((x, np.linalg.solve(matrix + 1e-6 * np.eye(len(x)), y - total(x))))
     return total(inputs).reshape(len(inputs), *train[-1].solutions.shape[1:])
 
 

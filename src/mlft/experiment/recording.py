@@ -147,7 +147,7 @@ def bought_plan(plan: Plan, price: Prices, made: str) -> BoughtPlan:
 def surrogate_facts(asked: Asked, fitted: Fitted) -> SurrogateFacts:
     """Return the network's name (its class for a user's own), its numbers, its options, and what it was chosen from."""
     network = fitted.surrogate.network
-    count = sum(number.numel() for number in network.state_dict().values())
+    count = sum(entry.numel() for entry in network.state_dict().values() if isinstance(entry, torch.Tensor))
     tried = (from_plain(CandidateFacts, asdict(log)) for log in fitted.candidates)
     name = asked.config.surrogate if asked.module is None else type(asked.module).__name__
     return SurrogateFacts(name, count, getattr(network, "options", {}), tuple(tried))

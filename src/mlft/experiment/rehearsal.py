@@ -4,7 +4,7 @@ import copy
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlft.errors import BudgetError, ConfigError, plain
 from mlft.experiment.asking import Asked
@@ -12,7 +12,11 @@ from mlft.experiment.session import Session
 from mlft.planning import Plan
 from mlft.process import unchanged
 from mlft.sources import Drawn
+from mlft.surrogates.network import precision
 from mlft.training import Training
+
+EXTRA = "_extra_state"
+"""How an entry of a `state_dict` ends that a module adds by `get_extra_state`."""
 
 
 def refuse_unfit_network(asked: Asked) -> None:
@@ -74,8 +78,15 @@ def _channels(asked: Asked) -> int:
     numbers = [p for p in module.parameters() if p.is_floating_point() or p.is_complex()]
     if not any(p.requires_grad for p in numbers):
         raise ConfigError("the network has no parameter that can be trained: all are frozen, or there are none")
-    kind = next((p.dtype for p in numbers if p.is_floating_point()), torch.float32)
-    given = torch.as_tensor(fields, dtype=kind)
+    kept = [
+        name for name, entry in module.state_dict().items() if name.endswith(EXTRA) and not isinstance(entry, Tensor)
+    ]
+    if kept:
+        raise ConfigError(
+            f"the network keeps {kept[0]!r}, which is no tensor, beside its weights: a saved surrogate holds tensors "
+            "alone (no pickle); make it a buffer, or an argument of the network's constructor"
+        )
+    given = torch.as_tensor(fields, dtype=precision(module))
     told = f"given inputs of shape {tuple(given.shape)}, the network"
     try:
         with torch.no_grad():
@@ -89,6 +100,23 @@ def _channels(asked: Asked) -> int:
     if made.ndim != given.ndim or (made.shape[0], *made.shape[2:]) != wanted:
         shape = ", ".join(map(str, ("2", "channels", *problem.finest.shape)))
         raise ConfigError(f"{told} returns shape {tuple(made.shape)}; it is to return ({shape})")
-    if not math.isfinite(float(made.double().sum())):
+    if not math.isfinite(float(made.detach().double().sum())):
         raise ConfigError(f"{told} returns numbers that are not finite")
+    _backward(module, given, told)
     return made.shape[1]
+
+
+def _backward(module: nn.Module, given: Tensor, told: str) -> None:
+    """Refuse a network that cannot be trained: one step back through it in training mode."""
+    try:
+        with torch.enable_grad():
+            module.train()(given).square().mean().backward()
+    except Exception as error:
+        raise ConfigError(
+            f"{told} cannot be trained: a step back through it raises {type(error).__name__}: {plain(str(error))}"
+        ) from None
+    slopes = [p.grad for p in module.parameters() if p.grad is not None]
+    if not slopes:
+        raise ConfigError(f"{told} cannot be trained: its outputs depend on none of its parameters")
+    if not all(bool(slope.isfinite().all()) for slope in slopes):
+        raise ConfigError(f"{told} cannot be trained: a step back through it gives slopes that are not finite")

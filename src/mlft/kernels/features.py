@@ -38,7 +38,8 @@ class Linearised:
 
     Attributes:
         network: the copy, in evaluation mode.
-        parameters: θ by name, those that are trained.
+        parameters: θ by name, those that are trained; of complex ones their two parts, on a last axis.
+        complex: the names of those that are complex.
         mapped: whether samples are taken under `vmap`.
         size: number of weights.
 
@@ -48,8 +49,10 @@ class Linearised:
 
     def __init__(self, surrogate: nn.Module, example: Float[Tensor, "n c *grid"]) -> None:
         refuse_random(surrogate, example)
-        self.network = copy.deepcopy(surrogate).double().eval()
-        self.parameters = {name: p.detach() for name, p in self.network.named_parameters() if p.requires_grad}
+        self.network = _doubled(surrogate).eval()
+        trained = {name: p.detach() for name, p in self.network.named_parameters() if p.requires_grad}
+        self.complex = frozenset(name for name, p in trained.items() if p.is_complex())
+        self.parameters = {name: torch.view_as_real(p) if p.is_complex() else p for name, p in trained.items()}
         self.size = sum(p.numel() for p in self.parameters.values())
         if not self.size:
             raise KernelError("the surrogate has no trained weights, so it has no tangent kernel: take another network")
@@ -80,14 +83,19 @@ class Linearised:
         return _join(back(cotangent.reshape(out.shape))[0])
 
     def _rows(self, x: Tensor, probes: Tensor, *, looped: bool = False) -> Tensor:
-        out, back = _vjp(lambda theta: functional_call(self.network, theta, (x[None],))[0], self.parameters)
+        out, back = _vjp(lambda theta: self._batch(x[None])(theta)[0], self.parameters)
         cotangents = probes.reshape(len(probes), *out.shape)
         if looped:
             return torch.stack([_join(back(w)[0]) for w in cotangents])
         return vmap(lambda w: _join(back(w)[0]))(cotangents)
 
     def _batch(self, inputs: Tensor) -> Callable[[Parameters], Tensor]:
-        return lambda theta: functional_call(self.network, theta, (inputs,))
+        def called(theta: Parameters) -> Tensor:
+            named = {name: torch.view_as_complex(p) if name in self.complex else p for name, p in theta.items()}
+            out: Tensor = functional_call(self.network, named, (inputs,))
+            return out
+
+        return called
 
     def _split(self, vector: Tensor) -> Parameters:
         parts = vector.split([p.numel() for p in self.parameters.values()])
@@ -128,6 +136,15 @@ def random_points(n: int, q: int, outputs: int, *, generator: torch.Generator) -
     """Return q different output positions for each of n samples, uniformly at random; all of them where q is larger."""
     q = min(q, outputs)
     return torch.stack([torch.randperm(outputs, generator=generator)[:q] for _ in range(n)])
+
+
+def _doubled(surrogate: nn.Module) -> nn.Module:
+    """Return a copy in double precision, complex numbers included."""
+    made = copy.deepcopy(surrogate).double()
+    for tensor in (*made.parameters(), *made.buffers()):
+        if tensor.is_complex():
+            tensor.data = tensor.data.to(torch.complex128)
+    return made
 
 
 def _vjp(f: Callable[[Parameters], Tensor], at: Parameters) -> tuple[Tensor, Callable[..., tuple[Parameters, ...]]]:

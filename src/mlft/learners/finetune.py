@@ -47,8 +47,9 @@ class FineTune(Learner):
 def _fit(surrogate: Surrogate, samples: Sequence[Samples], course: Course, rival: Errors = NONE) -> Fitted:
     """Return the surrogate of one network after its stages; of those before the one that a rival has won already."""
     settings = course.training
-    stages = _stages(surrogate, samples, settings)
+    _refuse_nothing(samples, settings)
     surrogate.fit_normalisers(*_trained_on(samples[0], settings))
+    stages = _stages(surrogate, samples, settings)
     of = {s.level: s for s in samples}
     logs: list[StageLog] = []
     for stage in stages:
@@ -92,20 +93,26 @@ def adapt(surrogate: Surrogate, samples: Samples, course: Course) -> None:
             adapt(one, samples, course)
         return
     settings = course.training
+    _refuse_nothing([samples], settings)
     stage = _eased(_stages(surrogate, [samples], settings)[0], settings, 1.0)
     _done(surrogate, stage, replace(course, folder=None))
 
 
-def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training) -> list[Stage]:
+def _refuse_nothing(samples: Sequence[Samples], settings: Training) -> None:
+    """Refuse levels that do not increase, and a first one that is held out whole."""
     levels = [s.level for s in samples]
     if not levels or levels != sorted(set(levels)):
         raise ValueError(f"samples of increasing levels are needed, got levels {levels}")
-    usable = [s for s in samples if learned(s.indices, settings).any()]
-    if not usable or usable[0] is not samples[0]:
+    if not learned(samples[0].indices, settings).any():
         raise ConfigError(
             f"level {levels[0]} has {len(samples[0].indices)} samples, and one in {settings.held_out} is held out: "
             "at least one must be left to train on; give a larger budget"
         )
+
+
+def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training) -> list[Stage]:
+    """Return a stage a level that has something to train on; the normalisers are fitted."""
+    usable = [s for s in samples if learned(s.indices, settings).any()]
     steps = settings.effort([int(learned(s.indices, settings).sum()) for s in usable])
     stages = []
     for i, (s, count) in enumerate(zip(usable, steps, strict=True)):
@@ -113,7 +120,7 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
         previous = usable[i - 1] if i else s
         replayed = learned(previous.indices, settings) & ~np.isin(previous.indices, s.indices)
         parts = _pairs(surrogate, s, taught), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~taught)
-        loss, early = loss_of(settings.loss, surrogate.grid), settings.steps is None
+        loss, early = loss_of(settings.loss, surrogate.grid, surrogate.output_normaliser), settings.steps is None
         stage = Stage(s.level, *parts, count, settings.rate, loss=loss, early=early, symmetries=surrogate.symmetries)
         stages.append(stage)
     return stages
@@ -148,7 +155,7 @@ def _trained_on(samples: Samples, settings: Training) -> tuple[np.ndarray, np.nd
 def _pairs(surrogate: Surrogate, samples: Samples, rows: np.ndarray) -> Pairs:
     like = surrogate.input_normaliser.shift
     fields = (
-        torch.as_tensor(field[rows], dtype=surrogate.dtype, device=like.device)
+        torch.as_tensor(field[rows], dtype=like.dtype, device=like.device)
         for field in (samples.inputs, samples.solutions)
     )
     return Pairs(*fields)

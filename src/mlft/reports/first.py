@@ -1,6 +1,7 @@
 """The first screen of a run's report: how far it errs, whether it is worth it, how sure it is, what it cost."""
 
 from mlft.experiment.outcome import Outcome, Way
+from mlft.reports.hidden import hidden_lines
 from mlft.reports.page import Card
 from mlft.reports.spending import spent
 from mlft.reports.sure import LEVEL
@@ -18,6 +19,7 @@ def _error(facts: Outcome) -> Card:
     lines = (
         f"95% interval {interval(found.mean_lower, found.mean_upper)}",
         f"mean of {number(facts.error.samples)} fresh draws; median {error(found.median)}",
+        *hidden_lines(facts),
     )
     return Card("Error", error(found.mean), "relative L2", lines)
 

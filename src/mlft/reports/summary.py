@@ -11,6 +11,7 @@ from mlft.experiment.record import COMPARISON, RECORD, TRUST, read_comparison, r
 from mlft.problems import PROBLEMS
 from mlft.reports.compare import comparison_lines
 from mlft.reports.familiar import familiar_lines
+from mlft.reports.hidden import hidden_lines
 from mlft.reports.parts import parts_lines
 from mlft.reports.spending import spending_lines
 from mlft.reports.sure import sure_lines
@@ -44,6 +45,7 @@ def run_lines(told: Outcome, folder: Path) -> list[str]:
     found = [
         str(told),
         _beside(told),
+        *hidden_lines(told),
         *parts_lines(told),
         *sure_lines(told),
         *familiar_lines(told),

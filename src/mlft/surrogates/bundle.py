@@ -159,7 +159,10 @@ def _refuse_other_shapes(path: Path, expected: Mapping[str, Tensor]) -> None:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (a file is no mapping)
-            saved = {name: (tuple(part.get_shape()), part.get_dtype()[0] in "FB") for name, part in parts.items()}
+            saved = {
+                name: (tuple(part.get_shape()), part.get_dtype().startswith(("F", "BF")))
+                for name, part in parts.items()
+            }
     except (safetensors.SafetensorError, OSError) as error:
         raise BundleError(f"{path} is damaged: {error}") from error
     known = {name: (tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in expected.items()}
@@ -177,9 +180,9 @@ def _finite(path: Path, weights: bytes) -> dict[str, Tensor]:
         tensors = safetensors.torch.load(weights)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise BundleError(f"{path} is damaged: {error}") from error
-    lost = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    lost = [name for name, tensor in tensors.items() if tensor.isnan().any()]  # a mask may well be infinite
     if lost:
-        raise BundleError(f"{path} holds numbers that are not finite, first in {lost[0]!r}: train again")
+        raise BundleError(f"{path} holds what is no number, first in {lost[0]!r}: train again")
     return tensors
 
 

@@ -42,9 +42,13 @@ class Network(nn.Module, ABC):
 
 
 def precision(network: nn.Module) -> torch.dtype:
-    """Return the dtype that a network computes in; of one of your own that of its first parameter, else float32."""
+    """Return the dtype that a network computes in: of one of your own that of its first parameter, else float32.
+
+    Of complex numbers it is that of their parts.
+    """
     return network.precision if isinstance(network, Network) else _first(network)
 
 
 def _first(network: nn.Module) -> torch.dtype:
-    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+    kinds = [p.dtype for p in network.parameters() if p.is_floating_point() or p.is_complex()]
+    return next((kind.to_real() for kind in kinds), torch.float32)

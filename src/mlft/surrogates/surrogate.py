@@ -188,7 +188,7 @@ class Surrogate(nn.Module):
             folder: made if it is not there.
             card: the text of README.md; a short one by default.
         """
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.state_dict().items()}
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(self).items()}
         registered = isinstance(self.network, Network)
         config = {
             "network": _name(self.network),
@@ -284,13 +284,13 @@ def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
     def wanted(config: dict[str, Any]) -> dict[str, Tensor]:
         with torch.device("cpu" if network is not None else "meta"):  # no room is made before the saved shapes are seen
             described = _described(folder, config, network)
-            return described.state_dict() | ({_SYMMETRY: _table(described)} if described.symmetries else {})
+            return _tensors(described) | ({_SYMMETRY: _table(described)} if described.symmetries else {})
 
     tensors, config = read_bundle(Path(folder), wanted=wanted)
     surrogate = _described(folder, config, network)
     if surrogate.symmetries and not torch.equal(tensors[_SYMMETRY], _table(surrogate)):
         raise BundleError(f"the symmetries in the config.json of {folder} are not those of its weights: save it again")
-    for name, tensor in surrogate.state_dict(keep_vars=True).items():
+    for name, tensor in _tensors(surrogate).items():
         tensor.data = tensors[name]  # dtypes included; tied weights stay tied
     return surrogate.eval()
 
@@ -371,6 +371,12 @@ def _table(surrogate: Surrogate) -> Tensor:
         for one in surrogate.symmetries
     ]
     return torch.tensor(rows, dtype=torch.int8)
+
+
+def _tensors(surrogate: Surrogate) -> dict[str, Tensor]:
+    """Return the tensors of its state; a network of the user's own may add entries that are none, as a description."""
+    state = surrogate.state_dict(keep_vars=True)
+    return {name: entry for name, entry in state.items() if isinstance(entry, Tensor)}
 
 
 def _name(network: nn.Module) -> str:

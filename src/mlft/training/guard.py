@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from torch import nn
+from torch import Tensor, nn
 
 from mlft.training.stage import Pairs, Weights, held_out_error, restore
 
@@ -49,10 +49,14 @@ def guard(surrogate: nn.Module, before: Weights, after: Weights, held_out: Pairs
 
 
 def between(before: Weights, after: Weights, t: float) -> Weights:
-    """Return (1 − t) before + t after, exactly `before` at 0 and `after` at 1."""
+    """Return (1 − t) before + t after, exactly `before` at 0 and `after` at 1; between them, counts are those after."""
     if t in (0.0, 1.0):
         return after if t else before
-    return {name: (1 - t) * before[name] + t * after[name] for name in before}
+    return {name: (1 - t) * old + t * after[name] if _blends(old) else after[name] for name, old in before.items()}
+
+
+def _blends(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _error(surrogate: nn.Module, weights: Weights, held_out: Pairs) -> float:

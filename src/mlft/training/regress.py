@@ -12,6 +12,7 @@ from mlft.grids import Symmetry
 from mlft.kernels import left_out
 from mlft.surrogates import Surrogate
 from mlft.surrogates.regression import KERNELS, Regression, Size, Term, kernel_of
+from mlft.training.losses import Scaled
 from mlft.training.stage import Pairs, Stage, Trace, Weights, held_out_error, snapshot
 
 RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -57,7 +58,7 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     if not isinstance(network, Regression):
         raise ValueError(f"only a regression is fitted in closed form, got {type(network).__name__}")
     pairs = Pairs(stage.train.inputs[:MOST], stage.train.labels[:MOST])
-    sizes = pairs.labels.flatten(1).norm(dim=1) / surrogate.output_normaliser.scale.mean()
+    sizes = Scaled.of(surrogate.output_normaliser)(pairs.labels).flatten(1).norm(dim=1)
     with torch.no_grad():
         chosen = chosen_kernel(*_targets(surrogate, pairs), torch.where(sizes > 0, sizes, 1.0), network.WIDTHS)
         term = fit_term(*_targets(surrogate, _images(pairs, stage.symmetries)), chosen)

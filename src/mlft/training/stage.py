@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mlft.grids import Symmetry
+from mlft.surrogates import Network, Normaliser
+from mlft.surrogates.regression import Term
 from mlft.training import checkpoint
 from mlft.training.batches import batch_indices, batch_symmetries
 from mlft.training.losses import Loss, relative_l2
@@ -28,7 +30,11 @@ Progress = Callable[[int, float, int, int], None]
 @final
 @dataclass(frozen=True)
 class Pairs:
-    """Input and label fields on the finest grid, in the surrogate's dtype and on its device."""
+    """Input and label fields on the finest grid, on the surrogate's device.
+
+    Of a surrogate they are float64, in physical units: it takes off the constant that they stand on before it brings
+    them to the precision of its network, and the loss is that of what is left.
+    """
 
     inputs: Float[Tensor, "n c *grid"]
     labels: Float[Tensor, "n k *grid"]
@@ -110,15 +116,26 @@ def held_out_error(surrogate: nn.Module, pairs: Pairs, *, batch: int = 256) -> f
 
 
 def snapshot(surrogate: nn.Module) -> Weights:
-    """Return a copy of the trained parameters, by name."""
-    return {name: p.detach().clone() for name, p in surrogate.named_parameters()}
+    """Return a copy of what a training changes, by name: parameters, and the buffers of a network of the user's own.
+
+    Those are such as the running means of a batch normalisation, without which its weights mean something else.
+    """
+    return {name: tensor.detach().clone() for name, tensor in _changing(surrogate)}
 
 
 def restore(surrogate: nn.Module, weights: Weights) -> None:
-    """Set the parameters to a snapshot."""
+    """Set parameters and buffers to a snapshot."""
     with torch.no_grad():
-        for name, p in surrogate.named_parameters():
-            p.copy_(weights[name])
+        for name, tensor in _changing(surrogate):
+            tensor.copy_(weights[name])
+
+
+def _changing(surrogate: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters and buffers by name, but no buffers of our own networks and normalisers, which stay as made."""
+    yield from surrogate.named_parameters()
+    for place, module in surrogate.named_modules():
+        if not isinstance(module, Network | Normaliser | Term):
+            yield from module.named_buffers(place, recurse=False)
 
 
 def train(
@@ -181,8 +198,7 @@ def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     counts = [len(pairs) for pairs in (stage.train, stage.replayed, stage.held_out)]
     told: list[float | str] = [stage.level, *counts, stage.steps, stage.early, stage.rate, stage.replay]
     told += [settings.batch, settings.checks, seed, _digest(stage)]
-    if stage.loss is not relative_l2:
-        told.append(getattr(stage.loss, "__qualname__", repr(stage.loss)))
+    told.append(getattr(stage.loss, "__qualname__", repr(stage.loss)))
     if (settings.optimizer, settings.decay) != ("adam", 0.0):
         told += [settings.optimizer, settings.decay]
     return told + [str(symmetry) for symmetry in stage.symmetries]
@@ -255,7 +271,7 @@ def _resume(
 
 def _state(surrogate: nn.Module, by: torch.optim.Optimizer) -> Weights:
     """Return a copy of the weights and of what the optimizer remembers."""
-    state: Weights = {f"weights.{name}": p for name, p in surrogate.named_parameters()}
+    state: Weights = {f"weights.{name}": tensor for name, tensor in _changing(surrogate)}
     state |= {f"adam.{name}": value for name, value in moments(surrogate, by).items()}
     return {name: tensor.detach().clone() for name, tensor in state.items()}
 
