@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import mlft
-from mlft.errors import ConfigError, StoreError
+from mlft.errors import ConfigError, GenerationError, StoreError
 from mlft.experiment import asking, loop
 from mlft.experiment.config import Config
+from mlft.store import StoreReader
 from small import GRIDS, SMALL, draw, evaluate, solve
 
 ASKED: dict[str, Any] = {"strategy": "finetune:equal-cost", "budget": "24solves", **SMALL}
@@ -100,3 +101,41 @@ def test_of_two_runs_that_begin_in_one_folder_the_second_is_refused(
     with pytest.raises(ConfigError, match="of another configuration: seed is 5 there and 0 here"):
         mlft.run(own(), out=tmp_path, **ASKED)
     assert not (tmp_path / "ledger.sqlite").exists()
+
+
+class Counting:
+    """A solver that remembers how often it was called."""
+
+    calls = 0
+
+    def __call__(self, inputs: np.ndarray, grid: mlft.Grid) -> np.ndarray:
+        self.calls += 1
+        return solve(inputs, grid) * (1 + 1e-3 * self.calls)
+
+
+def noisy(inputs: np.ndarray, grid: mlft.Grid) -> np.ndarray:
+    """Random numbers of the process, which are put back after each batch: it differs by the place in its batch."""
+    return solve(inputs, grid) + 1e-3 * np.random.normal(size=inputs.shape)  # noqa: NPY002
+
+
+def in_its_batch(inputs: np.ndarray, grid: mlft.Grid) -> np.ndarray:
+    return solve(inputs - 1e-3 * inputs.mean(axis=0), grid)
+
+
+@pytest.mark.parametrize("solver", [Counting(), noisy, in_its_batch])
+def test_a_solver_that_answers_otherwise_the_second_time_is_refused_before_anything_is_bought(
+    solver: Callable[..., Any], tmp_path: Path
+) -> None:
+    for begun in (mlft.run, mlft.plan):
+        with pytest.raises(ConfigError, match="the second time: draw 0 on level 0, solved again, is .* away"):
+            begun(own(solve_function=solver), out=tmp_path, **ASKED)
+    with StoreReader(tmp_path) as store:
+        assert "train" not in store.streams()
+
+
+def test_solvers_that_fail_or_raise_at_first_are_told_of_when_they_are_bought(tmp_path: Path) -> None:
+    def raises(inputs: np.ndarray, grid: mlft.Grid) -> np.ndarray:
+        raise ArithmeticError("no licence")
+
+    with pytest.raises(GenerationError, match="no licence"):
+        mlft.run(own(solve_function=raises), out=tmp_path, **ASKED)

@@ -1,12 +1,12 @@
-"""Whether a folder that is continued is continued with the same solver: one stored sample a level is solved again."""
+"""Whether a solver answers a question twice alike: in a new folder, and in one that is continued."""
 
 import math
 from collections.abc import Iterator
 
-from mlft.errors import StoreError
+from mlft.errors import ConfigError, StoreError
 from mlft.experiment.progress import Progress
 from mlft.experiment.session import INPUTS, Session
-from mlft.generation import Request, Supervision, generate
+from mlft.generation import Request, Supervision, generate, once
 from mlft.grids import relative_error
 from mlft.sources import Inputs, Source
 from mlft.status import OK
@@ -37,6 +37,37 @@ def refuse_other_solver(session: Session) -> None:
             session.tell(Progress("solve", f"{what} of level {level} again, to compare", 0, 1))
             generate(streams, store, requests=[Request(stream, level, 1, index)], pool=session.pool, supervision=asked)
             _compare(session, store, stream, level, index)
+
+
+def refuse_other_answers(session: Session) -> None:
+    """Refuse a solver that solves a draw otherwise the second time, before anything is bought of it.
+
+    Draws 1 and 0 are solved on the coarsest level in one call, then draw 0 in another: it tells of random numbers, of a
+    state kept between calls, and of samples that depend on their batch. Not stored and not charged. Nothing is asked
+    where samples are there already (see `refuse_other_solver`), or where one of these fails or does not come back.
+
+    Raises:
+        ConfigError: saying how far the two answers are from each other, and what to do.
+    """
+    if session.store.ledger("train", 0):
+        return
+    config, drawn = session.asked.config, session.drawn("train")
+    found = []
+    for done, indices in enumerate(([1, 0], [0])):
+        session.tell(Progress("solve", "a draw twice on level 0, to compare", done, 2))
+        found.append(once(drawn, session.pool, 0, stream="train", indices=indices, timeout=config.timeout))
+    first, second = found
+    if first is None or second is None or {*first.status, *second.status} != {OK}:
+        return
+    old, new = first.solutions[1:], second.solutions
+    grid = session.asked.problem.hierarchy[0]
+    off = relative_error(new, old, grid)[0] if old.shape == new.shape else math.inf
+    if not off <= TOLERANCE:
+        raise ConfigError(
+            f"the solver answers otherwise the second time: draw 0 on level 0, solved again, is {off:.2g} away "
+            "(relative L2) from the first answer; compute each sample from its own input alone, without random numbers "
+            "and without what earlier calls left (`mlft check` says on which level and in which batches it differs)"
+        )
 
 
 def _first(session: Session) -> Iterator[tuple[str, int, int]]:

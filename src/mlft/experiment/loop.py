@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mlft.errors import ConfigError
-from mlft.experiment.again import refuse_other_solver
+from mlft.experiment.again import refuse_other_answers, refuse_other_solver
 from mlft.experiment.asking import Asked, claim, refuse_other_configuration
 from mlft.experiment.config import configure
 from mlft.experiment.corrected import corrections
@@ -104,6 +104,7 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
 
 def _forecast(session: Session) -> Forecast:
     """Return the plan of a run, in one that is planned again the first, and refuse what cannot be followed."""
+    refuse_other_answers(session)
     refuse_other_channels(session)
     with session.clock("plan"):
         found = foresee(session)

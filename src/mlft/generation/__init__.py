@@ -16,7 +16,7 @@ from mlft.generation.supervise import Quota, Supervisor
 from mlft.generation.work import one_line, solve_batch, solve_here, solve_packed, solve_to_file
 from mlft.sources import Source
 from mlft.status import OK
-from mlft.store import SampleStore
+from mlft.store import Batch, SampleStore
 from mlft.store.ledger import canonical
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Request",
     "Supervision",
     "generate",
+    "once",
     "open_pool",
     "solve_batch",
 ]
@@ -79,6 +80,35 @@ def generate(
         seconds=sum(quota.seconds for quota in quotas.values()),
         restarts=supervisor.restarts,
     )
+
+
+def once(
+    source: Source, pool: Pool, level: int, *, stream: str, indices: Sequence[int], timeout: float | None = None
+) -> Batch | None:
+    """Return some samples, solved in one call of a pool and not stored; None where that does not come back.
+
+    Args:
+        source: of the samples.
+        pool: where to solve.
+        level: the level.
+        stream: the name that the samples go by.
+        indices: which samples, in this order.
+        timeout: seconds to wait for them.
+    """
+    (lane, *_), named = pool.lanes, {"stream": stream, "indices": indices}
+    try:
+        if lane.by_reference:
+            future = lane.submit(solve_here, source, level, **named)
+        else:
+            future = lane.submit(solve_packed, _pickled(source), level, **named)
+    except MlftError:
+        return None  # what keeps samples from a worker is told when they are bought
+    try:
+        solved = future.result(timeout).content
+    except Exception:  # a death, or a time-out: such samples are named when they are bought
+        lane.restart([future])
+        return None
+    return solved if isinstance(solved, Batch) else None
 
 
 @final
