@@ -8,6 +8,7 @@ import torch
 from hypothesis import settings
 
 from mlft.cli import main
+from mlft.experiment import worth
 from mlft.seeds import generator as stream
 
 pytest_plugins = ("finished", "toy_problem", "toy_store")  # fixtures that several files share
@@ -57,4 +58,5 @@ def mlft_command(
     return call
 
 
+worth.SECONDS = 0.0  # a prediction of a run that a test makes is timed once
 torch.set_num_threads(1)  # small tensors; two threads wait for each other, and the more so with pytest -n

@@ -35,7 +35,6 @@ def blocks(page: Path, kind: str) -> list[str]:
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mlft.STRATEGIES, "_things", dict(mlft.STRATEGIES._things))
-    monkeypatch.setattr("mlft.experiment.worth.SECONDS", 0.0)  # a prediction is timed once
     options = {} if page.stem == "learner" else {"surrogate_options": SMALL}
     names, code = {"__name__": page.stem, "options": options}, blocks(page, "python")
     assert code
