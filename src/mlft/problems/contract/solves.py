@@ -1,5 +1,6 @@
 """Checks of `solve` on one level: what it returns, what it leaves alone, and that it can be repeated."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,8 +9,9 @@ from mlft.grids import Grid
 from mlft.problems.base import Problem
 from mlft.problems.contract.batches import independent
 from mlft.problems.contract.drawing import kind
-from mlft.problems.contract.findings import Finding, Verdict, judge
+from mlft.problems.contract.findings import Finding, Verdict, in_a_line, judge
 from mlft.problems.contract.inputs import misnamed, misshapen
+from mlft.problems.function import FunctionProblem
 from mlft.problems.solved import Solved
 from mlft.status import OK
 
@@ -30,7 +32,7 @@ def solutions_in_any_batch(problem: Problem, inputs: dict[int, Array], results: 
     """Return, for each level, whether a solution does not depend on its batch."""
 
     def check(level: int) -> Verdict:
-        return independent(lambda some: problem.solve(some, problem.hierarchy[level]), inputs[level], results[level])
+        return independent(lambda some: problem.solve_level(some, level), inputs[level], results[level])
 
     return [judge("solutions in any batch", level, partial(check, level)) for level in results]
 
@@ -38,10 +40,16 @@ def solutions_in_any_batch(problem: Problem, inputs: dict[int, Array], results: 
 def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Solved]) -> Verdict:
     """Return whether a solve returns what it should and leaves its inputs alone; keep what it returned."""
     grid, given = problem.hierarchy[level], inputs.copy()
-    result = problem.solve(given, grid)
+    try:
+        result = problem.solve_level(given, level)
+    except Exception as error:  # whatever a user's solver raises of many samples, it may take one
+        advice = _one_at_a_time(problem, inputs, level)
+        if advice:
+            return Verdict(False, f"raised {in_a_line(error)}", advice)
+        raise
     wrong = _malformed(result, len(inputs), grid)
     if wrong:
-        return wrong
+        return replace(wrong, advice=_one_at_a_time(problem, inputs, level) or wrong.advice)
     if not np.array_equal(given, inputs):
         return Verdict(
             False, "solve wrote to the inputs it was given", "copy what you change: inputs are stored as they are"
@@ -54,6 +62,24 @@ def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Sol
         return wrong
     results[level] = result
     return Verdict(True, f"{result.solutions.shape[1]} channel{'s' * (result.solutions.shape[1] > 1)}")
+
+
+def _one_at_a_time(problem: Problem, inputs: Array, level: int) -> str:
+    """Return what to do with a solver that fails on samples together and solves one alone; "" for another."""
+    own = problem if isinstance(problem, FunctionProblem) and problem.batched else None
+    if own and _solves(replace(own, batched=False), inputs[:1], level):
+        return "it solves a sample without the axis of samples: give batched=False, to have it called one at a time"
+    if len(inputs) == 1 or not _solves(problem, inputs[:1], level):
+        return ""
+    other = ", or write it for (channels, *grid) and give batched=False, to have it called one at a time" if own else ""
+    return f"it solves one sample, and not {len(inputs)} together: loop over the samples{other}"
+
+
+def _solves(problem: Problem, inputs: Array, level: int) -> bool:
+    try:
+        return _malformed(problem.solve_level(inputs.copy(), level), len(inputs), problem.hierarchy[level]) is None
+    except Exception:  # whatever a user's solver raises, it does not solve
+        return False
 
 
 def _malformed(result: object, n: int, grid: Grid) -> Verdict | None:
