@@ -29,9 +29,9 @@ class CommandSolver:
 
     It is a `solve_function` of a `FunctionProblem`. The command is a list of words, and no shell reads it. In each
     word, and in a template, these are filled in: `{level}`, 0 the coarsest; `{cells}`, as in 64 or 64x32, and
-    `{cells[0]}`; `{lengths}` and `{spacing}` alike; `{input}` and `{output}`, the paths of the two files; `{number[k]}`, the first
-    number of channel k, for a parameter, which is a channel that is constant; `{values}` and `{values[k]}`, all numbers
-    and those of channel k, one below the other. Other braces, and `${...}`, stay as they are.
+    `{cells[0]}`; `{lengths}` and `{spacing}` alike; `{input}` and `{output}`, the paths of the two files;
+    `{number[k]}`, the first number of channel k, for a parameter, which is a channel that is constant; `{values}` and
+    `{values[k]}`, all numbers and those of channel k, one below the other. Other braces, and `${...}`, stay.
 
     It runs in the folder of its sample, so that programs that write where they stand do not meet; a word that is the
     path of a file that is there when the solver is made is made absolute. Its environment is that of the worker, on one

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Sol
     """Return whether a solve returns what it should and leaves its inputs alone; keep what it returned."""
     grid, given = problem.hierarchy[level], inputs.copy()
     try:
-        result = problem.solve_level(given, level)
+        result = _solve(problem, given, level)
     except Exception as error:  # whatever a user's solver raises of many samples, it may take one
         advice = _one_at_a_time(problem, inputs, level)
         if advice:
@@ -64,6 +65,11 @@ def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Sol
     return Verdict(True, f"{result.solutions.shape[1]} channel{'s' * (result.solutions.shape[1] > 1)}")
 
 
+def _solve(problem: Problem, inputs: Array, level: int) -> Any:
+    """Return what a solver returns, which may be anything."""
+    return problem.solve_level(inputs, level) if problem.told_level else problem.solve(inputs, problem.hierarchy[level])
+
+
 def _one_at_a_time(problem: Problem, inputs: Array, level: int) -> str:
     """Return what to do with a solver that fails on samples together and solves one alone; "" for another."""
     own = problem if isinstance(problem, FunctionProblem) and problem.batched else None
@@ -77,7 +83,7 @@ def _one_at_a_time(problem: Problem, inputs: Array, level: int) -> str:
 
 def _solves(problem: Problem, inputs: Array, level: int) -> bool:
     try:
-        return _malformed(problem.solve_level(inputs.copy(), level), len(inputs), problem.hierarchy[level]) is None
+        return _malformed(_solve(problem, inputs.copy(), level), len(inputs), problem.hierarchy[level]) is None
     except Exception:  # whatever a user's solver raises, it does not solve
         return False
 
