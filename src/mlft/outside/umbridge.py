@@ -1,7 +1,9 @@
 """A solver behind an UM-Bridge server: plain HTTP, a request a sample."""
 
+import contextlib
 import http.client
 import json
+import re
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -22,6 +24,9 @@ from mlft.status import BAD_OUTPUT, NOT_FINITE, OK, REFUSED, TIMEOUT, WRONG_SHAP
 Array = np.ndarray
 Told = tuple[Array | None, str, str]
 """The solution of a sample, how it ended, and why."""
+
+_WRITTEN = {"nan": "NaN", "inf": "Infinity"}
+_NOT_FINITE = re.compile(r"\b(nan|inf)\b")
 
 PAUSE = 0.2
 """Seconds before a connection that failed is tried again; twice as long each time."""
@@ -219,9 +224,14 @@ class _Server:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    """Return the object in a body; what is none is put into one."""
-    try:
-        told = json.loads(body)
-    except ValueError:
-        told = body.decode(errors="replace")
+    """Return the object in a body; what is none is put into one.
+
+    The server of the package `umbridge` writes Python's nan and inf where JSON has none.
+    """
+    text = body.decode(errors="replace")
+    told: object = text
+    for words in (text, _NOT_FINITE.sub(lambda found: _WRITTEN[found[0]], text)):
+        with contextlib.suppress(ValueError):
+            told = json.loads(words)
+            break
     return told if isinstance(told, dict) else {"answer": told}

@@ -73,19 +73,23 @@ def _solve(problem: Problem, inputs: Array, level: int) -> Any:
 def _one_at_a_time(problem: Problem, inputs: Array, level: int) -> str:
     """Return what to do with a solver that fails on samples together and solves one alone; "" for another."""
     own = problem if isinstance(problem, FunctionProblem) and problem.batched else None
-    if own and _solves(replace(own, batched=False), inputs[:1], level):
+    alone = None if own is None else _one(replace(own, batched=False), inputs, level)
+    single = _one(problem, inputs, level)
+    if alone is not None and (single is None or np.array_equal(alone, single)):
         return "it solves a sample without the axis of samples: give batched=False, to have it called one at a time"
-    if len(inputs) == 1 or not _solves(problem, inputs[:1], level):
+    if single is None or len(inputs) == 1:
         return ""
     other = ", or write it for (channels, *grid) and give batched=False, to have it called one at a time" if own else ""
     return f"it solves one sample, and not {len(inputs)} together: loop over the samples{other}"
 
 
-def _solves(problem: Problem, inputs: Array, level: int) -> bool:
+def _one(problem: Problem, inputs: Array, level: int) -> Array | None:
+    """Return the solution of the first of some samples; None where it has none."""
     try:
-        return _malformed(_solve(problem, inputs.copy(), level), len(inputs), problem.hierarchy[level]) is None
+        result = _solve(problem, inputs[:1].copy(), level)
+        return result.solutions if _malformed(result, 1, problem.hierarchy[level]) is None else None
     except Exception:  # whatever a user's solver raises, it does not solve
-        return False
+        return None
 
 
 def _malformed(result: object, n: int, grid: Grid) -> Verdict | None:
