@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, TextIO
+from typing import Any
 
 Said = Callable[[], str]
 """Returns the last of what was printed until now."""
@@ -73,13 +73,13 @@ def taken() -> Iterator[Said]:
 class _Tee:
     """A stream that remembers what one thread writes to it."""
 
-    def __init__(self, stream: TextIO, heard: deque[str]) -> None:
+    def __init__(self, stream: Any, heard: deque[str]) -> None:
         self._stream, self._heard, self._thread = stream, heard, threading.get_ident()
 
     def write(self, text: str) -> int:
         if threading.get_ident() == self._thread:
             self._heard.append(text)
-        return self._stream.write(text)
+        return int(self._stream.write(text))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
