@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from jaxtyping import Float
+from pydantic_core import from_json, to_json  # ten times as fast as the standard library on lists of numbers
 
 from mlft.errors import ConfigError, UnreachableError, plain
 from mlft.grids import Grid
@@ -190,7 +191,7 @@ class _Server:
             UnreachableError: if the connection fails, again and again.
             TimeoutError: if it holds, and no answer comes.
         """
-        words = json.dumps(body).encode()
+        words = to_json(body, inf_nan_mode="constants")
         for tried in range(self._solver.retries + 1):
             if tried:
                 time.sleep(PAUSE * 2 ** (tried - 1))
@@ -228,10 +229,10 @@ def _object(body: bytes) -> dict[str, Any]:
 
     The server of the package `umbridge` writes Python's nan and inf where JSON has none.
     """
-    text = body.decode(errors="replace")
-    told: object = text
-    for words in (text, _NOT_FINITE.sub(lambda found: _WRITTEN[found[0]], text)):
+    told: object = body.decode(errors="replace")
+    try:
+        told = from_json(body)
+    except ValueError:
         with contextlib.suppress(ValueError):
-            told = json.loads(words)
-            break
+            told = from_json(_NOT_FINITE.sub(lambda found: _WRITTEN[found[0]], str(told)))
     return told if isinstance(told, dict) else {"answer": told}
