@@ -1,16 +1,18 @@
 """What a solver from outside of Python costs beyond itself: milliseconds a sample, of a command and of UM-Bridge.
 
 The command copies its input; the same command is timed alone, started from Python and waited for. The model of the
-server of the package `umbridge` returns its input, as it came. Medians over batches; the first
-is not counted.
+server of the package `umbridge` returns its input; itself it is the same requests, made ready before, sent and
+answered: what the server and the connection take. Medians over batches; the first is not counted.
 """
 
+import http.client
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -84,11 +86,22 @@ def of_a_command(points: int, sizes: Sizes) -> Row:
 
 
 def of_a_server(points: int, sizes: Sizes) -> Row:
-    """Measure a model that returns its input: all of the time is overhead."""
+    """Measure a model that returns its input, beside the bare requests."""
     fields, grid = np.random.default_rng(0).normal(size=(sizes.batch, 1, points)), Grid((points,))
     solver = UMBridgeSolver(f"http://127.0.0.1:{PORT}", "same", config={"points": points}, retries=8)
     mine = pace(lambda: solver(fields, grid, 0), sizes.batch, sizes.repeats)
-    return "UM-Bridge", points, mine, 0.0, mine, 5
+    asked = [{"name": "same", "input": [list(x[0])], "config": {"points": points, "level": 0}} for x in fields]
+    bodies = [json.dumps(one).encode() for one in asked]
+    with closing(http.client.HTTPConnection("127.0.0.1", PORT)) as connection:
+
+        def alone() -> Solved:
+            for body in bodies:
+                connection.request("POST", "/Evaluate", body, {"Content-Type": "application/json"})
+                connection.getresponse().read()
+            return Solved(fields, ("ok",) * len(fields))
+
+        own = pace(alone, sizes.batch, sizes.repeats)
+    return "UM-Bridge", points, mine, own, mine - own, 5
 
 
 @contextmanager
@@ -113,7 +126,7 @@ def rows(sizes: Sizes) -> Iterator[Row]:
 
 def measure(sizes: Sizes) -> Table:
     """Return the table: a row a solver and a size."""
-    caption = f"Medians of {sizes.repeats} batches of {sizes.batch} samples, one channel in and out."
+    caption = f"Medians of {sizes.repeats} batches of {sizes.batch} samples, one channel in and out; of UM-Bridge, itself is the server and HTTP."
     return tabulate(caption, COLUMNS, rows(sizes))
 
 
