@@ -126,7 +126,10 @@ def rows(sizes: Sizes) -> Iterator[Row]:
 
 def measure(sizes: Sizes) -> Table:
     """Return the table: a row a solver and a size."""
-    caption = f"Medians of {sizes.repeats} batches of {sizes.batch} samples, one channel in and out; of UM-Bridge, itself is the server and HTTP."
+    caption = (
+        f"Medians of {sizes.repeats} batches of {sizes.batch} samples, one channel in and out; of UM-Bridge, itself is "
+        "the server and HTTP."
+    )
     return tabulate(caption, COLUMNS, rows(sizes))
 
 

@@ -48,6 +48,7 @@ def module(folder, monkeypatch):
     """Imports a module of the page, from its folder."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr("mlft.experiment.worth.SECONDS", 0.0)  # a solve is timed once
     yield importlib.import_module
     for name in ADAPTERS:
         sys.modules.pop(name, None)
@@ -115,6 +116,8 @@ import sys; sys.path[:0] = [".", {here!r}]
 import numpy as np
 from test_examples import checked_and_run
 from pathlib import Path
+import mlft.experiment.worth
+mlft.experiment.worth.SECONDS = 0.0
 from reaction import problem
 checked_and_run(problem, Path("."), [3])
 print(*problem.solve(np.full((1, 1, 32), 0.3), problem.finest).solutions.ravel())
