@@ -46,8 +46,8 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
 
 def test_pages_with_code_are_run() -> None:
     with_code = {page for page in PAGES if blocks(page, "python")}
-    elsewhere = {ROOT / "README.md", DOCS / "serving.md"}  # by test_public, and tests/serving
-    assert with_code == {*RUN} | elsewhere
+    elsewhere = {ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("serving", "your-solver"))}
+    assert with_code == {*RUN} | elsewhere  # by test_public, tests/serving and tests/outside
 
 
 def commands(page: Path) -> list[list[str]]:

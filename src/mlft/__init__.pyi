@@ -26,6 +26,8 @@ from .learners import FineTune as FineTune
 from .learners import Fitted as Fitted
 from .learners import Learner as Learner
 from .learners import OneLevel as OneLevel
+from .outside import CommandSolver as CommandSolver
+from .outside import UMBridgeSolver as UMBridgeSolver
 from .planning import ByRule as ByRule
 from .planning import Curve as Curve
 from .planning import Optimal as Optimal

@@ -44,6 +44,11 @@ class GenerationError(MlftError):
 
 
 @final
+class UnreachableError(MlftError):
+    """A solver outside of this process that cannot be reached or started: the run stops, and no sample is blamed."""
+
+
+@final
 class ConfigError(MlftError, ValueError):
     """A configuration that is not allowed: unknown name, value out of range, or not that of the run folder."""
 
@@ -73,6 +78,16 @@ def plain(text: str, most: int = 200) -> str:
     no solution\\x1b
     """
     return printable(" ".join(text[: 4 * most].split()))[:most]
+
+
+def last_lines(text: str, lines: int = 10, most: int = 600) -> str:
+    """Return what to add to a note of a failure: the last lines of what was printed, in one line; "" for none.
+
+    >>> last_lines("step 1\\n\\nstep 2\\n")
+    '; it printed: step 1 | step 2'
+    """
+    said = " | ".join([" ".join(line.split()) for line in text.splitlines() if line.strip()][-lines:])
+    return f"; it printed: {printable(said[-most:])}" if said else ""
 
 
 def printable(line: str) -> str:

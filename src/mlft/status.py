@@ -26,6 +26,21 @@ WRONG_SHAPE = "wrong-shape"
 RAISED = "raised-"
 """Followed by the name of the exception that the solver raised."""
 
+EXIT = "exit-"
+"""Followed by the exit code of a command, which is not 0."""
+
+KILLED = "killed-"
+"""Followed by the signal that ended a command, such as SIGSEGV."""
+
+NO_OUTPUT = "no-output"
+"""A command that ended well and left no file."""
+
+BAD_OUTPUT = "bad-output"
+"""A file, or an answer, that is not of the kind it should be."""
+
+REFUSED = "refused"
+"""A server that answered with an error of its own."""
+
 TIMEOUT = "timeout"
 """A sample that took longer than was allowed; its process was killed."""
 

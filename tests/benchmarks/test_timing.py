@@ -88,3 +88,12 @@ def test_a_server_answers_right_under_load_and_odd_bodies_with_json_and_after_a_
     assert loads["together"][-1] == pytest.approx(speeds[0] / speeds[1], rel=1e-4)
     assert (bodies, told, other, tracebacks) == (60, 60, 0, 0)
     assert back > 0 and (after, wrong) == (16, 0)
+
+
+def test_solvers_from_outside_are_timed_beside_themselves(tmp_path):
+    found = short_form("timing.outside", tmp_path)
+    assert [row[0] for row in found.tables[0].rows] == ["command", "UM-Bridge"]
+    beyond = [
+        mine - own for mine, own in zip(column(found, 0, "ms a sample"), column(found, 0, "itself, ms"), strict=True)
+    ]
+    assert column(found, 0, "overhead, ms") == pytest.approx(beyond, rel=1e-3, abs=1e-2)

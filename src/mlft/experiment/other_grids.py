@@ -56,6 +56,8 @@ def errors_on(
     """
     found = []
     for level, grid in enumerate(grids[:-1]):
+        if grid == grids[-1]:  # of a level that shares the finest grid nothing new is known
+            continue
         try:
             predicted = surrogate.predict(restrict(inputs, to=grid), grid)
         except ValueError as error:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlft.errors import plain
+from mlft.errors import UnreachableError, last_lines, plain
+from mlft.generation.hearing import Hearing, Said, overheard, taken
 from mlft.generation.records import Inbox, Returned
 from mlft.grids import Grid
 from mlft.problems import Solved
@@ -29,7 +30,9 @@ LONGEST = 100
 
 
 @unchanged()
-def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[int]) -> Batch:
+def solve_batch(
+    source: Source, level: int, *, stream: str, indices: Sequence[int], hearing: Hearing = overheard
+) -> Batch:
     """Return some samples of a source on a level, each solved or failed by name, under the name of its stream.
 
     A sample is the same on every level, in every batch, on every worker. Its seconds are the wall time of the solve,
@@ -40,8 +43,17 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
     Beside the problem's own failures: "not-finite" (an input, or a solution), "zero" (a solution that errors cannot be
     relative to), "out-of-range" (values whose squares are no numbers), "wrong-shape" (arrays, statuses or scalars of
     another shape than the level's), and "raised-<exception>"; after an exception the batch is solved sample by sample,
-    so that only the culprit fails. What it changes of the process is put back (`mlft.process.unchanged`).
+    so that only the culprit fails. What it changes of the process is put back (`mlft.process.unchanged`). A failure's
+    note says why, as far as the solver tells, and the last lines that were printed in its batch.
+
+    Raises:
+        UnreachableError: of the source: a solver that cannot be reached is no failure of a sample.
     """
+    with hearing() as said:
+        return _solved(source, level, stream, indices, said)
+
+
+def _solved(source: Source, level: int, stream: str, indices: Sequence[int], said: Said) -> Batch:
     started = time.perf_counter()
     try:
         inputs = source.inputs(level, indices)
@@ -51,14 +63,17 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
         seconds = (time.perf_counter() - started) / len(indices)
         solutions = real(solved.solutions, "solutions")
         scalars = {name: real(values, f"scalars {name!r}") for name, values in solved.scalars.items()}
+    except UnreachableError:  # no sample is to blame
+        raise
     except (Exception, SystemExit) as error:  # whatever a solver raises is a failure of its samples, and has a name
         if len(indices) > 1:
-            return join([solve_batch(source, level, stream=stream, indices=[i]) for i in indices])
+            return join([_solved(source, level, stream, [i], said) for i in indices])
         name, seconds = RAISED + plain(type(error).__name__), time.perf_counter() - started
-        return failure(stream, level, indices, status=name, seconds=seconds, note=one_line(error))
+        note = one_line(error) + last_lines(said())
+        return failure(stream, level, indices, status=name, seconds=seconds, note=note)
     wrong = _wrong_shape(len(indices), inputs, solved, solutions, source.hierarchy[level])
     if wrong:
-        return failure(stream, level, indices, status=WRONG_SHAPE, seconds=seconds, note=wrong)
+        return failure(stream, level, indices, status=WRONG_SHAPE, seconds=seconds, note=wrong + last_lines(said()))
     status = _statuses(solved, solutions, fit, measured=source.measured)
     keep = [p for p, name in enumerate(status) if name == OK]
     return Batch(
@@ -70,7 +85,7 @@ def solve_batch(source: Source, level: int, *, stream: str, indices: Sequence[in
         solutions=solutions[keep],
         seconds=(seconds,) * len(indices),
         scalars={name: values[keep] for name, values in scalars.items()},
-        notes=tuple(map(_note, status, fit)),
+        notes=_notes(status, fit, solved.notes, said),
     )
 
 
@@ -93,7 +108,7 @@ def solve_to_file(packed: bytes, inbox: Inbox, level: int, *, stream: str, indic
     the path alone: a worker killed in the middle of a long message leaves the reader waiting for its end for ever.
     """
     started = time.perf_counter()
-    batch = solve_batch(_unpacked(packed), level, stream=stream, indices=indices)
+    batch = solve_batch(_unpacked(packed), level, stream=stream, indices=indices, hearing=taken)
     path = write_parcel(batch, inbox.identity, Path(inbox.folder))
     return Returned(str(path), time.perf_counter() - started)
 
@@ -139,8 +154,11 @@ def _wrong_shape(n: int, inputs: Array, solved: Solved, solutions: Array, grid: 
             wanted = ", ".join(map(str, (n, "channels", *grid.shape)))
             return f"{name} on {grid} have shape ({wanted}), got {field.shape}"
     shapes = {name: np.shape(values) for name, values in solved.scalars.items()}
-    if len(solved.status) != n or any(shape != (n,) for shape in shapes.values()):
-        return f"{n} samples have {n} statuses and scalars, got {len(solved.status)} and {shapes}"
+    if len(solved.status) != n or any(shape != (n,) for shape in shapes.values()) or len(solved.notes) not in (0, n):
+        told = f"{len(solved.status)}, {shapes} and {len(solved.notes)}"
+        return f"{n} samples have {n} statuses and scalars, and as many notes or none, got {told}"
+    if not all(isinstance(note, str) for note in solved.notes):
+        return "a note is a text"
     for what, names in (("a status", solved.status), ("the name of a scalar", solved.scalars)):
         wrong = [name for name in names if not _is_word(name)]
         if wrong:
@@ -169,6 +187,17 @@ def _named(size: float, finite: bool, measured: bool) -> str:
     if measured and size == 0:
         return ZERO
     return OUT_OF_RANGE if size > LARGEST or (measured and size < 1 / LARGEST) else OK
+
+
+def _notes(status: Sequence[str], fit: Array, given: Sequence[str], said: Said) -> tuple[str, ...]:
+    """Return the solver's notes of failures, or ours, each with the last lines that were printed."""
+    if all(name == OK for name in status):
+        return ("",) * len(status)
+    printed = last_lines(said())
+    told = [_note(*pair) or own for *pair, own in zip(status, fit, given or ("",) * len(status), strict=True)]
+    return tuple(
+        "" if name == OK else (note + printed).removeprefix("; ") for name, note in zip(status, told, strict=True)
+    )
 
 
 def _note(status: str, fit: np.bool) -> str:

@@ -10,6 +10,7 @@ from .norms import norm as norm
 from .norms import relative_error as relative_error
 from .symmetry import Symmetry as Symmetry
 from .symmetry import group as group
+from .transfers import nested as nested
 from .transfers import prolong as prolong
 from .transfers import restrict as restrict
 from .waves import prolong_waves as prolong_waves

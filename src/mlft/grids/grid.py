@@ -44,7 +44,10 @@ class Grid:
         if not self.lengths:
             object.__setattr__(self, "lengths", (1.0,) * len(self.cells))
         if len(self.cells) not in (1, 2) or len(self.lengths) != len(self.cells):
-            raise ValueError(f"a grid has one or two axes, each with a length; got {self.cells=}, {self.lengths=}")
+            raise ValueError(
+                f"a grid has one or two axes, each with a length; got {self.cells=}, {self.lengths=}; a third axis is "
+                "channels, one a layer"
+            )
         if min(self.cells) < 2:
             raise ValueError(f"a grid needs at least 2 cells on each axis, got {self.cells}")
         if math.prod(self.cells) > MOST:

@@ -50,6 +50,18 @@ def prolong(field: Float[Array, "n c *coarse"], *, to: Grid, order: int | None =
     return field
 
 
+def nested(coarse: Grid, fine: Grid) -> bool:
+    """Return whether a grid is another refined by a power of two on each axis, 1 among them: what plain transfers need.
+
+    >>> nested(Grid((32,)), Grid((64,))), nested(Grid((32,)), Grid((32,))), nested(Grid((48,)), Grid((64,)))
+    (True, True, False)
+    """
+    kinds = {(grid.dimension, grid.lengths, grid.centring, grid.periodic) for grid in (coarse, fine)}
+    return len(kinds) == 1 and all(
+        n % m == 0 and (n // m) & (n // m - 1) == 0 for n, m in zip(fine.cells, coarse.cells, strict=True)
+    )
+
+
 def doublings(field: Float[Array, "n c *coarse"], to: Grid, axis: int) -> int:
     """Return how often an axis of a field's grid is doubled to be that of the grid `to`.
 

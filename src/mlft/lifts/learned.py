@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mlft.grids import Grid, norm, prolong, restrict
+from mlft.grids import Grid, nested, norm, prolong, restrict
 from mlft.lifts.coupled import Coarse, Coupled, LiftError, Place
 from mlft.lifts.method import Correction, Method
 from mlft.seeds import generator
@@ -210,7 +210,12 @@ class Ensemble(nn.Module, Correction):
 
 
 def plainly(solutions: Float[Array, "n k *grid"], place: Place) -> Float[Array, "n k *grid"]:
-    """Return prolonged solutions taken back to their level's grid and prolonged by the grid's own transfer."""
+    """Return prolonged solutions taken back to their level's grid and prolonged by the grid's own transfer.
+
+    As they are where the level's grid is not the finest one's coarsened by a power of two.
+    """
+    if not nested(place.own, place.grid):
+        return solutions
     order = 1 if place.own.centring == "cell" and min(place.own.cells) < 3 else 2 if min(place.own.cells) < 4 else None
     return prolong(restrict(solutions, to=place.own), to=place.grid, order=order)
 

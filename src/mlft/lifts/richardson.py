@@ -63,8 +63,10 @@ class RichardsonExtrapolation(Method):
         """Return the extrapolation.
 
         Raises:
-            LiftError: if the coupled draws were not solved on a coarser level.
+            LiftError: if the coupled draws were not solved on a coarser level, or the levels do not differ in h.
         """
+        if coupled.coarse.coarser is not None and not 1 < place.ratio < coupled.coarse.coarser_ratio:
+            raise LiftError("Richardson extrapolation needs grids whose h differ: h_t < h_l < h_k by whole ratios")
         correction = Extrapolation(place.order, place.ratio, coupled.coarse.coarser_ratio)
         return correction, correction.correct(coupled.coarse)
 

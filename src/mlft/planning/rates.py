@@ -14,7 +14,7 @@ class Rate:
     """A rate with its fit: values ∝ (points per side)^(±rate).
 
     Attributes:
-        value: the fitted rate; NaN for fewer than two values.
+        value: the fitted rate; NaN for values on fewer than two grids.
         residual: root mean square of the fit's residuals in natural logarithms; 0 for two values.
         values: what was fitted, coarsest level first; NaN where nothing was measured.
     """
@@ -71,7 +71,7 @@ def rates(
 
 def _fit(points: Sequence[int], values: Sequence[float], *, sign: float) -> Rate:
     known = [(math.log(n), math.log(v)) for n, v in zip(points, values, strict=True) if v > 0 and math.isfinite(v)]
-    if len(known) < 2:
+    if len({x for x, _ in known}) < 2:
         return Rate(math.nan, math.nan, tuple(values))
     x, y = np.array(known).T
     slope, offset = np.polyfit(x, y, 1)

@@ -67,6 +67,25 @@ class Problem(ABC):
             ValueError: for inputs that the equation does not allow, before any solve.
         """
 
+    @property
+    def told_level(self) -> bool:
+        """Whether the solver is told the level, so that levels may share a grid and differ in something else.
+
+        Such as the tolerance, the time step, the mesh within or the equations. By default whether a subclass has a
+        `solve_level` of its own.
+        """
+        return type(self).solve_level is not Problem.solve_level
+
+    def solve_level(self, inputs: Float[Array, "n c *grid"], level: int) -> Solved:
+        """Return the solutions for inputs on a level: `solve` on its grid, unless a problem knows more.
+
+        Every solve of a run comes through here.
+
+        Raises:
+            ValueError: for inputs that the equation does not allow, before any solve.
+        """
+        return self.solve(inputs, self.hierarchy[level])
+
     def prolong(self, solutions: Float[Array, "n c *coarse"], grid: Grid) -> Float[Array, "n c *grid"]:
         """Return solutions of a level on a finer grid of the hierarchy; their own grid is told by their shape.
 

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from mlft.grids import relative_error
+from mlft.grids import nested, relative_error
 from mlft.problems.base import Problem
 from mlft.problems.transfers import Plain, prolonged
 from mlft.seeds import generator
@@ -22,7 +22,7 @@ class Distances:
 
     Attributes:
         own: of the solutions of each level but the finest, with the problem's own transfers.
-        plain: with the grids' plain ones.
+        plain: with the grids' plain ones, where they have some.
         mean: of the mean solution: what is predicted without looking at the input. That of the other draws, times
             ((draws − 1) / draws)^½, which is what the error of the mean of n − 1 draws adds to its square.
         draws: solved on every level, of those that were made.
@@ -60,9 +60,10 @@ def distances(problem: Problem, *, draws: int = 8, seed: int = 0) -> Distances:
     if draws < 2:
         raise ValueError(f"distances need at least 2 draws, for the mean of the others; got {draws}")
     rows = np.concatenate([problem.draw(1, generator(seed, "distances", i)) for i in range(draws)])
-    finest = problem.solve(problem.evaluate(rows, problem.finest), problem.finest)
+    finest = problem.solve_level(problem.evaluate(rows, problem.finest), len(problem.hierarchy) - 1)
     own, solved = _levels(problem, rows)
-    plain, also = _levels(Plain(problem), rows) if problem.transfers else (own, solved)
+    plainly = all(nested(grid, problem.finest) for grid in problem.hierarchy)
+    plain, also = _levels(Plain(problem), rows) if problem.transfers and plainly else (own, solved)
     common = solved & also & np.array([name == OK for name in finest.status])
     if common.sum() < 2:
         return Distances((np.nan,) * len(own), (np.nan,) * len(own), np.nan, int(common.sum()))
@@ -76,8 +77,8 @@ def distances(problem: Problem, *, draws: int = 8, seed: int = 0) -> Distances:
 def _levels(problem: Problem, rows: Array) -> tuple[list[Array], Array]:
     """Return the solutions of each level but the finest, seen on it, 0 where not ok, and which are ok on all."""
     fields, ok = [], np.ones(len(rows), dtype=bool)
-    for grid in problem.hierarchy[:-1]:
-        solved = problem.solve(problem.coarse_inputs(rows, grid), grid)
+    for level, grid in enumerate(problem.hierarchy[:-1]):
+        solved = problem.solve_level(problem.coarse_inputs(rows, grid), level)
         good = np.array([name == OK for name in solved.status])
         kept = np.where(good.reshape(-1, *[1] * (solved.solutions.ndim - 1)), solved.solutions, 0.0)
         fields.append(prolonged(problem, kept, problem.finest))

@@ -23,11 +23,13 @@ class Solved:
         solutions: the solutions, (n, channels, *grid); rows whose status is not "ok" hold anything.
         status: a name per sample, "ok" or a named failure such as "not-converged".
         scalars: further numbers per sample, such as the energy of a ground state or the iterations it took.
+        notes: one line per sample that says why it failed, "" where there is nothing to say; none at all for none.
     """
 
     solutions: Float[Array, "n c *grid"]
     status: tuple[str, ...]
     scalars: dict[str, Float[Array, " n"]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the shape, and how many of the solves ended in which way."""

@@ -82,6 +82,15 @@ class Plain(Problem):
         return self.of.solve(inputs, grid)
 
     @property
+    def told_level(self) -> bool:
+        """The problem's."""
+        return self.of.told_level
+
+    def solve_level(self, inputs: Float[Array, "n c *grid"], level: int) -> Solved:
+        """Return the problem's solutions."""
+        return self.of.solve_level(inputs, level)
+
+    @property
     def transfers(self) -> dict[str, str]:
         """None."""
         return {}

@@ -44,4 +44,4 @@ class Stored(Source):
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the problem's solutions."""
-        return self.problem.solve(inputs, self.hierarchy[level])
+        return self.problem.solve_level(inputs, level)

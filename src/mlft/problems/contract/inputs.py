@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from mlft.errors import plain
-from mlft.grids import Grid, restrict
+from mlft.grids import Grid, nested, restrict
 from mlft.problems.base import Problem
 from mlft.problems.contract.batches import ROUND_OFF, independent
 from mlft.problems.contract.drawing import kind
@@ -28,8 +28,14 @@ def evaluated(problem: Problem, rows: Array) -> tuple[Fields, list[Finding]]:
 def one_function(problem: Problem, fields: Fields) -> list[Finding]:
     """Return, for each level but the finest, whether its inputs are the same functions as those of the finest."""
     finest = len(problem.hierarchy) - 1
+
+    def check(level: int, values: Array) -> Verdict:
+        if not nested(problem.hierarchy[level], problem.finest):
+            return Verdict(None, "the finest grid is not the level's, refined by a power of two: no values to compare")
+        return same_function(values, fields[finest], problem.hierarchy[level])
+
     return [
-        judge("one function", level, partial(same_function, values, fields[finest], problem.hierarchy[level]))
+        judge("one function", level, partial(check, level, values))
         for level, values in fields.items()
         if level != finest and finest in fields
     ]
@@ -65,10 +71,23 @@ def misshapen(values: object, n: int, grid: Grid, what: str) -> Verdict | None:
     if not isinstance(values, np.ndarray):
         return Verdict(False, f"{what} are {kind(values)}", advice)
     if values.ndim != grid.dimension + 2 or len(values) != n or values.shape[2:] != grid.shape:
-        return Verdict(False, f"{what} on {grid} have shape {values.shape}", advice)
+        return Verdict(False, f"{what} on {grid} have shape {values.shape}", advice + _instead(values, grid))
     if np.ma.is_masked(values) or not np.issubdtype(values.dtype, np.floating):
         return Verdict(False, f"{what} are {kind(values)}", advice + "; a complex field is two channels")
     return None
+
+
+def _instead(values: Array, grid: Grid) -> str:
+    """Return what to do with values that are no fields on a grid, or of more axes than it has; "" for others."""
+    if values.ndim == 2:
+        return (
+            "; numbers that are no fields, such as parameters or quantities of interest, are channels that are "
+            "constant on the grid: np.tile(numbers.reshape(*numbers.shape, *[1] * len(grid.shape)), grid.shape)"
+        )
+    if values.ndim == grid.dimension + 3:
+        more = ", or make time an axis of the grid, mlft.Grid((steps, cells))" if grid.dimension == 1 else ""
+        return f"; a series in time, or a third axis, is channels, one an instant or a layer{more}"
+    return ""
 
 
 def misnamed(names: tuple[str, ...], count: int, what: str) -> Verdict | None:
@@ -88,7 +107,8 @@ def _coarsened(problem: Problem, rows: Array, fields: Fields, level: int, kept: 
         if wrong:
             return Verdict(False, f"{what} returned {wrong}", advice)
     kept[level] = made
-    same = np.array_equal(made, fields[level]) and np.array_equal(coarse, restrict(finest, to=grid))
+    plain = nested(grid, problem.finest) and np.array_equal(coarse, restrict(finest, to=grid))
+    same = np.array_equal(made, fields[level]) and plain
     if same:
         return Verdict(True, "those of evaluate")
     off = distance(made, coarse)

@@ -91,6 +91,8 @@ def _order(problem: Problem, fields: dict[int, Array], reference: Array | None) 
     if len(away) < 2 or min(away) == 0:
         return Verdict(None, "too few levels to see one")
     cells = [problem.hierarchy[level].cells[0] for level in levels]
+    if len(set(cells)) < len(cells):
+        return Verdict(None, "levels share a grid")
     slopes = [
         math.log(far / near) / math.log(many / few)
         for (far, near), (few, many) in zip(pairwise(away), pairwise(cells), strict=True)

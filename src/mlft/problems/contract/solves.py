@@ -1,6 +1,8 @@
 """Checks of `solve` on one level: what it returns, what it leaves alone, and that it can be repeated."""
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -8,8 +10,9 @@ from mlft.grids import Grid
 from mlft.problems.base import Problem
 from mlft.problems.contract.batches import independent
 from mlft.problems.contract.drawing import kind
-from mlft.problems.contract.findings import Finding, Verdict, judge
+from mlft.problems.contract.findings import Finding, Verdict, in_a_line, judge
 from mlft.problems.contract.inputs import misnamed, misshapen
+from mlft.problems.function import FunctionProblem
 from mlft.problems.solved import Solved
 from mlft.status import OK
 
@@ -30,7 +33,7 @@ def solutions_in_any_batch(problem: Problem, inputs: dict[int, Array], results: 
     """Return, for each level, whether a solution does not depend on its batch."""
 
     def check(level: int) -> Verdict:
-        return independent(lambda some: problem.solve(some, problem.hierarchy[level]), inputs[level], results[level])
+        return independent(lambda some: problem.solve_level(some, level), inputs[level], results[level])
 
     return [judge("solutions in any batch", level, partial(check, level)) for level in results]
 
@@ -38,10 +41,16 @@ def solutions_in_any_batch(problem: Problem, inputs: dict[int, Array], results: 
 def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Solved]) -> Verdict:
     """Return whether a solve returns what it should and leaves its inputs alone; keep what it returned."""
     grid, given = problem.hierarchy[level], inputs.copy()
-    result = problem.solve(given, grid)
+    try:
+        result = _solve(problem, given, level)
+    except Exception as error:  # whatever a user's solver raises of many samples, it may take one
+        advice = _one_at_a_time(problem, inputs, level)
+        if advice:
+            return Verdict(False, f"raised {in_a_line(error)}", advice)
+        raise
     wrong = _malformed(result, len(inputs), grid)
     if wrong:
-        return wrong
+        return replace(wrong, advice=_one_at_a_time(problem, inputs, level) or wrong.advice)
     if not np.array_equal(given, inputs):
         return Verdict(
             False, "solve wrote to the inputs it was given", "copy what you change: inputs are stored as they are"
@@ -54,6 +63,33 @@ def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Sol
         return wrong
     results[level] = result
     return Verdict(True, f"{result.solutions.shape[1]} channel{'s' * (result.solutions.shape[1] > 1)}")
+
+
+def _solve(problem: Problem, inputs: Array, level: int) -> Any:
+    """Return what a solver returns, which may be anything."""
+    return problem.solve_level(inputs, level) if problem.told_level else problem.solve(inputs, problem.hierarchy[level])
+
+
+def _one_at_a_time(problem: Problem, inputs: Array, level: int) -> str:
+    """Return what to do with a solver that fails on samples together and solves one alone; "" for another."""
+    own = problem if isinstance(problem, FunctionProblem) and problem.batched else None
+    alone = None if own is None else _one(replace(own, batched=False), inputs, level)
+    single = _one(problem, inputs, level)
+    if alone is not None and (single is None or np.array_equal(alone, single)):
+        return "it solves a sample without the axis of samples: give batched=False, to have it called one at a time"
+    if single is None or len(inputs) == 1:
+        return ""
+    other = ", or write it for (channels, *grid) and give batched=False, to have it called one at a time" if own else ""
+    return f"it solves one sample, and not {len(inputs)} together: loop over the samples{other}"
+
+
+def _one(problem: Problem, inputs: Array, level: int) -> Array | None:
+    """Return the solution of the first of some samples; None where it has none."""
+    try:
+        result = _solve(problem, inputs[:1].copy(), level)
+        return result.solutions if _malformed(result, 1, problem.hierarchy[level]) is None else None
+    except Exception:  # whatever a user's solver raises, it does not solve
+        return None
 
 
 def _malformed(result: object, n: int, grid: Grid) -> Verdict | None:
