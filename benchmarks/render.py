@@ -13,7 +13,7 @@ SECTIONS = {
     "Levels": ("distances",),
     "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
     "Networks": ("candidates", "symmetry", "surrogates"),
-    "Store, workers and server": ("storm", "kill", "resume", "harms", "forged", "workers", "serving"),
+    "Store, workers and server": ("storm", "kill", "resume", "harms", "forged", "workers", "serving", "formats"),
     "Generalization": ("crossval", "generalization", "trust", "bands", "familiarity"),
 }
 """The benchmarks, in the order in which they are read."""

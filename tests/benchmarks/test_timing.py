@@ -88,3 +88,11 @@ def test_a_server_answers_right_under_load_and_odd_bodies_with_json_and_after_a_
     assert loads["together"][-1] == pytest.approx(speeds[0] / speeds[1], rel=1e-4)
     assert (bodies, told, other, tracebacks) == (60, 60, 0, 0)
     assert back > 0 and (after, wrong) == (16, 0)
+
+
+def test_samples_come_back_from_every_format(tmp_path):
+    found = short_form("timing.formats", tmp_path)
+    assert [row[0] for row in found.tables[0].rows] == ["npz", "neuralop", "pdebench", "well", "xarray"]
+    for field in ("inputs", "solutions"):
+        off = column(found, 0, f"{field}, relative difference")
+        assert [off[0], off[2], off[4]] == [0, 0, 0] and max(off) < 1e-7
