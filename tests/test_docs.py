@@ -15,7 +15,10 @@ from mlft.cli.app import app
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-RUN = [*(DOCS / f"{name}.md" for name in ("analyst", "engineer", "learner", "notebooks")), ROOT / "CONTRIBUTING.md"]
+RUN = [
+    *(DOCS / f"{name}.md" for name in ("analyst", "engineer", "learner", "notebooks", "your-data")),
+    ROOT / "CONTRIBUTING.md",
+]
 SMALL = {"modes": [3], "width": 5, "depth": 2}
 FEWER = {
     r'"steps": \d+': '"steps": 8',

@@ -1,5 +1,7 @@
+from .datasets import Dataset as Dataset
 from .errors import BudgetError as BudgetError
 from .errors import ConfigError as ConfigError
+from .errors import DataError as DataError
 from .errors import GenerationError as GenerationError
 from .errors import MlftError as MlftError
 from .errors import StoreError as StoreError
@@ -13,6 +15,7 @@ from .experiment.config import Config as Config
 from .experiment.corrected import Corrected as Corrected
 from .experiment.corrected import load as load
 from .experiment.finished import Record as Record
+from .experiment.fitting import fit as fit
 from .experiment.foresight import Forecast as Forecast
 from .experiment.outcome import Comparison as Comparison
 from .experiment.outcome import Outcome as Outcome

@@ -54,6 +54,11 @@ class ConfigError(MlftError, ValueError):
 
 
 @final
+class DataError(MlftError, ValueError):
+    """A data set that cannot be read, learned from or written: the file, the field, the rows, and what is expected."""
+
+
+@final
 class UnfamiliarError(MlftError):
     """Inputs that are unlike those that a surrogate was trained on, where that is to be an error.
 

@@ -46,3 +46,6 @@ TIMEOUT = "timeout"
 
 WORKER_DIED = "worker-died"
 """A sample whose process died, alone, as often as it was tried."""
+
+NO_SOLVER = "no-solver"
+"""A given input of a data set, which has samples and no solver."""

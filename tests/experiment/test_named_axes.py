@@ -10,8 +10,9 @@ import pytest
 import xarray
 
 import mlft
+from mlft.datasets import Part
+from mlft.datasets.formats.named import as_xarray
 from mlft.errors import MlftError
-from mlft.experiment.labelled import dataset
 from mlft.grids import Grid
 from small import GRIDS, SMALL, problem
 
@@ -61,16 +62,15 @@ def test_a_file_keeps_what_it_is_of(made: mlft.Record, tmp_path: Path) -> None:
     assert json.loads(found.attrs["options"]) == made.outcome.config.get("options", {})
 
 
-def test_the_plane_has_two_axes_and_channels_without_names_have_numbers(made: mlft.Record) -> None:
+def test_the_plane_has_two_axes_and_channels_without_names_have_numbers() -> None:
     grid = Grid((6, 10), (1.0, 2.5), "nodal", periodic=False)
-    coarse, fine, _ = made.outcome.levels
-    levels = replace(coarse, grid="3x5"), replace(fine, grid="6x10")
-    told = replace(made.outcome, grid=grid, levels=levels, channels={})
-    fields = {"input": np.zeros((2, 3, 7, 11)), "solution": np.zeros((2, 1, 4, 6))}
-    found = dataset(told, 0, (4, 7), fields, stream="train")
+    fields = np.zeros((2, 3, 13, 21)), np.zeros((2, 1, 7, 11))
+    found = as_xarray(Part(grid, *fields, (4, 7), "train"))
     assert found["input"].dims == ("sample", "input_channel", "x_finest", "y_finest")
     assert found["solution"].dims == ("sample", "solution_channel", "x", "y")
-    assert found["y"].values.tolist() == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5] and found["y"].attrs["length"] == 2.5
+    assert (
+        found["y"].values.tolist() == pytest.approx([0.25 * i for i in range(11)]) and found["y"].attrs["length"] == 2.5
+    )
     assert found["x"].attrs["values"] == "value at the point" and found["x"].attrs["ends"] == "bounded"
     assert found["input_channel"].values.tolist() == ["0", "1", "2"] and "units" not in found["input"].attrs
 

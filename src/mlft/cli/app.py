@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 OutOption = Annotated[Path, typer.Option(help="the run folder; a folder that holds a part of the run is continued")]
+_FITTED = ("seed", "strategy", "surrogate", "surrogate_options", "training", "test", "threads", "device")
 _CHECKED = ("problem", "options", "seed")
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="a TOML file with any of the options")]
 
@@ -320,3 +321,58 @@ def list_(folder: Annotated[Path, typer.Argument(help="a folder with runs in it,
     from mlft.experiment.listing import list_runs
 
     print_runs(list_runs(folder), folder)
+
+
+@app.command()
+@configured(_FITTED)
+def fit(
+    given: dict[str, Any],
+    *,
+    data: Annotated[
+        list[Path], typer.Argument(help="files or folders: .npz, .pt, PDEBench, The Well, netCDF, zarr; a level a grid")
+    ],
+    out: OutOption,
+    cost: Annotated[
+        list[float] | None,
+        typer.Option(help="of a row of a level, in those of the finest, coarsest first; again for more"),
+    ] = None,
+    length: Annotated[
+        list[float] | None, typer.Option(help="a side length of the box, where files do not say; again for more")
+    ] = None,
+    centring: Annotated[str | None, typer.Option(help="cell (averages) or nodal (values at points)")] = None,
+    periodic: Annotated[bool | None, typer.Option(help="whether the ends are periodic")] = None,
+    channel_axis: Annotated[bool | None, typer.Option(help="whether tensors have an axis of channels")] = None,
+    uncoupled: Annotated[bool, typer.Option("--uncoupled", help="no two levels share a draw")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="leave rows out that are not finite")] = False,
+) -> None:
+    """Learn from data that are there, without a solver: split the rows, train, measure, report.
+
+    The same command continues what was stopped. No draw, and no input, is in training and in the test.
+    """
+    from mlft.datasets import Hints
+    from mlft.reports import run_lines
+
+    hints = Hints(tuple(length) if length else None, centring, periodic, channel_axis, not uncoupled)
+    record = mlft.fit(data, out=out, costs=cost or None, hints=hints, drop=drop, report="lines", **given)
+    _tell(run_lines(record.outcome, out))
+    print(f"report: {mlft.report(out)}")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="a folder that `run` or `fit` wrote")],
+    *,
+    to: Annotated[
+        str, typer.Option(help="npz, neuralop, pdebench, well or xarray for samples; onnx or pt2 for the surrogate")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="a folder; of a surrogate also the file")],
+    stream: Annotated[str, typer.Option(help="of the samples, a,b,c")] = "train,test",
+    problem: Annotated[
+        str | None,
+        typer.Option(help="the problem, as the run was given it, where it makes coarse inputs: its code is run"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite files that are there")] = False,
+) -> None:
+    """Write a run's samples, a data set a level, or its surrogate, in the formats of others."""
+    record = mlft.Record.load(folder, problem=problem)
+    _tell(str(record.export(to, out, streams=names_of(stream), force=force)).splitlines())

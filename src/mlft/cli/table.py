@@ -49,5 +49,8 @@ def _row(one: Listed, folder: Path) -> tuple[str, ...]:
     name = one.folder.relative_to(folder).as_posix()
     state, date = "finished" if told is not None else "not finished", datetime.fromtimestamp(one.changed)
     own = asked.problem if told is None else told.problem
-    words = (name, own, asked.strategy, asked.budget, str(asked.seed), error, predicted, spent)
+    budget = asked.budget
+    if told is not None and told.data is not None:
+        budget, spent = f"{sum(told.data.rows)} rows", "a data set"
+    words = (name, own, asked.strategy, budget, str(asked.seed), error, predicted, spent)
     return *words, state, f"{date:%Y-%m-%d %H:%M}"

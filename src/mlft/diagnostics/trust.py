@@ -6,6 +6,7 @@ swept until the error doubles; and if the solver is linear, the surrogate's Gree
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,10 +24,14 @@ from mlft.diagnostics.span import span
 from mlft.diagnostics.spectrum import Spectrum, spectrum_of
 from mlft.grids import Grid
 from mlft.problems import Problem
+from mlft.status import OK
 
 Array = np.ndarray
 
 AMPLITUDES = (0.125, 0.25, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 8.0)
+NO_SOLVES = "a data set has no solver, which it is asked of"
+"""Why there is no Green's function where nothing can be solved."""
+
 SPAN = 1e-6
 """Directions of the training inputs weaker than this share of the strongest are not learned from."""
 
@@ -104,6 +109,37 @@ def measure_trust(
         green,
         refusal,
     )
+
+
+def trust_of_rows(
+    predict: Map,
+    inputs: Float[Array, "n c *grid"],
+    solutions: Float[Array, "n k *grid"],
+    *,
+    trained: Float[Array, "m c *grid"],
+    grid: Grid,
+) -> Trust:
+    """Return how far a surrogate can be trusted by rows that it did not learn from, where there is no solver to ask.
+
+    That is its error on them, the spectrum of that, and how much of the inputs lies off the span of the trained ones.
+    Other laws of inputs, amplitudes and a Green's function need solves, and are not there.
+
+    Args:
+        predict: the surrogate's.
+        inputs: of the rows, on the finest grid, at least 2.
+        solutions: of the rows.
+        trained: inputs that were trained on.
+        grid: the finest.
+
+    Raises:
+        ValueError: for too few rows, or a surrogate that does not return fields of the shape of the solutions.
+    """
+    if len(inputs) < 2:
+        raise ValueError(f"at least 2 rows that were held back are needed, got {len(inputs)}")
+    answers = Answers(solutions, (OK,) * len(inputs), ("",) * len(inputs))
+    own = law_error("the law itself", inputs, answers, predict, grid, span(trained, tolerance=SPAN))
+    waves = spectrum_of(predict(inputs), solutions, grid)
+    return Trust((own,), {}, (math.nan, math.nan), waves, None, NO_SOLVES)
 
 
 def inputs_of_laws(

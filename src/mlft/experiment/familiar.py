@@ -8,6 +8,7 @@ from mlft.experiment.record import write_alarm
 from mlft.experiment.session import INPUTS, Session
 from mlft.familiarity import FEWEST, fit_alarm
 from mlft.intervals import proportion
+from mlft.problems import Problem
 
 Array = np.ndarray
 
@@ -16,6 +17,11 @@ STREAM = "familiar"
 
 DRAWS, MOST_VALUES, MOST_TRAINED = 600, 2**24, 1000
 """Draws; values of them in all, 128 MiB, where that is fewer; training inputs whose span is taken, at most."""
+
+
+def unseen(problem: Problem, test: Float[Array, "n c *grid"]) -> Float[Array, "m c *grid"]:
+    """Return the inputs of test draws that an alarm is measured on: all; of a data set the half that fits none."""
+    return test if problem.has_solver else test[: len(test) // 2]
 
 
 def measure_familiarity(
@@ -31,10 +37,10 @@ def measure_familiarity(
         fresh: inputs of the test draws, which nothing of the alarm has seen.
     """
     name, grid = INPUTS + STREAM, session.asked.problem.finest
-    wanted = max(FEWEST, min(DRAWS, MOST_VALUES // fresh[0].size))
+    wanted = max(FEWEST, min(DRAWS, MOST_VALUES // trained[0].size))
     session.solve(name, {session.finest: wanted}, max_failure_rate=1.0)
     known = session.store.solved(name, session.finest, wanted)
-    if len(known) < FEWEST:
+    if len(known) < FEWEST or not len(fresh):
         return None
     drawn = session.store.read(name, session.finest, known).solutions
     alarm = fit_alarm(trained[:MOST_TRAINED], drawn, grid)

@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final, overload
@@ -11,10 +12,11 @@ from jaxtyping import Float
 from torch import nn
 
 import mlft
+from mlft.datasets.formats.named import as_xarray
 from mlft.errors import ConfigError, MlftError, UnfamiliarWarning, unknown_name
 from mlft.experiment.asking import written_problem
 from mlft.experiment.corrected import Corrected, corrections
-from mlft.experiment.labelled import dataset
+from mlft.experiment.exporting import Exported, export, part_of
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.other_grids import grid_of, predict_on
 from mlft.experiment.outcome import Outcome
@@ -192,6 +194,10 @@ class Record:
 
     def _solver(self) -> Corrected | Problem:
         found = self.corrected or self.problem
+        if self.outcome.data is not None:
+            raise ConfigError(
+                "unfamiliar='solve' needs a solver, and this is a fit of a data set: say 'warn' or 'raise'"
+            )
         if found is None:
             raise ConfigError(
                 "unfamiliar='solve' needs the solver: name the problem, as the run was given it, "
@@ -261,6 +267,17 @@ class Record:
             _refuse_other_store(store, self.outcome)
             return _samples(store, stream, level, levels - 1)
 
+    def levels_of(self, stream: str = "train") -> tuple[int, ...]:
+        """Return the levels that have samples of a stream, with their inputs.
+
+        Raises:
+            StoreError: as `samples`.
+        """
+        with StoreReader(store_of(self.folder, self.outcome)) as store:
+            finest = len(self.outcome.levels) - 1
+            kept = set(store.solved(INPUTS + stream, finest))
+            return tuple(level for level in range(finest + 1) if kept & set(store.solved(stream, level)))
+
     def to_xarray(
         self, level: int | None = None, stream: str = "train", *, predicted: bool = False
     ) -> "xarray.Dataset":
@@ -282,10 +299,24 @@ class Record:
         """
         level = len(self.outcome.levels) - 1 if level is None else level
         found = self.samples(level, stream)
-        fields = {"input": found.inputs, "solution": found.solutions}
-        if predicted:
-            fields["prediction"] = self.surrogate.predict(found.inputs)
-        return dataset(self.outcome, level, found.indices, fields, stream=stream)
+        prediction = self.surrogate.predict(found.inputs) if predicted else None
+        return as_xarray(part_of(self.outcome, found, stream), prediction)
+
+    def export(
+        self, to: str, out: str | Path, *, streams: Sequence[str] = ("train", "test"), force: bool = False
+    ) -> Exported:
+        """Write samples, a data set a level, or the surrogate into files of others; see `mlft.experiment.exporting`.
+
+        Args:
+            to: "npz", "neuralop", "pdebench", "well" or "xarray" for samples, "onnx" or "pt2" for the surrogate.
+            out: a folder; of a surrogate also the file.
+            streams: of the samples.
+            force: overwrite files that are there.
+
+        Raises:
+            MlftError: as `mlft.experiment.exporting.export`.
+        """
+        return export(self, to, out, streams=streams, force=force)
 
     def plot(self, level: float | None = None) -> "matplotlib.figure.Figure":
         """Return a figure of a good, a median and a bad test draw; as `mlft.plot(record)`.
@@ -315,7 +346,7 @@ class Record:
             ("error", f"{in_words(found.mean, found.mean_lower, found.mean_upper)}, {told.error.samples} fresh draws"),
             *([("predicted", in_words(predicted.value, predicted.lower, predicted.upper))] if predicted else []),
             ("samples", " / ".join(f"{row.samples} on {row.grid}" for row in told.levels if row.samples)),
-            ("spent", f"{told.budget.spent.solves:.4g} solves, of {told.budget.asked}"),
+            *([] if told.data else [("spent", f"{told.budget.spent.solves:.4g} solves, of {told.budget.asked}")]),
             ("strategy", f"{told.strategy}, seed {told.seed}"),
             ("folder", str(self.folder)),
         ]

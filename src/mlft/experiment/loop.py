@@ -12,7 +12,7 @@ from mlft.experiment.again import refuse_other_answers, refuse_other_solver
 from mlft.experiment.asking import Asked, claim, refuse_other_configuration
 from mlft.experiment.config import configure
 from mlft.experiment.corrected import corrections
-from mlft.experiment.familiar import measure_familiarity
+from mlft.experiment.familiar import measure_familiarity, unseen
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.growth import grow, is_part, parts, retire
@@ -26,6 +26,7 @@ from mlft.experiment.progress import Progress, Report, of_run
 from mlft.experiment.record import BEFORE, PLACES, RECORD, read_outcome, write_evaluation, write_outcome
 from mlft.experiment.recording import (
     bought_plan,
+    data_facts,
     failures,
     header,
     levels,
@@ -84,6 +85,8 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
     complete(folder)
     told = _with_rivals(asked, folder, samples or folder, report)
     surrogate = load(folder / "surrogate", network=asked.module)
+    if not asked.problem.has_solver:
+        return Record(told, surrogate, folder)
     return Record(told, surrogate, folder, corrections(asked.problem, folder), asked.problem)
 
 
@@ -165,13 +168,14 @@ def _run(session: Session) -> Outcome:
         seconds=Seconds(spent.spent.seconds, session.seconds["train"], session.seconds["plan"]),
         store=session.store_from_here,
         lifts=lifts(fitted),
-        worth=measure_worth(session, fitted.surrogate, test, errors),
+        worth=measure_worth(session, fitted.surrogate, test, errors) if problem.has_solver else None,
         sure=sure,
         symmetry=session.symmetry,
         parts=parts(session.before, config),
-        familiar=measure_familiarity(session, max(train, key=len).inputs, test.inputs),
+        familiar=measure_familiarity(session, max(train, key=len).inputs, unseen(problem, test.inputs)),
         grids=errors_on(fitted.surrogate, problem.hierarchy, test.inputs, test.solutions),
         channels={"inputs": tuple(problem.input_channels), "solutions": tuple(problem.solution_channels)},
+        data=data_facts(problem),
         **header(session.asked, session.folder),
     )
 

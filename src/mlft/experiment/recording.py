@@ -4,7 +4,7 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlft.datasets import DataProblem
 from mlft.experiment.asking import Asked
 from mlft.experiment.outcome import (
     BoughtPlan,
     CandidateFacts,
     Cost,
+    DataFacts,
     Failure,
     Interval,
     LevelFacts,
@@ -36,6 +38,7 @@ from mlft.grids import relative_error
 from mlft.learners import Fitted
 from mlft.machine import processor
 from mlft.planning import Plan
+from mlft.problems import Problem
 from mlft.status import OK
 from mlft.store import LedgerRow
 
@@ -47,6 +50,9 @@ def spending(session: Session, plan: Plan, price: Prices) -> Spending:
     pilot = {level: [row for row in found if row.index < price.pilot[level]] for level, found in rows.items()}
     asked = session.asked.config.limit
     measured = [_seconds(session, level, n) for level, n in enumerate(_tried(plan, price))]
+    if not session.asked.problem.has_solver:
+        parts = (replace(_cost(part, price, measured), seconds=0.0, measured=None) for part in (rows, pilot, failed))
+        return Spending(asked.asked, asked.unit, *parts)
     return Spending(asked.asked, asked.unit, *(_cost(part, price, measured) for part in (rows, pilot, failed)))
 
 
@@ -60,7 +66,7 @@ def levels(session: Session, plan: Plan, price: Prices, bias: Sequence[float]) -
     for level, (grid, n) in enumerate(zip(session.asked.problem.hierarchy, _tried(plan, price), strict=True)):
         rows = session.rows("train", level, n)
         ok = sum(row.status == OK for row in rows)
-        each = _seconds(session, level, n)
+        each = _seconds(session, level, n) if session.asked.problem.has_solver else None
         table.append(LevelFacts(level, str(grid), each, price.relative[level], ok, len(rows) - ok, bias[level]))
     return tuple(table)
 
@@ -151,6 +157,25 @@ def surrogate_facts(asked: Asked, fitted: Fitted) -> SurrogateFacts:
     tried = (from_plain(CandidateFacts, asdict(log)) for log in fitted.candidates)
     name = asked.config.surrogate if asked.module is None else type(asked.module).__name__
     return SurrogateFacts(name, count, getattr(network, "options", {}), tuple(tried))
+
+
+def data_facts(problem: Problem) -> DataFacts | None:
+    """Return what is recorded of a data set; None of a problem with a solver."""
+    if not isinstance(problem, DataProblem):
+        return None
+    data, split = problem.data, problem.split
+    return DataFacts(
+        files=data.files,
+        rows=tuple(len(level) for level in data.levels),
+        train=problem.counts("train"),
+        test=len(split.test),
+        coupled=data.coupled,
+        alike=split.alike,
+        left_out=split.left_out,
+        dropped=data.left_out,
+        assumed=data.assumed,
+        priced=bool(problem.prices),
+    )
 
 
 def header(asked: Asked, folder: Path, *, verb: str = "run", **more: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mlft.datasets import DataProblem
 from mlft.experiment.asking import Asked
 from mlft.experiment.config import CONFIG, Config
 from mlft.problems import PROBLEMS
@@ -28,6 +29,8 @@ def command(asked: Asked, folder: Path, *, verb: str = "run", **more: Any) -> st
         more: arguments that it has beside those of a run.
     """
     config, place = asked.config, f"{folder}-again"
+    if isinstance(asked.problem, DataProblem):
+        return _fit(asked, asked.problem, place)
     if asked.module is not None or not (config.problem in PROBLEMS or ":" in config.problem):
         return _call(asked, place, verb, more)
     if config.plan is not None:
@@ -35,6 +38,21 @@ def command(asked: Asked, folder: Path, *, verb: str = "run", **more: Any) -> st
     words = [word for name in _differing(config) for word in _words(_flag(name), _value(config, name))]
     words += [word for name, value in more.items() for word in _words(f"--{name}", value)]
     return shlex.join(["mlft", verb, config.problem, *words, "--out", place])
+
+
+def _fit(asked: Asked, problem: DataProblem, place: str) -> str:
+    """Return what repeats a fit: a command line where its rows were read from files, all of them learned from."""
+    config, unasked = asked.config, {"budget", "symmetry", "plan"}
+    names = [name for name in _differing(config) if name not in unasked]
+    every = config.plan == problem.counts("train") and not problem.prices
+    if problem.data.files and every and asked.module is None:
+        words = [word for name in names for word in _words(_flag(name), _value(config, name))]
+        return shlex.join(["mlft", "fit", *problem.data.files, *words, "--out", place])
+    values = {name: _value(config, name) for name in names}
+    values |= {} if every else {"plan": config.plan, "costs": problem.prices or None}
+    parts = ["data", *(f"{name}={value!r}" for name, value in values.items() if value is not None)]
+    parts += ["network=network"] if asked.module is not None else []
+    return f"mlft.fit({', '.join(parts)}, out={place!r})  # data: {problem.data!r}"
 
 
 def _differing(config: Config) -> list[str]:

@@ -32,10 +32,10 @@ from mlft.files import digest
 from mlft.generation import Request, Supervision, generate, open_pool
 from mlft.grids import Symmetry, group
 from mlft.planning import Labelled
-from mlft.problems import prolonged
+from mlft.problems import Problem, prolonged
 from mlft.process import threads
 from mlft.seeds import generator
-from mlft.sources import Drawn, Inputs, Reference, Source, Stored, Taken
+from mlft.sources import Drawn, Inputs, Reference, Rows, Source, Stored, Taken, sampled
 from mlft.status import OK
 from mlft.store import LedgerRow, Samples, SampleStore
 from mlft.surrogates import Surrogate
@@ -227,7 +227,7 @@ class Session:
             GenerationError: if none of them is solved.
             ConfigError: as `on_finest`.
         """
-        solved = self.store.solved(stream, level, n)
+        solved = self.store.solved(stream, level, self._source(stream).first(level, n))
         if solved:
             kept = INPUTS + stream
             self.solve(kept, {self.finest: max(solved) + 1})
@@ -303,29 +303,45 @@ class Session:
 
     def rows(self, stream: str, level: int, n: float) -> list[LedgerRow]:
         """Return the ledger's rows of the first n samples of a stream on a level."""
-        return [row for row in self.store.ledger(stream, level) if row.index < n]
+        rows = self.store.ledger(stream, level)
+        meant = None if math.isinf(n) else set(self._source(stream).first(level, int(n)))
+        return [row for row in rows if meant is None or row.index in meant]
 
-    def drawn(self, stream: str) -> Drawn:
+    def drawn(self, stream: str) -> Drawn | Rows:
         """Return the source of the draws of a stream."""
-        return Drawn(self.asked.problem, self.asked.config.seed, stream)
+        return sampled(*self._law, stream)
+
+    @property
+    def _law(self) -> tuple[Problem, int]:
+        """The problem whose law is drawn from, and the root seed."""
+        return self.asked.problem, self.asked.config.seed
 
     def _source(self, stream: str) -> Source:
         if stream in self._sources:
             return self._sources[stream]
         if stream.startswith(INPUTS):
             return Inputs(self._source(stream.removeprefix(INPUTS)))
-        return Reference(self.drawn("test")) if stream == REFERENCE else self.drawn(stream)
+        return Reference(Drawn(*self._law, "test")) if stream == REFERENCE else self.drawn(stream)
 
     def _requests(self, stream: str, counts: Mapping[int, int]) -> dict[bool, list[Request]]:
         """Return what to ask for, parted into what failed before and is tried again, once a session, and the rest."""
         parts: dict[bool, list[Request]] = {False: [], True: []}
         for level, n in sorted(counts.items()):
+            indices = self._source(stream).first(level, n)
             fresh = self._retried.get((stream, level), 0) if self.asked.config.retry_failed else n
-            parts[False] += [Request(stream, level, min(n, fresh))] if min(n, fresh) else []
-            parts[True] += [Request(stream, level, n - fresh, fresh)] if n > fresh else []
+            parts[False] += _ranges(stream, level, indices[:fresh])
+            parts[True] += _ranges(stream, level, indices[fresh:])
             self._retried[stream, level] = max(n, fresh)
         return {again: requests for again, requests in parts.items() if requests}
 
     def _advance(self, advance: generation.Progress) -> None:
         label = f"{advance.stream.replace(INPUTS, 'inputs of ')}, level {advance.level}"
         self.tell(Progress("solve", label, advance.done, advance.total, failed=advance.failed))
+
+
+def _ranges(stream: str, level: int, indices: Sequence[int]) -> list[Request]:
+    """Return increasing indices as requests, one for each run without a gap."""
+    if not len(indices):
+        return []
+    runs = np.split(np.asarray(indices), np.flatnonzero(np.diff(indices) > 1) + 1)
+    return [Request(stream, level, len(run), int(run[0])) for run in runs]

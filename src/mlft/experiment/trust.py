@@ -8,12 +8,12 @@ import numpy as np
 from torch import nn
 
 from mlft.diagnostics.answers import Answers
-from mlft.diagnostics.trust import Trust, inputs_of_laws, measure_trust
+from mlft.diagnostics.trust import Trust, inputs_of_laws, measure_trust, trust_of_rows
 from mlft.errors import ConfigError, unknown_name
 from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, resolve, written_problem
 from mlft.experiment.config import EXECUTION, configure
-from mlft.experiment.finished import store_of
+from mlft.experiment.finished import Record, store_of
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.outcome import Outcome, TrustOutcome
 from mlft.experiment.record import RECORD, from_plain, read_alarm, read_outcome, read_trust, write_trust
@@ -42,7 +42,8 @@ def trust(
 
     The solves are a measurement and are not charged: about 17 times `samples` of the finest grid. They are kept in the
     ledger of the run, in streams "trust/<law>": asked again, nothing is solved again, but for one training sample a
-    level, to see that the solver is the run's.
+    level, to see that the solver is the run's. Of a fit, which has no solver, the test rows alone are looked at: error,
+    waves, and what lies off the trained span; other laws, amplitudes and a Green's function are not measured.
 
     Args:
         folder: the run folder.
@@ -64,6 +65,9 @@ def trust(
     with writing(folder):
         refuse_unfit(folder)
         told = read_outcome(folder)
+        if told.data is not None:
+            _of_rows(folder, network)
+            return read_trust(folder)[0]
         asked = _asked(folder, told, problem, network, execution)
         with (
             shown(report) as tell,
@@ -85,8 +89,23 @@ def _measure(session: Session, samples: int, trained: int) -> None:
         trained=Drawn(law, seed, "train").draws(range(trained)),
         solve=lambda name, fields: _answers(session, f"trust/{name}", fields),
     )
-    told = _with_rings(_outcome(found, law, samples, trained), _rings(folder, law, draws))
+    told = _with_rings(_outcome(found, (law.name, law.equation), samples, trained), _rings(folder, law, draws))
     write_trust(folder, told, _arrays(found))
+
+
+def _of_rows(folder: Path, module: nn.Module | None) -> None:
+    """Measure, by the test rows of a fit, which has no solver to ask, and write what is found into its folder."""
+    record = Record.load(folder, network=module)
+    told, finest = record.outcome, len(record.outcome.levels) - 1
+    test, train = record.samples(finest, "test"), record.samples(finest)
+    trained = train.inputs[:MOST_TRAINED]
+    try:
+        found = trust_of_rows(record.surrogate.predict, test.inputs, test.solutions, trained=trained, grid=told.grid)
+    except ValueError as error:
+        raise ConfigError(f"{folder}: {error}; fit again with a larger test") from None
+    rings = {} if record.alarm is None else {"the law itself": float(record.alarm.of(test.inputs).rings.mean())}
+    of = told.problem, told.equation
+    write_trust(folder, _with_rings(_outcome(found, of, len(test), len(trained)), rings), _arrays(found))
 
 
 def _rings(folder: Path, law: Problem, draws: np.ndarray) -> dict[str, float]:
@@ -134,7 +153,7 @@ def _answers(session: Session, stream: str, fields: np.ndarray) -> Answers:
     return Answers(solutions, tuple(row.status for row in rows), tuple(row.note for row in rows))
 
 
-def _outcome(found: Trust, problem: Problem, samples: int, trained: int) -> TrustOutcome:
+def _outcome(found: Trust, of: tuple[str, str], samples: int, trained: int) -> TrustOutcome:
     green = None
     if found.green is not None:
         part = found.green
@@ -147,8 +166,8 @@ def _outcome(found: Trust, problem: Problem, samples: int, trained: int) -> Trus
             "advice": str(part.advice or ""),
         }
     told = {
-        "problem": problem.name,
-        "equation": problem.equation,
+        "problem": of[0],
+        "equation": of[1],
         "samples": samples,
         "trained": trained,
         "families": [dataclasses.asdict(family) for family in found.families],

@@ -32,6 +32,7 @@ class Problem(ABC):
         order: order of accuracy of the solver in h on smooth data.
         cost_exponent: γ, with the cost of a solve ∝ (points per side)^γ; it states the cost table.
         has_reference: whether `reference` is there, to measure bias with.
+        has_solver: whether `solve` solves inputs that are given; a data set has solutions of its own inputs alone.
         symmetries: those of the solver, as far as the problem says so; a run verifies them. None: it looks for them.
         input_channels: what each channel of the inputs is, a name, or a name and its unit as in "velocity [m/s]"; empty
             where the problem does not say.
@@ -44,6 +45,7 @@ class Problem(ABC):
     order: float
     cost_exponent: float
     has_reference: ClassVar[bool] = True
+    has_solver: ClassVar[bool] = True
     symmetries: tuple[Symmetry, ...] | None = None
     input_channels: tuple[str, ...] = ()
     solution_channels: tuple[str, ...] = ()

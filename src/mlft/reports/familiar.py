@@ -5,6 +5,7 @@ from mlft.reports.page import Cell, Column, Section, paragraph, section, table
 from mlft.reports.wording import error, interval, number, share
 
 _NONE = "Which inputs are familiar was not asked: that takes a version of mlft that does."
+_FEW = "Which inputs are familiar is not known: half of the test rows calibrate an alarm, 135 at least: give test=270."
 
 
 def familiar_lines(facts: Outcome) -> list[str]:
@@ -14,7 +15,12 @@ def familiar_lines(facts: Outcome) -> list[str]:
 
 def familiar(facts: Outcome) -> Section:
     """Return what is known of inputs that may be asked, and of other grids; a sentence for a record without it."""
-    told = _NONE if facts.familiar is None else f"{_alarm(facts.familiar)} {_how(facts.familiar)}"
+    none = _NONE if facts.data is None else _FEW
+    told = (
+        none
+        if facts.familiar is None
+        else f"{_alarm(facts.familiar)} {_how(facts.familiar, solver=facts.data is None)}"
+    )
     parts = [paragraph(told, "soft" if facts.familiar is None else "")]
     taken = [row for row in facts.grids if row.mean is not None]
     if taken:
@@ -32,13 +38,15 @@ def _alarm(told: Familiar) -> str:
     )
 
 
-def _how(told: Familiar) -> str:
+def _how(told: Familiar, *, solver: bool) -> str:
+    more = "Further draws cost no solve" if solver else "The half of the test rows that is not counted here"
+    solves = ', "solve" solves them' if solver else ""
     return (
         f"It compares an input with {number(told.trained)} training inputs (what lies off their principal components, "
-        "and how far within) and with the law: amplitude, energy by waves, boundary values. Further draws cost no "
-        f"solve: {number(told.fitted)} say what is usual, {number(told.calibrated)} others calibrate. It rings above a "
+        f"and how far within) and with the law: amplitude, energy by waves, boundary values. {more}: "
+        f"{number(told.fitted)} say what is usual, {number(told.calibrated)} others calibrate. It rings above a "
         f"score of {told.threshold:.4g}, and says nothing of the size of an error. `record.familiarity(inputs)` gives "
-        'score and reason; `record.predict(inputs, unfamiliar="raise")` refuses such inputs, "solve" solves them.'
+        f'score and reason; `record.predict(inputs, unfamiliar="raise")` refuses such inputs{solves}.'
     )
 
 

@@ -27,6 +27,8 @@ def _error(facts: Outcome) -> Card:
 def _worth(facts: Outcome) -> Card:
     """Return whether the surrogate is the cheapest way to its error: yes, no, or only alone or in batches."""
     name = "Worth it?"
+    if facts.data is not None:
+        return Card(name, "not known", "", ("a data set has no solver to compare with",))
     ways = [] if facts.worth is None else rivals_of(facts)
     if facts.worth is None or not ways:
         return Card(name, "not known", "", ("no other way as accurate was timed",))
@@ -65,6 +67,13 @@ def _cost(facts: Outcome) -> Card:
     budget = facts.budget
     value, _, unit = amount(budget.of(budget.spent), budget.unit).partition(" ")
     used = [row for row in facts.levels if row.samples]
+    if facts.data is not None:
+        rows = (
+            f"{counts([row.samples for row in used])} learned from, coarse to fine",
+            f"{number(facts.data.test)} held back for the test",
+            f"{number(facts.seconds.train)} s of training",
+        )
+        return Card("Data", number(sum(facts.data.rows)), "rows", rows)
     lines = (
         spent(facts),
         f"{counts([row.samples for row in used])} samples, coarse to fine",

@@ -12,6 +12,11 @@ _SEEDS = (
     "Each was trained with one seed: a small difference between two of them may be chance. `mlft compare` runs several."
 )
 
+_OF_DATA = (
+    "Mean relative L2 error on the same test rows, smaller is better; the dashed line is this fit. Open circles use "
+    "this fit's rows without training. Diamonds are no surrogates: the rows of that grid, against the finest's."
+)
+
 
 def rivals(facts: Outcome) -> Section:
     """Return the baselines at equal cost and the solver's own errors, as a chart and a table."""
@@ -21,13 +26,16 @@ def rivals(facts: Outcome) -> Section:
         "trained with the same solver cost and by the same rule for optimizer steps; open circles use this run's "
         "samples without training. Diamonds are no surrogates: the solver itself on that grid, against the reference."
     )
+    if facts.data is not None:
+        caption = _OF_DATA
     alt = "Mean relative L2 errors: " + ", ".join(f"{dot.label} {error(dot.value)}" for dot in dots)
     trained = any(row.kind == "trained" for row in facts.baselines)
-    how = paragraph(_SEEDS if trained else _HOW)
+    how = paragraph(_SEEDS if trained else _HOW) if facts.data is None else ""
+    name = "Rivals at equal cost" if facts.data is None else "Rivals on the same rows"
     if len(dots) == 1:
-        return section("Rivals at equal cost", how), {}
+        return section(name, how), {}
     drawings = {"rivals": dot_chart(dots)}
-    return section("Rivals at equal cost", figure(drawings, caption, alt=alt), _table(facts), how), drawings
+    return section(name, figure(drawings, caption, alt=alt), _table(facts), how), drawings
 
 
 def verdict(facts: Outcome) -> str:
@@ -41,7 +49,7 @@ def verdict(facts: Outcome) -> str:
         if rows:
             best = rows[0]
             told.append(_against(mean, best.name, known(best.error), words))
-    if not any(row.kind == "trained" for row in _measured(facts)):
+    if facts.data is None and not any(row.kind == "trained" for row in _measured(facts)):
         told.append("No trained rival was run.")
     return " ".join([*told, *worth_lines(facts)])
 
@@ -66,7 +74,7 @@ def _dots(facts: Outcome) -> list[Dot]:
     )
     others = [Dot(row.name, _KINDS.get(row.kind, "no training"), known(row.error)) for row in _measured(facts)]
     grids = [row for row in facts.levels if row.bias is not None]
-    solver = [Dot(f"solver on grid {row.grid}", "the solver itself", known(row.bias)) for row in grids]
+    solver = [Dot(_other(facts, row.grid), "the solver itself", known(row.bias)) for row in grids]
     return [own, *others, *solver]
 
 
@@ -87,18 +95,25 @@ def _table(facts: Outcome) -> str:
     )
     mean = facts.error.relative_l2.mean
     samples = counts(facts.plan.samples)
-    spent = number(facts.budget.spent.solves)
+    priced = facts.data is None or facts.data.priced
+    spent = number(facts.budget.spent.solves) if priced else MISSING
     rows = [[facts.strategy, "this run", samples, spent, error(mean), "1" if mean else MISSING]]
     for row in (*_measured(facts), *(row for row in facts.baselines if row.error is None)):
         kind, used = _KINDS.get(row.kind, row.kind), counts(row.samples) if row.samples else "this run's"
-        rows.append([row.name, kind, used, number(row.spent_solves), error(row.error), _ratio(row.error, mean)])
+        rows.append([row.name, kind, used, number(row.spent_solves) if priced else MISSING, error(row.error)])
+        rows[-1].append(_ratio(row.error, mean))
     for level in facts.levels:
         if level.bias is not None:
-            cost = f"{number(level.cost_solves)} a prediction"
-            name, ratio = f"solver on grid {level.grid}", _ratio(level.bias, mean)
-            rows.append([name, "the solver itself", MISSING, cost, error(level.bias), ratio])
+            cost = f"{number(level.cost_solves)} a prediction" if priced else MISSING
+            name, ratio = _other(facts, level.grid), _ratio(level.bias, mean)
+            kind = "the solver itself" if facts.data is None else "the rows themselves"
+            rows.append([name, kind, MISSING, cost, error(level.bias), ratio])
     kinds = ["strong", *[""] * (len(rows) - 1)]
     return table("This run, its rivals and the solver, from the same test draws", columns, rows, kinds=kinds)
+
+
+def _other(facts: Outcome, grid: str) -> str:
+    return f"{'solver' if facts.data is None else 'rows'} on grid {grid}"
 
 
 def _ratio(value: float | None, mean: float | None) -> str:

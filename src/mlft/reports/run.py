@@ -7,6 +7,7 @@ import numpy as np
 
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import read_bands, read_evaluation, read_outcome
+from mlft.reports.data import data
 from mlft.reports.familiar import familiar
 from mlft.reports.fields import Shown, sample_figure
 from mlft.reports.first import first_cards
@@ -19,7 +20,7 @@ from mlft.reports.rivals import rivals, verdict
 from mlft.reports.sections import ledger, measured, plan, repeat, training
 from mlft.reports.sure import sure
 from mlft.reports.symmetry import symmetry
-from mlft.reports.wording import amount, counts, error
+from mlft.reports.wording import amount, counts, error, number
 from mlft.reports.worth import worth
 
 
@@ -31,17 +32,16 @@ def run_report(folder: Path) -> Section:
     """
     facts, evaluation = read_outcome(folder), read_evaluation(folder)
     shown = _shown(facts, evaluation)
+    told = facts.data
     parts = [
         _story(shown),
         sure(facts, shown, read_bands(folder, facts.grid)),
         familiar(facts),
-        worth(facts),
-        so_far(facts),
-        plan(facts),
+        *([worth(facts), so_far(facts), plan(facts)] if told is None else [data(facts, told)]),
         symmetry(facts),
         lifts(facts, evaluation),
         foresight(facts),
-        ledger(facts),
+        *([ledger(facts)] if told is None else []),
         training(facts),
         measured(facts, evaluation["errors"].astype(np.float64)),
         norms(facts),
@@ -71,6 +71,8 @@ def _header(facts: Outcome, sections: Sequence[str]) -> str:
 
 
 def _bought(facts: Outcome) -> str:
+    if facts.data is not None:
+        return f"{number(sum(row.samples for row in facts.levels))} rows of a data set"
     return amount(facts.budget.of(facts.budget.spent), facts.budget.unit)
 
 

@@ -152,6 +152,11 @@ def measured(facts: Outcome, errors: Float[np.ndarray, " n"]) -> Section:
         f"Measured against the solver on the finest grid, {grid}, for inputs of the distribution that was trained on. "
         "It says nothing of other inputs, nor of the solver's own error on that grid."
     )
+    if facts.data is not None:
+        limits = (
+            f"Measured against rows on the finest grid, {grid}, that were held back from the training. It says nothing "
+            "of inputs unlike those of the data set, nor of the error of the data themselves."
+        )
     words = f"Histogram of test errors with mean {error(found.mean)} and median {error(found.median)}"
     html = section("Error over the test draws", figure(drawings, caption, alt=words), paragraph(limits, "soft"))
     return html, drawings

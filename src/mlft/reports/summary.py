@@ -10,6 +10,7 @@ from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import COMPARISON, RECORD, TRUST, read_comparison, read_outcome, read_trust
 from mlft.problems import PROBLEMS
 from mlft.reports.compare import comparison_lines
+from mlft.reports.data import data_lines
 from mlft.reports.familiar import familiar_lines
 from mlft.reports.hidden import hidden_lines
 from mlft.reports.parts import parts_lines
@@ -49,6 +50,7 @@ def run_lines(told: Outcome, folder: Path) -> list[str]:
         *parts_lines(told),
         *sure_lines(told),
         *familiar_lines(told),
+        *data_lines(told),
         *worth_lines(told),
         *target_lines(told),
         *spending_lines(told),
@@ -60,6 +62,8 @@ def run_lines(told: Outcome, folder: Path) -> list[str]:
 def _beside(told: Outcome) -> str:
     found, before = told.error.relative_l2, told.plan.predicted_error
     measured = f"Measured {error(found.mean)} (95% interval {interval(found.mean_lower, found.mean_upper)})"
+    if before is None and told.data is not None:
+        return f"{measured}; a fit predicts nothing."
     if before is None:
         return f"{measured}; the plan was made by a rule, which predicts nothing."
     when = f" {before.made}" if before.made else ""
@@ -68,6 +72,10 @@ def _beside(told: Outcome) -> str:
 
 def _next(told: Outcome, folder: Path) -> str:
     place, name = shlex.quote(str(folder)), str(told.config.get("problem", told.problem))
+    if told.data is not None:
+        return (
+            f"Next: mlft predict {place} inputs.npy --out predicted.npy; waves and the trained span: mlft trust {place}"
+        )
     trust = f"mlft trust {place}" + (f" --problem {shlex.quote(name)}" if ":" in name else "")
     if ":" not in name and name not in PROBLEMS:
         trust = f"mlft.trust({str(folder)!r}, problem=...)"

@@ -66,7 +66,8 @@ def _spectrum(arrays: dict[str, np.ndarray]) -> Spectrum:
 def trust_lines(facts: TrustOutcome) -> list[str]:
     """Return what was found in plain lines, for a terminal."""
     wide = max(len(family.name) for family in facts.families)
-    lines = [f"{facts.problem}: mean relative L2 error over {facts.samples} draws a law of inputs"]
+    of = "draws a law of inputs" if facts.amplitudes else "rows that were held back"
+    lines = [f"{facts.problem}: mean relative L2 error over {facts.samples} {of}"]
     for family in facts.families:
         lines.append(f"  {family.name:<{wide}}  {_words(family, facts.families[0])}")
     said = [verdict(facts), *alarmed(facts), breaking(facts), resolved(facts)]
@@ -119,9 +120,10 @@ def _families(facts: TrustOutcome, pictures: dict[str, Drawing]) -> str:
         times = "1" if family is facts.families[0] else stacked(error(grown.value), interval(grown.lower, grown.upper))
         found: list[Cell] = [error(family.mean), interval(family.lower, family.upper), times]
         rows.append([family.name, *found, share(family.outside), share(family.rings), number(family.failed)])
+    solved = "the same draws in every row, solved on the finest grid" if facts.amplitudes else "rows held back"
     caption = (
-        f"Mean relative L2 errors of {number(facts.samples)} fresh draws, the same draws in every row, solved on "
-        "the finest grid. The first law is the one that the surrogate was trained on. Off the span: the part of the "
+        f"Mean relative L2 errors of {number(facts.samples)} fresh draws, {solved}. "
+        "The first law is the one that the surrogate was trained on. Off the span: the part of the "
         f"inputs, in L2, that no combination of {number(facts.trained)} training inputs gives."
     )
     shown = figure(pictures, caption, alt="Errors by law of inputs") if pictures else ""

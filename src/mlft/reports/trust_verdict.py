@@ -30,6 +30,8 @@ def verdict(facts: TrustOutcome) -> str:
     own, others = facts.families[0], facts.families[1:]
     if own.mean is None:
         return "The law itself could not be measured."
+    if not others:
+        return "Other laws of inputs were not measured: that takes a solver."
     found = {law.name: growth(law, own) for law in others if law.mean is not None}
     doubled = [name for name, times in found.items() if times.lower >= BREAKS]
     kept = [name for name, times in found.items() if times.upper < BREAKS]
@@ -63,6 +65,8 @@ def alarmed(facts: TrustOutcome) -> list[str]:
 def breaking(facts: TrustOutcome) -> str:
     """Return below and above which amplitudes the error doubles, with intervals, and which were not measured."""
     down, up = facts.breaking
+    if not facts.amplitudes:
+        return "At which amplitudes the error doubles was not measured: that takes a solver."
     tested = [known(row.amplitude) for row in facts.amplitudes]
     first, last = _ends(facts.amplitudes)
     below = _crossing("below", down, (last[0], first[0]), f"down to amplitude {number(min(tested))}")

@@ -23,7 +23,7 @@ _OLDER = "What a prediction costs by other ways was not measured: the run was ma
 def worth_lines(facts: Outcome) -> list[str]:
     """Return in sentences the cheapest way to the error reached, and after how many predictions the run has paid."""
     if facts.worth is None:
-        return [_OLDER]
+        return [_OLDER] if facts.data is None else []
     (surrogate,) = facts.worth.of("surrogate")
     ways = rivals_of(facts)
     if not ways:

@@ -2,7 +2,8 @@
 
 from mlft.sources.base import Inputs, Source, fingerprint
 from mlft.sources.drawn import Drawn, Reference
+from mlft.sources.rows import Rows, sampled
 from mlft.sources.stored import Stored
 from mlft.sources.taken import Taken
 
-__all__ = ["Drawn", "Inputs", "Reference", "Source", "Stored", "Taken", "fingerprint"]
+__all__ = ["Drawn", "Inputs", "Reference", "Rows", "Source", "Stored", "Taken", "fingerprint", "sampled"]

@@ -49,6 +49,18 @@ class Source(ABC):
         """Whether errors will be relative to the solutions: then one that is zero everywhere is a failure."""
         return False
 
+    @property
+    def most(self) -> int | None:
+        """How many draws there are; None where there are always more."""
+        return None
+
+    def first(self, level: int, n: int) -> Sequence[int]:  # noqa: ARG002 (most sources have every draw on every level)
+        """Return the indices of the first n samples of a level, as far as there are so many: 0, …, n − 1.
+
+        Others where not every draw is on every level.
+        """
+        return range(n if self.most is None else min(n, self.most))
+
     @abstractmethod
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
         """Return the inputs of some samples on a level."""
@@ -82,6 +94,11 @@ class Derived(Source):
     def identity(self) -> dict[str, Any]:
         """The other source's."""
         return self.of.identity
+
+    @property
+    def most(self) -> int | None:
+        """The other source's."""
+        return self.of.most
 
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
         """Return the other source's inputs."""

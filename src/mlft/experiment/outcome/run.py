@@ -242,6 +242,36 @@ class Seconds:
 
 @final
 @dataclass(frozen=True)
+class DataFacts:
+    """The data set that a fit is of: there was no solver, and what is told of solves is of rows.
+
+    Attributes:
+        files: that the rows were read from; none for arrays.
+        rows: a level, coarsest first.
+        train: of them, rows of draws that are learned from, those that guard the training among them.
+        test: draws of the finest level that are tested on, and never learned from.
+        coupled: whether some draws are on several levels.
+        alike: draws whose input another draw has; all of one input are on one side.
+        left_out: draws on neither side, since a draw of the other side has their input.
+        dropped: rows that were left out because they are not finite.
+        assumed: what nobody said and was taken to be so, a sentence each.
+        priced: whether the costs of rows were given; else one is as dear as another.
+    """
+
+    files: tuple[str, ...]
+    rows: tuple[int, ...]
+    train: tuple[int, ...]
+    test: int
+    coupled: bool
+    alike: int
+    left_out: int
+    dropped: int
+    assumed: tuple[str, ...]
+    priced: bool
+
+
+@final
+@dataclass(frozen=True)
 class Outcome:
     """A finished run.
 
@@ -276,6 +306,7 @@ class Outcome:
         familiar: the alarm for unfamiliar inputs, and how often it is false; None where there is none.
         grids: the surrogate's error on the grids of the coarser levels; none where it takes no other grid.
         channels: the names, with units where it knows them, that the problem gives those of "inputs" and "solutions".
+        data: the data set of a fit; None where a solver was run.
         schema: of this record.
     """
 
@@ -309,15 +340,19 @@ class Outcome:
     familiar: Familiar | None = None
     grids: tuple[GridError, ...] = ()
     channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    data: DataFacts | None = None
     schema: int = SCHEMA
 
     def __str__(self) -> str:
         """Return the run in one line: what, how far it errs, what it bought and spent."""
         mean, samples = self.error.relative_l2.mean, "/".join(map(str, self.plan.samples))
         found = math.nan if mean is None else mean
+        spent = f"{samples} samples, {self.budget.spent.solves:.4g} solves spent"
+        if self.data is not None:
+            spent = f"trained on {samples} rows of the data set"
         return (
             f"{self.problem}, {self.strategy}, seed {self.seed}: relative L2 error {found:.4g} (mean of "
-            f"{self.error.samples} fresh draws), {samples} samples, {self.budget.spent.solves:.4g} solves spent"
+            f"{self.error.samples} {'rows held back' if self.data is not None else 'fresh draws'}), {spent}"
         )
 
     @property
