@@ -13,11 +13,10 @@ SECTIONS = {
     "Levels": ("distances",),
     "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
     "Networks": ("candidates", "symmetry", "surrogates"),
-<<<<<<< HEAD
-    "Store, workers and server": ("storm", "kill", "resume", "harms", "forged", "workers", "outside", "serving"),
-=======
-    "Store, workers and server": ("storm", "kill", "resume", "harms", "forged", "workers", "serving", "formats"),
->>>>>>> part-b
+    "Store, workers and server": (
+        *("storm", "kill", "resume", "harms", "forged"),
+        *("workers", "outside", "serving", "formats"),
+    ),
     "Generalization": ("crossval", "generalization", "trust", "bands", "familiarity"),
 }
 """The benchmarks, in the order in which they are read."""

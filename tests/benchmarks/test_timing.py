@@ -90,7 +90,6 @@ def test_a_server_answers_right_under_load_and_odd_bodies_with_json_and_after_a_
     assert back > 0 and (after, wrong) == (16, 0)
 
 
-<<<<<<< HEAD
 def test_solvers_from_outside_are_timed_beside_themselves(tmp_path):
     found = short_form("timing.outside", tmp_path)
     assert [row[0] for row in found.tables[0].rows] == ["command", "UM-Bridge"]
@@ -98,11 +97,11 @@ def test_solvers_from_outside_are_timed_beside_themselves(tmp_path):
         mine - own for mine, own in zip(column(found, 0, "ms a sample"), column(found, 0, "itself, ms"), strict=True)
     ]
     assert column(found, 0, "overhead, ms") == pytest.approx(beyond, rel=1e-3, abs=1e-2)
-=======
+
+
 def test_samples_come_back_from_every_format(tmp_path):
     found = short_form("timing.formats", tmp_path)
     assert [row[0] for row in found.tables[0].rows] == ["npz", "neuralop", "pdebench", "well", "xarray"]
     for field in ("inputs", "solutions"):
         off = column(found, 0, f"{field}, relative difference")
         assert [off[0], off[2], off[4]] == [0, 0, 0] and max(off) < 1e-7
->>>>>>> part-b
