@@ -228,3 +228,11 @@ def test_rows_with_the_same_input_stay_together(tmp_path: Path) -> None:
     assert not key(record.samples(0).inputs) & key(record.samples(0, "test").inputs)
     assert record.outcome.data is not None and record.outcome.data.alike == 14
     assert any("14 draws share their input" in line for line in run_lines(record.outcome, tmp_path))
+
+
+def test_a_network_of_ones_own_is_to_have_the_channels_of_the_rows(tmp_path: Path) -> None:
+    asked = {name: value for name, value in SMALL_FIT.items() if name != "surrogate_options"}
+    with pytest.raises(ConfigError, match="the network returns 2 channels, and the solutions have 1"):
+        mlft.fit(made((30,)), out=tmp_path / "two", network=torch.nn.Conv1d(1, 2, 3, padding=1), **asked)
+    found = mlft.fit(made((30,)), out=tmp_path / "one", network=torch.nn.Conv1d(1, 1, 3, padding=1), **asked)
+    assert 0 < found.error < 2

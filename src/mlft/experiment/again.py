@@ -44,12 +44,13 @@ def refuse_other_answers(session: Session) -> None:
 
     Draws 1 and 0 are solved on the coarsest level in one call, then draw 0 in another: it tells of random numbers, of a
     state kept between calls, and of samples that depend on their batch. Not stored and not charged. Nothing is asked
-    where samples are there already (see `refuse_other_solver`), or where one of these fails or does not come back.
+    of a data set, where samples are there already (see `refuse_other_solver`), or where one of these fails or does not
+    come back.
 
     Raises:
         ConfigError: saying how far the two answers are from each other, and what to do.
     """
-    if session.store.ledger("train", 0):
+    if not session.asked.problem.has_solver or session.store.ledger("train", 0):
         return
     config, drawn = session.asked.config, session.drawn("train")
     found = []

@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from mlft.datasets import DataProblem
 from mlft.errors import BudgetError, ConfigError, plain
 from mlft.experiment.asking import Asked
 from mlft.experiment.session import Session
@@ -37,16 +38,22 @@ def refuse_other_channels(session: Session) -> None:
     """
     if session.asked.module is None:
         return
-    session.solve("warm-up", {0: 1}, max_failure_rate=1.0)
-    solved = session.store.solved("warm-up", 0, 1)
-    if not solved:
-        return  # failures are told of when samples are bought
-    wanted, got = session.store.read("warm-up", 0, solved).solutions.shape[1], _channels(session.asked)
-    if wanted != got:
+    wanted = _solved_channels(session)
+    got = _channels(session.asked)
+    if wanted not in (None, got):
         raise ConfigError(
             f"the network returns {got} channels, and the solutions have {wanted}: it is to map "
             f"(samples, channels, *grid) of the inputs to (samples, {wanted}, *grid)"
         )
+
+
+def _solved_channels(session: Session) -> int | None:
+    """Return the channels of the solutions; None where one coarsest solve fails, which is told of when it is bought."""
+    if isinstance(session.asked.problem, DataProblem):
+        return session.asked.problem.data.channels[1]
+    session.solve("warm-up", {0: 1}, max_failure_rate=1.0)
+    solved = session.store.solved("warm-up", 0, 1)
+    return session.store.read("warm-up", 0, solved).solutions.shape[1] if solved else None
 
 
 def refuse_nothing_to_learn(plan: Plan, training: Training) -> None:
