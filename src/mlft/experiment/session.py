@@ -89,7 +89,8 @@ class Session:
             stack.enter_context(threads(asked.config.threads))
             identity = self.drawn("train").identity
             self.store = stack.enter_context(SampleStore.open(samples or folder, identity, verify=True))
-            self.pool = stack.enter_context(open_pool(asked.config.workers, scheduler=asked.config.scheduler))
+            places = open_pool(asked.config.workers, scheduler=asked.config.scheduler, executor=asked.executor)
+            self.pool = stack.enter_context(places)
             self._open = stack.pop_all()
 
     def __enter__(self) -> "Session":
