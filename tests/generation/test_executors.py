@@ -257,11 +257,13 @@ def test_what_is_no_executor_or_cannot_keep_a_time_out_is_refused(tmp_path, stor
 
 
 def test_a_run_and_a_trust_with_an_executor_are_those_without(tmp_path):
-    options = {name: value for name, value in SMALL.items() if name != "workers"}
-    asked: dict[str, Any] = {"budget": "99solves", "strategy": "finest-only", "report": None}
-    found = {}
-    for name, where in {"alone": {"workers": 0}, "own": {"executor": partial(ThreadPoolExecutor, 2)}}.items():
-        record = mlft.run(small, out=tmp_path / name, **where, **asked, **options)
-        answer = mlft.trust(tmp_path / name, samples=4, problem=small, report=None, **where)
-        found[name] = record.error, answer.families
-    assert found["own"] == found["alone"]
+    fewer = {"training": {"steps": 4, "batch": 4, "checks": 1}, "test": 3, "bias_draws": 0}
+    options = {name: value for name, value in SMALL.items() if name != "workers"} | fewer
+    asked: dict[str, Any] = {"budget": "9solves", "strategy": "finest-only", "report": None}
+    alone = mlft.run(small, out=tmp_path / "alone", workers=0, **asked, **options)
+    own = Watched()
+    record = mlft.run(small, out=tmp_path / "own", executor=own, **asked, **options)
+    assert record.error == alone.error and own.most
+    own.most = 0
+    assert mlft.trust(tmp_path / "own", samples=4, problem=small, report=None, executor=own).families and own.most
+    own.threads.shutdown()
