@@ -48,12 +48,16 @@ def heavy(inputs: np.ndarray, cells: int) -> float:
 
 
 def cheap(inputs: np.ndarray, cells: int) -> float:
-    """A batch takes 10 ms, and each of its samples next to nothing."""
-    return 0.01 + 1e-4 * len(inputs) * cells / 28
+    """A batch takes 10 ms, and each of its samples a tenth of that."""
+    return 0.01 + 1e-3 * len(inputs) * cells / 28
 
 
 def even(inputs: np.ndarray, cells: int) -> float:
     return len(inputs) * cells / 28
+
+
+def quick(inputs: np.ndarray, cells: int) -> float:
+    return even(inputs, cells) / 1000
 
 
 def own(clock: Clock, cost: Cost, exponent: float = 1.0) -> mlft.FunctionProblem:
@@ -76,7 +80,7 @@ def bought(problem: mlft.FunctionProblem, folder: Path, **asked: Any) -> tuple[F
 @pytest.mark.parametrize("strategy", [EQUAL, FINEST, "single-level:0"])
 @pytest.mark.parametrize(
     ("cost", "budget", "most"),
-    [(heavy, 0.9, 0.03), (cheap, 0.1, 0.011), (even, 7.5, 1.0)],
+    [(heavy, 0.9, 0.03), (cheap, 0.6, 0.011), (even, 7.5, 1.0)],
     ids=["heavy", "cheap", "few"],
 )
 def test_what_is_spent_is_the_budget_within_a_tenth_or_one_solve(clock, tmp_path, cost, budget, most, strategy):
@@ -160,10 +164,10 @@ def test_one_slow_solve_among_quick_ones_refuses_nothing(clock, tmp_path):
 
     def once(inputs: np.ndarray, cells: int) -> float:
         calls.append(cells)
-        return 50.0 if len(calls) == 2 else 0.06 * len(inputs)
+        return 5.0 if len(calls) == 2 else 0.06 * len(inputs)
 
-    found, _ = bought(own(clock, once), tmp_path, budget="20s", strategy=FINEST)
-    assert found.plan.samples[2] >= 2
+    found, spent = bought(own(clock, once), tmp_path, budget="20s", strategy=FINEST)
+    assert abs(spent - 20) <= 2 and found.plan.samples[2] > 200
 
 
 # ---- stated prices
@@ -171,8 +175,8 @@ def test_one_slow_solve_among_quick_ones_refuses_nothing(clock, tmp_path):
 
 def test_stated_prices_that_the_clock_contradicts_are_told_once_while_the_run_goes_on(clock, tmp_path):
     told: list[Progress] = []
-    problem = own(clock, even, exponent=4.0)  # 1/256 and 1/16 are stated, 1/4 and 1/2 are true
-    asked = ask(problem, budget="30solves", strategy=EQUAL, **SMALL)
+    problem = own(clock, quick, exponent=4.0)  # 1/256 and 1/16 are stated, 1/4 and 1/2 are true
+    asked = ask(problem, budget="12solves", strategy=EQUAL, **SMALL)
     with Session(asked, tmp_path, report=told.append) as session:
         session.solve("train", dict(enumerate(foresee(session).plan.samples)))
     (warning,) = [place for place, step in enumerate(told) if step.phase == "warn"]
@@ -181,10 +185,10 @@ def test_stated_prices_that_the_clock_contradicts_are_told_once_while_the_run_go
     assert str(told[warning]).startswith("warning: the samples so far cost ")
 
 
-@pytest.mark.parametrize("asked", [{"budget": "30solves"}, {"budget": "30solves", "costs": "measured"}])
+@pytest.mark.parametrize("asked", [{"budget": "12solves"}, {"budget": "12solves", "costs": "measured"}])
 def test_prices_that_are_right_or_measured_are_not_doubted(clock, tmp_path, asked):
     told: list[Progress] = []
-    problem = own(clock, even, exponent=4.0 if "costs" in asked else 1.0)
+    problem = own(clock, quick, exponent=4.0 if "costs" in asked else 1.0)
     with Session(ask(problem, strategy=EQUAL, **asked, **SMALL), tmp_path, report=told.append) as session:
         session.solve("train", dict(enumerate(foresee(session).plan.samples)))
     assert not [step for step in told if step.phase == "warn"]
