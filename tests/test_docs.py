@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 RUN = [
-    *(DOCS / f"{name}.md" for name in ("analyst", "engineer", "learner", "notebooks", "your-data")),
+    *(DOCS / f"{name}.md" for name in ("analyst", "cluster", "engineer", "learner", "notebooks", "your-data")),
     ROOT / "CONTRIBUTING.md",
 ]
 SMALL = {"modes": [3], "width": 5, "depth": 2}
@@ -24,6 +24,7 @@ FEWER = {
     r'"steps": \d+': '"steps": 8',
     r"samples=\d+, workers": "samples=4, workers",
     r"(training=.*), workers=0\)": rf"\1, workers=0, test=40, surrogate_options={SMALL})",
+    r'("levels": 3\}, )': rf'\1"surrogate_options": {SMALL}, "test": 5, "bias_draws": 0, ',
     r'"workers": 0\}': '"workers": 0, "test": 40, **options}',
 }
 """What makes an example small enough for a test; the text of a page has the larger numbers."""

@@ -2,7 +2,7 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,14 +24,12 @@ def processes():
 # ---- lanes that fail by script
 
 
-class Died(Exception):
+class Died(BrokenExecutor):
     pass
 
 
 class ScriptedLane(Lane):
     """One thread that dies, or hangs until killed, on the samples of a script: {index: times}."""
-
-    deaths = (Died,)
 
     def __init__(self, dying=(), hanging=(), width=1, lifetime=1000):
         self.threads, self.lifetime = width, lifetime

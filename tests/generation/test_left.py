@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from mlft.generation import ProcessLane
+from mlft.generation.lanes import is_death
 
 CHILD = [sys.executable, "-c", "import time; time.sleep(300)"]
 
@@ -61,7 +62,7 @@ def test_the_children_of_a_solver_end_with_its_worker(lane, tmp_path, call):
     future = lane.submit(call, tmp_path / "pid")
     pid = child_of(tmp_path / "pid")
     if call is die:
-        assert isinstance(future.exception(timeout=30), lane.deaths)
+        assert is_death(future.exception(timeout=30))
     lane.restart([future])
     assert_ends(pid)
 

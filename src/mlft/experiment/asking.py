@@ -4,6 +4,7 @@ import copy
 import importlib
 import os
 import sys
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +14,7 @@ from torch import nn
 from mlft.errors import ConfigError, StoreError, plain
 from mlft.estimators import ESTIMATORS, Estimator
 from mlft.experiment.config import CONFIG, Config, checked, configure, is_text, read_config, write_config
+from mlft.generation import Own, is_dask
 from mlft.planning import Given
 from mlft.problems import PROBLEMS, Plain, Problem
 from mlft.seeds import generator
@@ -32,6 +34,7 @@ class Asked:
         strategy: how the budget is spent.
         estimator: what a plan is estimated from, where the strategy needs that.
         module: a network of the user's own, untrained, in place of the named one; it stays untouched.
+        executor: where samples are solved, in place of processes of ours.
     """
 
     config: Config
@@ -39,6 +42,7 @@ class Asked:
     strategy: Strategy
     estimator: Estimator
     module: nn.Module | None = None
+    executor: Own | None = None
 
     @property
     def measures_costs(self) -> bool:
@@ -78,12 +82,13 @@ class Asked:
         return replace(self, config=config, strategy=_strategy(config))
 
 
-def ask(problem: str | Problem, *, network: nn.Module | None = None, **options: Any) -> Asked:
+def ask(problem: str | Problem, *, network: nn.Module | None = None, executor: Any = None, **options: Any) -> Asked:
     """Return what is asked, resolved.
 
     Args:
         problem: a name in `mlft.PROBLEMS`, "module:attribute", or a problem of your own.
         network: a network of your own, untrained, (n, c, *grid) → (n, k, *grid), in place of the named one.
+        executor: an executor of your own, or a function that returns one, to solve on.
         options: fields of `mlft.Config`.
 
     Raises:
@@ -92,19 +97,20 @@ def ask(problem: str | Problem, *, network: nn.Module | None = None, **options: 
     """
     own = problem if isinstance(problem, Problem) else None
     config = configure({"problem": own.name if own is not None else problem, **options})
-    return resolve(config, own, network)
+    return resolve(config, own, network, executor)
 
 
-def resolve(config: Config, own: Problem | None = None, module: nn.Module | None = None) -> Asked:
-    """Return what a configuration asks for, with the user's own problem and network in place of the named ones.
+def resolve(config: Config, own: Problem | None = None, module: nn.Module | None = None, executor: Any = None) -> Asked:
+    """Return what a configuration asks for, with the user's own problem, network and executor in place of named ones.
 
     Raises:
         ConfigError: for an unknown name, naming the nearest, a value that is not allowed, or a problem of your own
             with the name of a shipped one.
     """
+    _refuse_unfit_executor(executor, config)
     problem = own if own is not None else named_problem(config.problem, config.options)
     _refuse_namesake(problem)
-    asked = Asked(config, problem, _strategy(config), ESTIMATORS[config.estimator], module)
+    asked = Asked(config, problem, _strategy(config), ESTIMATORS[config.estimator], module, executor)
     for name in (config.strategy, *config.baselines):
         planner = asked.by(name).strategy.planner
         try:
@@ -210,6 +216,25 @@ def _refuse_namesake(own: Problem) -> None:
         raise ConfigError(
             f"a problem of your own is named '{own.name}', as one that is shipped, and would be taken for it later: "
             "give it another name"
+        )
+
+
+def _refuse_unfit_executor(executor: object, config: Config) -> None:
+    """Refuse what is no executor, or is asked for together with what it cannot do."""
+    if executor is None:
+        return
+    if not (isinstance(executor, Executor) or callable(executor)):
+        more = "; of a Dask client, give client.get_executor()" if type(executor).__name__ == "Client" else ""
+        raise ConfigError(
+            "executor is a concurrent.futures.Executor, or a function that returns one, got "
+            f"{type(executor).__name__}{more}"
+        )
+    if config.scheduler is not None or config.workers == 0:
+        raise ConfigError("give an executor or a scheduler, and with an executor workers >= 1: the calls at a time")
+    if config.timeout is not None and not is_dask(executor):
+        raise ConfigError(
+            "a time-out cannot be kept in an executor of your own, where nothing stops a call: leave it out, or solve "
+            "with workers, or with a scheduler"
         )
 
 

@@ -48,8 +48,10 @@ def run(
             with a `mlft.Progress` at every step forward; None, nobody; "lines", as "auto", and without a terminal a
             line on standard error now and then.
         options: any other field of `mlft.Config`, such as `seed=1`, `strategy="finest-only"`, or the problem's
-            parameters as `options={"cells": 256}`; and `network`, a network of your own in place of the named one: any
-            `nn.Module` from (n, c, *grid) to (n, k, *grid).
+            parameters as `options={"cells": 256}`; `network`, a network of your own in place of the named one: any
+            `nn.Module` from (n, c, *grid) to (n, k, *grid); and `executor`, any `concurrent.futures.Executor` that
+            solves in place of processes of ours and is left running, or a function that returns one, which is called
+            again when a worker's death broke it.
 
     Raises:
         ConfigError: for an unknown name or a value that is not allowed.
@@ -58,13 +60,13 @@ def run(
         StoreError: if the folder cannot be used.
     """
     folder, own = Path(out), problem if isinstance(problem, Problem) else None
-    network = options.pop("network", None)
+    brought = {name: options.pop(name, None) for name in ("network", "executor")}
     given = {"problem": problem if own is None else own.name, "budget": budget, **options}
     given = {name: value for name, value in given.items() if value is not None}
     if more is not None or problem is None or budget is None:
         given = continued(folder, given, more)
     named = given.pop("problem")
-    asked = ask(named if own is None else own, network=network, **given)
+    asked = ask(named if own is None else own, **brought, **given)
     with writing(folder), shown(report, runs=1 + len(asked.config.baselines)) as tell:
         grow(asked.config, folder, more=more is not None)
         return loop.run(asked, folder, report=tell)

@@ -44,6 +44,8 @@ def compare(
     for name, count, most in (("seeds", seeds, MOST_SEEDS), ("jobs", jobs, MOST_PROCESSES)):
         if not 1 <= count <= most:
             raise ConfigError(f"a comparison has 1 to {most} {name}, got {count}")
+    if jobs > 1 and asked.executor is not None:
+        raise ConfigError(f"an executor of your own serves one seed at a time: give jobs=1, got {jobs}")
     first = asked.config.seed
     cases = [[asked.by(name, seed=seed) for name in strategies] for seed in range(first, first + seeds)]
     claim(asked.config, folder)

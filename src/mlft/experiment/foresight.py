@@ -14,6 +14,7 @@ from mlft.experiment.pricing import Prices, prices
 from mlft.experiment.record import from_plain, to_plain
 from mlft.experiment.rounds import measured_round
 from mlft.experiment.session import Session
+from mlft.experiment.timing import mean_in_larger_batches
 from mlft.files import digest
 from mlft.learners import Fitted
 from mlft.markup import html_table, in_words
@@ -106,17 +107,18 @@ def foresee(session: Session) -> Forecast:
         GenerationError: if no level can be used.
         PilotError: for too few solved pilot samples.
     """
-    symmetry = session.symmetry
     price, strategy = prices(session), session.asked.strategy
+    symmetry = session.symmetry  # after what refuses solves that are too slow
     if not strategy.planner.estimates:
         return Forecast(strategy.planner.plan(price.terms), price, None, rounds=False, symmetry=symmetry)
     price = replace(price, pilot=pilot_counts(price.costs, price.budget, at_least=price.pilot))
-    told = _frozen(session, "plan", lambda: _first(session, price))
+    price = _repriced(session, price)
+    told = frozen(session, "plan", lambda: _first(session, price))
     number = 0
     while told["wanted"] is not None:
         refuse_more_than_memory(session, from_facts(told["plan"]))
         number += 1
-        told = _frozen(session, f"round-{number}", partial(_round, session, price, told))
+        told = frozen(session, f"round-{number}", partial(_round, session, price, told))
     plan = from_facts(told["plan"])
     again = strategy.rounds and len(plan.levels) > 1
     return Forecast(plan, price, from_plain(Foresight, told["facts"]), again, symmetry)
@@ -131,8 +133,25 @@ def reconsider(session: Session, forecast: Forecast, coarse: Fitted) -> Forecast
     Raises:
         GenerationError: if no level can be used.
     """
-    told = _frozen(session, "replan", lambda: _again(session, forecast, coarse))
+    told = frozen(session, "replan", lambda: _again(session, forecast, coarse))
     return replace(forecast, plan=from_facts(told["plan"]), foresight=from_plain(Foresight, told["facts"]))
+
+
+def _repriced(session: Session, price: Prices) -> Prices:
+    """Return prices in seconds as the pilot's solves took on the mean; those of two samples miss a heavy tail."""
+    if price.unit != "seconds":
+        return price
+
+    def measured() -> dict[str, Any]:
+        solve_pilot(session, price.pilot)
+        found = [
+            mean_in_larger_batches(session.seconds_of("train", level, n), session.seconds_of("warm-up", level)[1:])
+            for level, n in enumerate(price.pilot)
+        ]
+        return {"costs": [known if math.isnan(c) else c for c, known in zip(found, price.costs, strict=True)]}
+
+    costs = tuple(frozen(session, "pilot-prices", measured)["costs"])
+    return replace(price, costs=costs, relative=tuple(cost / costs[-1] for cost in costs))
 
 
 def _first(session: Session, price: Prices) -> dict[str, Any]:
@@ -171,7 +190,7 @@ def _again(session: Session, forecast: Forecast, coarse: Fitted) -> dict[str, An
     return _plain(session, plan, replace(forecast.foresight, first=first, learnability_after=kappa))
 
 
-def _frozen(session: Session, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def frozen(session: Session, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return what is frozen in the ledger under a name for what is asked, made and frozen where it is not yet."""
     name = f"{name}/{digest(session.asked.config.identity)[:16]}"
     told: dict[str, Any] | None = session.store.frozen(name)

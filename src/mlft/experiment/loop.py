@@ -16,6 +16,7 @@ from mlft.experiment.familiar import measure_familiarity, unseen
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast, foresee, reconsider
 from mlft.experiment.growth import grow, is_part, parts, retire
+from mlft.experiment.keeping import kept
 from mlft.experiment.manifest import MANIFEST, complete, set_aside, unfit, write_manifest
 from mlft.experiment.measure import by_channel, free_baselines, summary
 from mlft.experiment.memory import refuse_more_than_memory
@@ -128,7 +129,7 @@ def _final(session: Session) -> Forecast:
 
 def _run(session: Session) -> Outcome:
     """Price, pilot and plan; fit the coarse stage and plan the rest anew; solve, fit, measure, record."""
-    forecast = _final(session)
+    forecast = kept(session, _final(session))
     plan, price = forecast.plan, forecast.prices
 
     charged = map(max, price.bought, plan.wasted or price.bought)

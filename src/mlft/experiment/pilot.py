@@ -108,6 +108,12 @@ def planned(session: Session, outlook: Outlook, price: Prices) -> Plan:
     return session.asked.strategy.planner.plan(replace(price.terms, outlook=outlook, noise=noise))
 
 
+def judged(session: Session, outlook: Outlook, plan: Plan) -> Plan:
+    """Return a plan with the error and the interval that an outlook predicts for it."""
+    noise = _normals(session.random("intervals"), outlook.beliefs)
+    return outlook.judge(plan, outlook.believed(noise, len(plan.costs)))
+
+
 def _normals(stream: torch.Generator, columns: int) -> np.ndarray:
     """Return normal numbers, a row for each belief of an interval."""
     rows = [torch.randn(columns, generator=stream, dtype=torch.float64) for _ in range(BELIEFS)]

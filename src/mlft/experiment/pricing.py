@@ -1,11 +1,16 @@
 """What a sample costs on each level: stated by the problem, or measured once in the pilot and frozen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
 
+from mlft.errors import BudgetError
 from mlft.experiment.asking import Asked
 from mlft.experiment.session import Session
 from mlft.planning import Terms, pilot_counts
+
+_NOTHING: Final = 1e-9
+"""Seconds of a solve that is not timed yet."""
 
 
 @final
@@ -70,6 +75,9 @@ def prices(session: Session) -> Prices:
 
     The pilot times the levels that the strategy uses, and the finest, on `pilot` samples each, after one that warms up
     and is not counted. A budget in time at stated prices scales the cost table by the finest level's time.
+
+    Raises:
+        BudgetError: as soon as a solve is known to be too slow for the budget, with what is needed by the cost table.
     """
     asked = session.asked
     known = stated(asked)
@@ -77,9 +85,38 @@ def prices(session: Session) -> Prices:
         return replace(known, earlier=session.earlier)
     limit, table, finest = asked.config.limit, asked.problem.costs, session.finest
     used = {finest} if asked.config.costs == "stated" else {finest, *asked.strategy.planner.levels(table)}
-    seconds = {level: session.timed(level, asked.config.pilot) for level in sorted(used)}
+    pilot = tuple(asked.config.pilot if i in used else 0 for i in range(len(table)))
+    seconds: dict[int, float] = {}
+    for level in sorted(used):
+        _refuse_too_slow(asked, pilot, seconds | {level: session.at_least(level)})
+        seconds[level] = session.timed(level, asked.config.pilot)
     measured = tuple(seconds.get(i, c * seconds[finest]) for i, c in enumerate(table))
     relative = tuple(s / seconds[finest] for s in measured)
-    pilot = tuple(asked.config.pilot if i in used else 0 for i in range(len(table)))
     costs = measured if limit.unit == "seconds" else relative
     return Prices(limit.unit, limit.value, costs, relative, pilot, session.earlier)
+
+
+def _refuse_too_slow(asked: Asked, pilot: tuple[int, ...], known: Mapping[int, float]) -> None:
+    """Refuse a budget in time that does not buy a plan even if the levels that are not timed yet cost nothing."""
+    limit, table, last = asked.config.limit, asked.problem.costs, max(known)
+    if limit.unit != "seconds" or not known[last]:
+        return
+    guess = tuple(known.get(level) or known[last] * c / table[last] for level, c in enumerate(table))
+    least = guess if asked.config.costs == "stated" else tuple(known.get(i) or _NOTHING for i in range(len(table)))
+    try:
+        _buy(asked, least, pilot)
+    except BudgetError:
+        try:
+            _buy(asked, guess, pilot)
+        except BudgetError as error:
+            told = f"{error}. A solve on level {last} takes {known[last]:.3g} s"
+            raise BudgetError(told, needed=error.needed, given=limit.value) from None
+
+
+def _buy(asked: Asked, costs: tuple[float, ...], pilot: tuple[int, ...]) -> None:
+    """Make the plan that the budget buys at some prices, or the pilot of a plan that is estimated."""
+    planner, budget = asked.strategy.planner, asked.config.limit.value
+    if planner.estimates:
+        pilot_counts(costs, budget, at_least=pilot)
+    else:
+        planner.plan(Terms(costs, budget, pilot))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
-Phase = Literal["solve", "plan", "lift", "train", "measure", "compare", "repair"]
+Phase = Literal["solve", "plan", "lift", "train", "measure", "compare", "repair", "warn"]
 
 _DOING: Final[dict[str, str]] = {
     "solve": "solving",
@@ -14,6 +14,7 @@ _DOING: Final[dict[str, str]] = {
     "measure": "measuring",
     "compare": "comparing",
     "repair": "repairing",
+    "warn": "warning:",
 }
 
 
@@ -23,7 +24,8 @@ class Progress:
     """How far a run is; `str` is a line for a log.
 
     Attributes:
-        phase: what is being done: "solve", "plan", "lift", "train", "measure", "compare" or "repair".
+        phase: what is being done: "solve", "plan", "lift", "train", "measure", "compare" or "repair"; "warn" is no
+            step, but something to be told at once, which its label says.
         label: of what, such as "train, level 2".
         done: samples or steps done.
         total: of how many; a training that stops early ends before.

@@ -159,11 +159,14 @@ class Lines(Screen):
         """Write nothing: what comes after tells how it ended."""
 
     def tell(self, progress: Progress) -> None:
-        """Write a line, if the last was a while ago."""
-        self._steps.tell(progress)
-        if self._clock() - self._last >= EVERY and sys.stderr is not None:
-            self._last = self._clock()
-            sys.stderr.write(printable(f"{progress}; {self._steps.overall}") + "\n")
+        """Write a line, if the last was a while ago, and a warning at once."""
+        line = self._steps.tell(progress)
+        if progress.phase != "warn":
+            if self._clock() - self._last < EVERY:
+                return
+            self._last, line = self._clock(), printable(f"{progress}; {self._steps.overall}")
+        if sys.stderr is not None:
+            sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
 
 

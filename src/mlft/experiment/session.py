@@ -27,7 +27,7 @@ from mlft.experiment.outcome import Outcome, SymmetryFacts
 from mlft.experiment.progress import Progress, Report, quiet
 from mlft.experiment.record import from_plain, to_plain
 from mlft.experiment.symmetry import examined
-from mlft.experiment.timing import in_larger_batches
+from mlft.experiment.timing import contradicted, in_larger_batches
 from mlft.files import digest
 from mlft.generation import Request, Supervision, generate, open_pool
 from mlft.grids import Symmetry, group
@@ -85,11 +85,13 @@ class Session:
             self.seconds |= {"train": self.before.seconds.train, "plan": self.before.seconds.plan}
         self._sources: dict[str, Source] = {}
         self._retried: dict[tuple[str, int], int] = {}
+        self._doubted = False
         with contextlib.ExitStack() as stack:
             stack.enter_context(threads(asked.config.threads))
             identity = self.drawn("train").identity
             self.store = stack.enter_context(SampleStore.open(samples or folder, identity, verify=True))
-            self.pool = stack.enter_context(open_pool(asked.config.workers, scheduler=asked.config.scheduler))
+            places = open_pool(asked.config.workers, scheduler=asked.config.scheduler, executor=asked.executor)
+            self.pool = stack.enter_context(places)
             self._open = stack.pop_all()
 
     def __enter__(self) -> "Session":
@@ -297,6 +299,16 @@ class Session:
             seconds, _, batch = in_larger_batches(self.seconds_of("warm-up", level)[1:] or [seconds])
         return float(self.store.freeze(f"seconds/level-{level}", seconds))
 
+    def at_least(self, level: int) -> float:
+        """Return the least seconds of two solves on a level, one that warms up and the first training sample.
+
+        0 where both are short, and mostly overhead, or one fails.
+        """
+        self.solve("warm-up", {level: 1})
+        self.solve("train", {level: 1}, max_failure_rate=1.0)
+        seconds = [*self.seconds_of("warm-up", level, 1), *self.seconds_of("train", level, 1)]
+        return min(seconds) if len(seconds) > 1 and min(seconds) >= SHARED else 0.0
+
     def seconds_of(self, stream: str, level: int, n: float = math.inf) -> list[float]:
         """Return the seconds of the solved ones among a stream's first n samples on a level, in their order."""
         return [row.seconds for row in self.rows(stream, level, n) if row.status == OK]
@@ -335,8 +347,21 @@ class Session:
         return {again: requests for again, requests in parts.items() if requests}
 
     def _advance(self, advance: generation.Progress) -> None:
+        self._doubt_prices(advance)
         label = f"{advance.stream.replace(INPUTS, 'inputs of ')}, level {advance.level}"
         self.tell(Progress("solve", label, advance.done, advance.total, failed=advance.failed))
+
+    def _doubt_prices(self, advance: generation.Progress) -> None:
+        """Say once, as soon as it is known, that the clock contradicts the stated prices that the run goes by."""
+        tried = advance.done + advance.failed
+        due = tried == advance.total or tried & (tried - 1) == 0  # looked at when the samples have doubled
+        if advance.stream != "train" or self.asked.measures_costs or self._doubted or not due:
+            return
+        seconds = [self.seconds_of("train", level) for level in range(self.finest + 1)]
+        words = contradicted(seconds, self.asked.problem.costs)
+        if words:
+            self._doubted = True
+            self.tell(Progress("warn", f"{words}; --costs measured plans by this machine's", 1, 1))
 
 
 def _ranges(stream: str, level: int, indices: Sequence[int]) -> list[Request]:

@@ -35,7 +35,9 @@ class Steps:
         return self._clock() - self._began
 
     def tell(self, progress: Progress) -> str | None:
-        """Take a step; return a line about the one before where that has ended, and was not short."""
+        """Take a step; return a line about the one before where that has ended, and was not short; a warning is one."""
+        if progress.phase == "warn":
+            return printable(progress.step)
         line = self.end() if self.now is not None and self.now.step != progress.step else None
         self._since = self._clock() if self.now is None else self._since
         self.now = progress

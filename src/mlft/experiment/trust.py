@@ -52,7 +52,8 @@ def trust(
             that only the folder names is not imported.
         network: the network, if it was one of your own.
         report: who hears how far it is, as in `mlft.run`.
-        execution: how the work is executed, such as `workers=2` or `timeout=60.0`; by default as the run was.
+        execution: how the work is executed, such as `workers=2`, `timeout=60.0` or an `executor` as in `mlft.run`; by
+            default as the run was.
 
     Raises:
         ConfigError: fewer than 4 samples, a problem that is not the run's, or an option that is none of execution.
@@ -128,13 +129,15 @@ def _asked(
     folder: Path, told: Outcome, given: str | Problem | None, module: nn.Module | None, execution: dict[str, Any]
 ) -> Asked:
     """Return what the run was asked, executed in another way where that is given."""
+    executor = execution.pop("executor", None)
+    there = told.config if executor is None else told.config | {"workers": None, "scheduler": None}
     for option in execution:
         if option not in EXECUTION:
             raise unknown_name("option of trust", option, list(EXECUTION))
-    config = configure(told.config | execution)
+    config = configure(there | execution)
     how = f"mlft trust {folder} --problem {config.problem}, or mlft.trust({str(folder)!r}, problem={config.problem!r})"
     problem = written_problem(config.problem, config.options, given, told=str(folder / RECORD), how=how)
-    asked = resolve(config, problem, module)
+    asked = resolve(config, problem, module, executor)
     if asked.problem.name != told.problem:
         raise ConfigError(f"{folder} is a run of '{told.problem}', the problem given is '{asked.problem.name}'")
     return asked

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from mlft.errors import MlftError
-from mlft.generation.lanes import DaskLane, InlineLane, Lane, Pool, ProcessLane, open_pool
+from mlft.generation.elsewhere import DaskLane, ExecutorLane, Own, is_dask
+from mlft.generation.lanes import InlineLane, Lane, ProcessLane
+from mlft.generation.pool import Pool, open_pool
 from mlft.generation.records import GenerationReport, Inbox, Place, Progress, Request, Supervision, Task
 from mlft.generation.supervise import Quota, Supervisor
 from mlft.generation.work import one_line, solve_batch, solve_here, solve_packed, solve_to_file
@@ -21,15 +23,18 @@ from mlft.store.ledger import canonical
 
 __all__ = [
     "DaskLane",
+    "ExecutorLane",
     "GenerationReport",
     "InlineLane",
     "Lane",
+    "Own",
     "Pool",
     "ProcessLane",
     "Progress",
     "Request",
     "Supervision",
     "generate",
+    "is_dask",
     "once",
     "open_pool",
     "solve_batch",
@@ -68,8 +73,11 @@ def generate(
     done, failed = sum(quota.done for quota in quotas.values()), _failed(quotas.values())
     with contextlib.ExitStack() as stack:
         pool = pool or stack.enter_context(open_pool())
-        if options.timeout and any(lane.by_reference for lane in pool.lanes):
-            raise ValueError("a time-out cannot be kept in this process: give a pool with at least one worker")
+        if options.timeout and not all(lane.stops for lane in pool.lanes):
+            raise ValueError(
+                "a time-out cannot be kept in this process, nor in an executor of your own, where nothing stops a "
+                "call: give a pool with at least one worker, or of a scheduler"
+            )
         call = _Call(sources, store)
         supervisor = Supervisor(store, pool, options=options, call=call, quotas=quotas)
         supervisor.run()

@@ -1,44 +1,47 @@
-"""Where batches are solved: lanes, each around a `concurrent.futures.Executor`, and a pool of lanes.
+"""Where batches are solved: lanes, each a queue of calls; here those of this process and of processes of ours.
 
 Processes on this machine are one lane each, so that a dead or hanging one takes nothing of the others with it.
 """
 
 import contextlib
-import math
 import os
 import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
 from multiprocessing import resource_tracker
-from types import TracebackType
 from typing import Any, final
-from uuid import uuid4
 
 import torch
-from threadpoolctl import ThreadpoolController, threadpool_limits
-
-from mlft.errors import MlftError
+from threadpoolctl import threadpool_limits
 
 _ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB_MAXIMUM", "NUMEXPR")
 }
-_GRACE = 60.0
+_LOST = ("KilledWorker", "WorkerLost", "ManagerLost", "EngineError", "ExecutorlibSocketError")
+
+
+def is_death(error: BaseException) -> bool:
+    """Return whether the exception of a future says that a worker was lost, not that its call failed.
+
+    `BrokenExecutor` of the standard library and loky says so, and Dask's, Parsl's, ipyparallel's and executorlib's own.
+    What a solver raises never comes here: it is the name of a failed sample.
+    """
+    return isinstance(error, BrokenExecutor) or any(kind.__name__ in _LOST for kind in type(error).__mro__)
 
 
 class Lane(ABC):
     """A queue of calls that `width` of run at a time.
 
     Attributes:
-        deaths: exceptions of a future that mean that a process died, not that the call failed.
+        stops: whether `restart` ends a call that runs.
         by_file: whether results are to come through files instead of messages.
         by_reference: whether calls run in this process, so that arguments need no pickling.
     """
 
-    deaths: tuple[type[BaseException], ...] = ()
+    stops: bool = True
     by_file: bool = False
     by_reference: bool = False
 
@@ -48,7 +51,7 @@ class Lane(ABC):
 
     @abstractmethod
     def restart(self, stuck: Sequence[Future[Any]]) -> None:
-        """Kill what runs the stuck calls and make the lane usable again; their futures end in one way or another."""
+        """Kill what runs the stuck calls, where that can be; their futures end, and the lane takes calls again."""
 
     @abstractmethod
     def close(self) -> None:
@@ -70,76 +73,30 @@ class Lane(ABC):
         return True
 
     @property
+    def begun(self) -> bool:
+        """Whether a death now is that of a worker at work, not of one that cannot begin."""
+        return self.ready
+
+    @property
     def worn(self) -> bool:
         """Whether the lane should be restarted as soon as it is empty."""
         return False
 
 
 @final
-class Pool:
-    """Lanes, opened and closed together; they start at the first call.
-
-    Attributes:
-        lanes: the lanes.
-    """
-
-    def __init__(self, lanes: Sequence[Lane]) -> None:
-        self.lanes = tuple(lanes)
-
-    @property
-    def width(self) -> int:
-        """Calls that run at a time, over all lanes."""
-        return sum(lane.width for lane in self.lanes)
-
-    def close(self) -> None:
-        """Close every lane; running calls are killed where that is possible."""
-        for lane in self.lanes:
-            lane.close()
-
-    def __enter__(self) -> "Pool":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def open_pool(workers: int | None = None, *, scheduler: str | None = None) -> Pool:
-    """Return a pool to generate with.
-
-    Args:
-        workers: processes on this machine; 0 solves in this process, which suits jobs of a few seconds, since a
-            process takes seconds to start; unless given, one for each physical core that may be used.
-        scheduler: address of a running Dask scheduler, such as "tcp://host:8786", to solve on its workers instead.
-
-    Raises:
-        ValueError: for a negative number of workers, or workers together with a scheduler.
-        MlftError: if Dask is not installed or the scheduler does not answer.
-    """
-    if workers is not None and (workers < 0 or scheduler):
-        raise ValueError(f"give workers >= 0, or the address of a scheduler; got {workers=}, {scheduler=}")
-    if scheduler:
-        return Pool([DaskLane(scheduler)])
-    if workers == 0:
-        return Pool([InlineLane()])
-    return Pool([ProcessLane() for _ in range(workers or _cores())])
-
-
-@final
 class InlineLane(Lane):
-    """Calls run in this process, one at a time, while they are submitted, on one thread; they cannot be killed."""
+    """Calls run in this process, one at a time, while they are submitted; they cannot be killed."""
 
+    stops = False
     by_reference = True
 
     def submit(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
         """Run a call, and return its future, which is done."""
         future: Future[Any] = Future()
-        with _one_thread():
-            try:
-                future.set_result(function(*args, **options))
-            except Exception as error:  # it belongs to whoever asks the future
-                future.set_exception(error)
+        try:
+            future.set_result(function(*args, **options))
+        except Exception as error:  # it belongs to whoever asks the future
+            future.set_exception(error)
         return future
 
     def restart(self, stuck: Sequence[Future[Any]]) -> None:
@@ -188,15 +145,14 @@ class ProcessLane(Lane):
         try:
             with _deaf():  # a call starts the process again where that has ended
                 return executor.submit(function, *args, **options)
-        except BrokenProcessPool as error:  # it died idle
+        except BrokenExecutor as error:  # it died idle
             future: Future[Any] = Future()
             future.set_exception(error)
             return future
 
     def _start(self) -> Executor:
-        from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+        from loky.process_executor import ProcessPoolExecutor
 
-        self.deaths = (TerminatedWorkerError,)
         self._executor = ProcessPoolExecutor(1, env=_ONE_THREAD, initializer=_begin, initargs=(os.getpid(),))
         with _deaf():
             self._started = self._executor.submit(os.getpid)
@@ -216,96 +172,6 @@ class ProcessLane(Lane):
             ):  # no child is left, as Linux and macOS say it
                 os.killpg(self._started.result(), signal.SIGKILL)
         self._executor, self._started, self._calls = None, None, 0
-
-
-@final
-class DaskLane(Lane):
-    """The workers of a running Dask cluster; Dask itself tries a call three times before it says that it kills.
-
-    Args:
-        address: of the scheduler.
-        patience: seconds to wait for its answer.
-
-    Raises:
-        MlftError: if Dask is not installed or the scheduler does not answer.
-    """
-
-    def __init__(self, address: str, patience: float = 5.0) -> None:
-        try:
-            from distributed import Client, KilledWorker
-        except ImportError as error:
-            raise MlftError("a Dask scheduler needs the extra 'cluster': pip install 'mlft[cluster]'") from error
-        try:
-            self._client = Client(address, timeout=patience)
-        except (OSError, ValueError) as error:
-            raise MlftError(
-                f"no Dask scheduler answers at {address!r} ({type(error).__name__}); start one, or give its address as "
-                "dask prints it, such as tcp://host:8786"
-            ) from error
-        self._executor = self._client.get_executor()
-        self._keys: dict[Future[Any], str] = {}
-        self.deaths = (KilledWorker,)
-        self._threads: dict[str, int] = {}
-        self._counted = -math.inf
-        self._greetings: dict[str, tuple[Any, float]] = {}
-
-    @property
-    def width(self) -> int:
-        """Threads of the workers that are there, counted every second."""
-        if time.monotonic() > self._counted + 1:
-            self._threads, self._counted = self._client.nthreads(), time.monotonic()
-        return max(1, sum(self._threads.values()))
-
-    @property
-    def ready(self) -> bool:
-        """Whether every worker has imported what it needs, or was given a minute to."""
-        if not (self.width and self._threads):
-            return False
-        now = time.monotonic()
-        self._greetings = {address: pair for address, pair in self._greetings.items() if address in self._threads}
-        for address in self._threads.keys() - self._greetings.keys():
-            greeting = self._client.submit(_greet, workers=[address], pure=False, priority=1)
-            self._greetings[address] = (greeting, now)
-        seen = [self._greetings[address] for address in self._threads]
-        return all(greeting.done() or now > since + _GRACE for greeting, since in seen)
-
-    @property
-    def depth(self) -> int:
-        """Two calls for each thread."""
-        return 2 * self.width
-
-    def submit(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
-        """Send a call to the cluster."""
-        key = f"mlft-{uuid4().hex}"  # of its own, so that a call made again is not answered from memory
-        future: Future[Any] = self._executor.submit(function, *args, key=key, **options)
-        self._keys[future] = key
-        future.add_done_callback(lambda done: self._keys.pop(done, None))
-        return future
-
-    def restart(self, stuck: Sequence[Future[Any]]) -> None:
-        """Cancel the stuck calls and restart the workers that run them, which Dask does under a nanny only."""
-        keys = {self._keys[future] for future in stuck if future in self._keys}
-        running = [worker for worker, tasks in self._client.processing().items() if keys & set(tasks)] if keys else []
-        for future in stuck:
-            future.cancel()
-        if running:  # one that is slow to return is Dask's to await
-            self._client.restart_workers(running, raise_for_error=False)
-            self._counted = -math.inf
-
-    def close(self) -> None:
-        """Leave the cluster, which goes on."""
-        self._executor.shutdown(wait=False)
-        self._client.close()
-
-
-def _greet() -> None:
-    """Do nothing, in a worker that must import this module to do it."""
-
-
-def _cores() -> int:
-    from loky import cpu_count
-
-    return max(1, int(cpu_count(only_physical_cores=True)))
 
 
 @contextlib.contextmanager
@@ -340,14 +206,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os.killpg(0, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    with ThreadpoolController().limit(limits=1):
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)

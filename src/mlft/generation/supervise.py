@@ -9,13 +9,14 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from mlft.errors import GenerationError, MlftError
-from mlft.generation.lanes import Lane, Pool
+from mlft.generation.lanes import Lane, is_death
+from mlft.generation.pool import Pool
 from mlft.generation.records import Place, Progress, Returned, Supervision, Task
 from mlft.generation.work import failure, one_line
 from mlft.status import OK, RAISED, TIMEOUT, WORKER_DIED
@@ -161,13 +162,13 @@ class Supervisor:
         if future not in self._flights:  # recovered together with another
             return
         flight = self._flights[future]
-        if future.cancelled():
+        if future.cancelled() or isinstance(future.exception(), CancelledError):
             del self._flights[future]
             self._again.appendleft(flight.task)
         elif (error := future.exception()) is None:
             del self._flights[future]
             self._accept(flight.task, future.result())
-        elif isinstance(error, flight.lane.deaths):
+        elif is_death(error):
             self._recover(flight.lane)
         elif isinstance(error, MlftError):
             raise error
@@ -248,11 +249,11 @@ class Supervisor:
 
     def _recover(self, lane: Lane) -> None:
         """A worker of the lane died: what it was running is suspect, what was waiting behind is not."""
-        started, now = lane.ready, time.perf_counter()
+        begun, now = lane.begun, time.perf_counter()
         lane.restart([])
         self.restarts += 1
         lost = self._take_broken(lane)
-        if not started:
+        if not begun:
             self._blame_nobody(lost)
             return
         for flight in lost[: lane.width]:

@@ -14,7 +14,7 @@ from mlft.generation.records import Inbox, Returned
 from mlft.grids import Grid
 from mlft.problems import Solved
 from mlft.problems.solved import real
-from mlft.process import unchanged
+from mlft.process import one_thread, unchanged
 from mlft.sources import Source
 from mlft.status import NOT_FINITE, OK, OUT_OF_RANGE, RAISED, WRONG_SHAPE, ZERO
 from mlft.store import Batch
@@ -89,8 +89,9 @@ def _solved(source: Source, level: int, stream: str, indices: Sequence[int], sai
     )
 
 
+@one_thread()
 def solve_here(source: Source, level: int, *, stream: str, indices: Sequence[int]) -> Returned:
-    """Return `solve_batch` of a source, and the wall time that it took."""
+    """Return `solve_batch` of a source on one CPU thread, and the wall time that it took."""
     started = time.perf_counter()
     batch = solve_batch(source, level, stream=stream, indices=indices)
     return Returned(batch, time.perf_counter() - started)
