@@ -7,6 +7,7 @@ from .errors import MlftError as MlftError
 from .errors import StoreError as StoreError
 from .errors import UnfamiliarError as UnfamiliarError
 from .errors import UnfamiliarWarning as UnfamiliarWarning
+from .errors import UnreachableError as UnreachableError
 from .experiment.commands import check as check
 from .experiment.commands import compare as compare
 from .experiment.commands import plan as plan
