@@ -181,7 +181,7 @@ def test_stated_prices_that_the_clock_contradicts_are_told_once_while_the_run_go
         session.solve("train", dict(enumerate(foresee(session).plan.samples)))
     (warning,) = [place for place, step in enumerate(told) if step.phase == "warn"]
     assert warning < len(told) - 2
-    assert "that the problem states: one on level 0 takes 64 times what is stated" in told[warning].label
+    assert "that the problem states: one on level 1 takes 8 times what is stated" in told[warning].label
     assert str(told[warning]).startswith("warning: the samples so far cost ")
 
 

@@ -106,7 +106,7 @@ def test_an_executor_gives_the_bits_of_this_process_and_is_left_running(store, e
 # ---- workers that die
 
 
-@pytest.mark.parametrize("name", slow("executorlib", "dask"))
+@pytest.mark.parametrize("name", slow("dask"))
 def test_an_executor_that_outlives_its_workers_loses_nothing_and_names_the_culprit(store, name, tmp_path):
     with EXECUTORS[name](2) as own, open_pool(executor=own) as pool:
         run(toy(on({8}, die_once(str(tmp_path / "flag")))), store, pool, requests=[Request("train", 2, 9)])
