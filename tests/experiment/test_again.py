@@ -133,6 +133,11 @@ def test_a_solver_that_answers_otherwise_the_second_time_is_refused_before_anyth
         assert "train" not in store.streams()
 
 
+def test_a_solver_of_one_sample_is_offered_to_be_called_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"draw 0 alone, and for two .* got \(1, 1, 7\).*: batched=False"):
+        mlft.run(own(solve_function=lambda u, g: solve(u[:1], g)), out=tmp_path, **ASKED)
+
+
 def test_solvers_that_fail_or_raise_at_first_are_told_of_when_they_are_bought(tmp_path: Path) -> None:
     def raises(inputs: np.ndarray, grid: mlft.Grid) -> np.ndarray:
         raise ArithmeticError("no licence")

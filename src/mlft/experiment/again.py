@@ -9,7 +9,7 @@ from mlft.experiment.session import INPUTS, Session
 from mlft.generation import Request, Supervision, generate, once
 from mlft.grids import relative_error
 from mlft.sources import Inputs, Source
-from mlft.status import OK
+from mlft.status import OK, WRONG_SHAPE
 from mlft.store import SampleStore
 
 TOLERANCE = 1e-6
@@ -48,7 +48,8 @@ def refuse_other_answers(session: Session) -> None:
     come back.
 
     Raises:
-        ConfigError: saying how far the two answers are from each other, and what to do.
+        ConfigError: saying how far the two answers are from each other, or that it answers for one sample alone, and
+            what to do.
     """
     if not session.asked.problem.has_solver or session.store.ledger("train", 0):
         return
@@ -58,7 +59,15 @@ def refuse_other_answers(session: Session) -> None:
         session.tell(Progress("solve", "a draw twice on level 0, to compare", done, 2))
         found.append(once(drawn, session.pool, 0, stream="train", indices=indices, timeout=config.timeout))
     first, second = found
-    if first is None or second is None or {*first.status, *second.status} != {OK}:
+    if first is None or second is None:
+        return
+    if {*first.status} == {WRONG_SHAPE} and second.status == (OK,):
+        raise ConfigError(
+            f"the solver answers for draw 0 alone, and for two draws in one call: {first.notes[0]}; let it return a "
+            "solution for each row of its inputs, or, if it solves one sample at a time, say so: batched=False of a "
+            "FunctionProblem"
+        )
+    if {*first.status, *second.status} != {OK}:
         return
     old, new = first.solutions[1:], second.solutions
     grid = session.asked.problem.hierarchy[0]
