@@ -194,6 +194,6 @@ def test_prices_that_are_right_or_measured_are_not_doubted(clock, tmp_path, aske
     assert not [step for step in told if step.phase == "warn"]
 
 
-def test_two_few_samples_say_nothing_of_prices():
+def test_too_few_samples_say_nothing_of_prices():
     assert contradicted([[9.0] * 30, [2.0] * 3], [0.125, 1.0]) == ""
     assert "one on level 0 takes 0.04 times" in contradicted([[1.0] * 30, [5.0] * 4], [5.0, 1.0])
