@@ -24,7 +24,7 @@ FEWER = {
     r'"steps": \d+': '"steps": 8',
     r"samples=\d+, workers": "samples=4, workers",
     r"(training=.*), workers=0\)": rf"\1, workers=0, test=40, surrogate_options={SMALL})",
-    r'("levels": 3\}, )': rf'\1"surrogate_options": {SMALL}, "test": 5, "bias_draws": 0, ',
+    r'("levels": 3\},\n)': rf'\1"surrogate_options": {SMALL}, "test": 5, "bias_draws": 0,\n',
     r'"workers": 0\}': '"workers": 0, "test": 40, **options}',
 }
 """What makes an example small enough for a test; the text of a page has the larger numbers."""

@@ -74,6 +74,9 @@ def test_two_workers_are_timed_against_one(tmp_path):
     assert (problem, grid) == ("schrodinger", "32") and samples >= 16
     assert 0 < pace < 1e3 and min(alone, one, two) > 0
     assert speedup == pytest.approx(one / two, rel=1e-4)
+    assert [row[0] for row in found.tables[1].rows] == ["mlft", "threads"]
+    ones, twos = column(found, 1, "1 worker, s"), column(found, 1, "2 workers, s")
+    assert column(found, 1, "2 against 1") == pytest.approx([a / b for a, b in zip(ones, twos, strict=True)], rel=1e-3)
 
 
 def test_a_server_answers_right_under_load_and_odd_bodies_with_json_and_after_a_kill(tmp_path):

@@ -160,7 +160,7 @@ def forge(folder: Path, config: dict[str, object]) -> None:
     [
         (
             lambda tensors: {**tensors, "network.lift.first": tensors["network.lift.first"] * np.nan},
-            "not finite, first",
+            "what is no number, first",
         ),
         (lambda tensors: {**tensors, "network.lift.first": tensors["network.lift.first"].int()}, "do not fit"),
         (lambda tensors: {**tensors, "network.lift.first": tensors["network.lift.first"][:1]}, "do not fit"),

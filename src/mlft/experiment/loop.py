@@ -108,9 +108,9 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
 
 def _forecast(session: Session) -> Forecast:
     """Return the plan of a run, in one that is planned again the first, and refuse what cannot be followed."""
-    refuse_other_answers(session)
-    refuse_other_channels(session)
     with session.clock("plan"):
+        refuse_other_answers(session)
+        refuse_other_channels(session)
         found = foresee(session)
     refuse_nothing_to_learn(found.plan, session.asked.config.training)
     refuse_more_than_memory(session, found.plan)
