@@ -29,8 +29,8 @@ def test_a_plan_larger_than_memory_is_refused_before_it_is_bought(
     assert count < 250  # a pilot, or nothing
 
 
-def test_memory_is_that_of_inputs_and_solutions_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = 2 * 8 * (24 + 7) * 2 * 28
+def test_memory_is_two_and_a_half_times_that_of_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = 20 * (24 + 7) * 2 * 28
     asked = {**SMALL, "budget": "24solves", "strategy": "finest-only"}
     for free, fits in ((needed - 1, False), (needed, True)):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=free))
