@@ -24,7 +24,7 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	$(BIN)/pytest -q -n auto --dist loadfile --doctest-modules src tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile --doctest-modules src tests
 
 # Strict: a link or a name that leads nowhere ends it. `make test` builds it too, and runs the pages' code.
 docs: $(STAMP)
