@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import final
 
 import psutil
+import torch
 
 from mlft.cli import main
+
+torch.set_num_threads(1)  # the threads of OpenMP do not survive a fork: work that needs them would wait for ever
 
 SECONDS, ROOM = 10, 2**30
 """After which work is stopped, and the bytes beyond those of this process that it may take."""
