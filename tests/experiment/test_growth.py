@@ -10,7 +10,7 @@ import torch
 import mlft
 from mlft.errors import ConfigError, MlftError
 from mlft.experiment import loop
-from mlft.experiment.config import configure, read_config
+from mlft.experiment.config import configure, read_config, write_config
 from mlft.experiment.growth import retire
 from mlft.experiment.record import read_outcome
 from mlft.planning import Terms, equal_cost, finest_only, single_level
@@ -235,3 +235,9 @@ def test_a_network_of_ones_own_goes_on_too(tmp_path: Path) -> None:
 
     mlft.run(own(), budget="24solves", out=tmp_path, network=network(), **PLAIN)
     assert mlft.run(own(), more="4solves", out=tmp_path, network=network()).outcome.budget.asked == "28solves"
+
+
+def test_a_run_of_an_object_or_of_data_does_not_go_on_by_a_name(tmp_path: Path) -> None:
+    write_config(tmp_path / "config.toml", configure({"problem": "mine", "budget": "9solves"}))
+    with pytest.raises(ConfigError, match=r"is of 'mine', which is no shipped problem: .*mlft fit DATA"):
+        mlft.run(out=tmp_path)

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlft.errors import ConfigError
+from mlft.errors import ConfigError, plain
 from mlft.experiment.asking import refuse_other_configuration
 from mlft.experiment.config import CONFIG, MOST_BUDGET, Config, budget, configure, read_config, rewrite_config
 from mlft.experiment.manifest import MANIFEST, refuse_unfit
 from mlft.experiment.outcome import Outcome, Part
 from mlft.experiment.record import BEFORE, RECORD, TRUST, TRUST_ARRAYS, read_outcome
 from mlft.files import read_file, write_whole
+from mlft.problems import PROBLEMS
 from mlft.surrogates import SURROGATES, Regression
 from mlft.training.settings import MOST
 
@@ -32,8 +33,9 @@ def continued(folder: Path, given: dict[str, Any], more: str | None) -> dict[str
         more: solver cost, or optimizer steps, on top of what the run had: "64solves", "10min", "1000steps".
 
     Raises:
-        ConfigError: if the folder holds no run, or one of a module that is not named; if `more` is no number and unit,
-            comes with a budget, or is not in the unit of the run's; if the run is not finished.
+        ConfigError: if the folder holds no run, one of a module that is not named, or one that no name stands for; if
+            `more` is no number and unit, comes with a budget, or is not in the unit of the run's; if the run is not
+            finished.
     """
     if more is not None and "budget" in given:
         raise ConfigError(f"give a budget ({given['budget']}), or how much more ({more}), not both")
@@ -49,6 +51,13 @@ def continued(folder: Path, given: dict[str, Any], more: str | None) -> dict[str
         raise ConfigError(
             f"the run in {folder} is of the problem '{known['problem']}': importing it runs the code of that module. "
             f"If you trust it, name it yourself, as the first argument: {known['problem']}"
+        )
+    name = str(known.get("problem", ""))
+    if "problem" not in given and name not in PROBLEMS:
+        raise ConfigError(
+            f"the run in {folder} is of '{plain(name)}', which is no shipped problem: one that was given as an object "
+            f"goes on from Python, mlft.run(problem, out={str(folder)!r}), and a fit of data by its own command, mlft fit "
+            "DATA"
         )
     values = known if more is None else _extended(folder, more)
     values.pop("retry_failed", None)  # once a command
