@@ -56,8 +56,8 @@ def continued(folder: Path, given: dict[str, Any], more: str | None) -> dict[str
     if "problem" not in given and name not in PROBLEMS:
         raise ConfigError(
             f"the run in {folder} is of '{plain(name)}', which is no shipped problem: one that was given as an object "
-            f"goes on from Python, mlft.run(problem, out={str(folder)!r}), and a fit of data by its own command, mlft fit "
-            "DATA"
+            f"goes on from Python, mlft.run(problem, out={str(folder)!r}), and a fit of data by its own command, "
+            "mlft fit DATA"
         )
     values = known if more is None else _extended(folder, more)
     values.pop("retry_failed", None)  # once a command
