@@ -181,6 +181,6 @@ def _limit(record: "Record") -> str:
     for what, values in (("inputs", inputs), ("solutions", solutions)):
         largest = float(np.abs(values).max())
         if largest and not 1e-37 < largest < 3e38:
-            return f"{told}; {what} of this run reach {largest:.2g}, so that THE FILE IS OF NO USE: scale the units"
+            return f"{told}; {what} of this run reach {largest:.2g}, for which the file is of no use: scale the units"
     rounding = float(np.abs(solutions).max()) * 2.0**-24 / spread if spread else 0.0
     return f"{told}; a solution is rounded to {rounding:.1g} of how far solutions differ"

@@ -71,7 +71,7 @@ def run(asked: Asked, folder: Path, *, samples: Path | None = None, again: bool 
     """
     afford(asked)
     if not (folder / RECORD).exists():
-        rehearse(asked.problem, seed=asked.config.seed, solve=False)
+        rehearse(asked.problem, seed=asked.config.seed)
         refuse_unfit_network(asked)
     claim(asked.config, folder)
     damaged = unfit(folder)
@@ -98,7 +98,7 @@ def plan(asked: Asked, folder: Path, *, report: Report) -> Forecast:
         MlftError: as `run`.
     """
     afford(asked)
-    rehearse(asked.problem, seed=asked.config.seed, solve=False)
+    rehearse(asked.problem, seed=asked.config.seed)
     refuse_unfit_network(asked)
     claim(asked.config, folder)
     with Session(asked, folder, report=report) as session:

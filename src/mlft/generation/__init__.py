@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pickle
+import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -39,6 +40,9 @@ __all__ = [
     "open_pool",
     "solve_batch",
 ]
+
+_TICK = 0.01
+"""Seconds between two looks whether a worker is there."""
 
 
 def generate(
@@ -101,7 +105,7 @@ def once(
         level: the level.
         stream: the name that the samples go by.
         indices: which samples, in this order.
-        timeout: seconds to wait for them.
+        timeout: seconds that a sample may take, once its worker is there.
     """
     (lane, *_), named = pool.lanes, {"stream": stream, "indices": indices}
     try:
@@ -111,8 +115,10 @@ def once(
             future = lane.submit(solve_packed, _pickled(source), level, **named)
     except MlftError:
         return None  # what keeps samples from a worker is told when they are bought
+    while not (lane.ready or future.done()):
+        time.sleep(_TICK)
     try:
-        solved = future.result(timeout).content
+        solved = future.result(timeout and timeout * len(indices)).content
     except Exception:  # a death, or a time-out: such samples are named when they are bought
         lane.restart([future])
         return None

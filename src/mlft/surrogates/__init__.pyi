@@ -8,6 +8,7 @@ from .bundle import write_bundle as write_bundle
 from .export import export_onnx as export_onnx
 from .export import export_torch as export_torch
 from .fno import FNO as FNO
+from .loading import load as load
 from .network import Network as Network
 from .normaliser import Normaliser as Normaliser
 from .patches import from_patches as from_patches
@@ -18,4 +19,3 @@ from .regression import Regression as Regression
 from .shipped import SURROGATES as SURROGATES
 from .surrogate import Surrogate as Surrogate
 from .surrogate import build as build
-from .surrogate import load as load

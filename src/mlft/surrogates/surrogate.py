@@ -1,22 +1,20 @@
 """A network between two normalisers, in physical units: predicts, is saved and is loaded."""
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Any, final
 
 import numpy as np
-import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mlft.errors import ConfigError, MlftError, unknown_name
+from mlft.errors import ConfigError, unknown_name
 from mlft.grids import Grid, Symmetry
-from mlft.grids.symmetry import MOST, refuse_no_group
+from mlft.grids.symmetry import refuse_no_group
 from mlft.surrogates.average import Average
-from mlft.surrogates.bundle import BundleError, read_bundle, reason, write_bundle
+from mlft.surrogates.bundle import write_bundle
 from mlft.surrogates.network import Network, precision
 from mlft.surrogates.normaliser import Normaliser
 from mlft.surrogates.shipped import SURROGATES
@@ -25,7 +23,8 @@ Array = np.ndarray
 
 _POINTS_AT_ONCE = 2**15
 
-_SYMMETRY = "symmetry"
+SYMMETRY = "symmetry"
+"""The name of the group among the weights of a saved surrogate."""
 
 MOST_PARAMETERS = 10**9
 """Of a network of the registry, 4 GB in float32; its training takes some five times that."""
@@ -188,7 +187,7 @@ class Surrogate(nn.Module):
             folder: made if it is not there.
             card: the text of README.md; a short one by default.
         """
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(self).items()}
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors_of(self).items()}
         registered = isinstance(self.network, Network)
         config = {
             "network": _name(self.network),
@@ -199,7 +198,7 @@ class Surrogate(nn.Module):
         if self.symmetries:
             elements = [dataclasses.asdict(element) for element in self.symmetries]
             config["symmetry"] = {"elements": elements, "averaged": self.averaged}
-            tensors[_SYMMETRY] = _table(self)
+            tensors[SYMMETRY] = table_of(self)
         write_bundle(Path(folder), tensors, config, card=card or _card(config))
 
     def _refuse_grid(self, grid: Grid) -> None:
@@ -254,106 +253,27 @@ def build(
         ValueError: for options that the network or the grid does not allow.
     """
     with torch.device("meta"):  # counts without making
-        planned = _network(name, channels, grid, generator=generator, options=options or {})
+        planned = made_network(name, channels, grid, generator=generator, options=options or {})
     count = sum(parameter.numel() for parameter in planned.parameters())
     if count > MOST_PARAMETERS:
         raise ConfigError(
             f"a network '{name}' with {options} has {count:.3g} parameters; at most {MOST_PARAMETERS:.3g} are made: "
             "give fewer modes, or a smaller width or depth"
         )
-    network = _network(name, channels, grid, generator=generator, options=options or {})
+    network = made_network(name, channels, grid, generator=generator, options=options or {})
     with torch.no_grad():
         network(torch.zeros(1, channels[0], *grid.shape))  # refuses what does not fit the grid now, not in training
     return Surrogate(network, channels, grid)
 
 
-def load(folder: Path | str, network: nn.Module | None = None) -> Surrogate:
-    """Return the surrogate saved in a folder, on the CPU and in evaluation mode.
-
-    On the machine that saved it, it predicts the same bits.
-
-    Args:
-        folder: where `Surrogate.save` wrote.
-        network: for a network of your own, an instance of the same shapes; a copy of it gets the weights.
-
-    Raises:
-        BundleError: for a missing or damaged file, or weights that do not fit the network.
-        ConfigError: for a network that is not in the registry, where none is given.
-    """
-
-    def wanted(config: dict[str, Any]) -> dict[str, Tensor]:
-        with torch.device("cpu" if network is not None else "meta"):  # no room is made before the saved shapes are seen
-            described = _described(folder, config, network)
-            return _tensors(described) | ({_SYMMETRY: _table(described)} if described.symmetries else {})
-
-    tensors, config = read_bundle(Path(folder), wanted=wanted)
-    surrogate = _described(folder, config, network)
-    if surrogate.symmetries and not torch.equal(tensors[_SYMMETRY], _table(surrogate)):
-        raise BundleError(f"the symmetries in the config.json of {folder} are not those of its weights: save it again")
-    for name, tensor in _tensors(surrogate).items():
-        tensor.data = tensors[name]  # dtypes included; tied weights stay tied
-    return surrogate.eval()
-
-
-@final
-class _GridForm(pydantic.BaseModel, strict=True):
-    cells: list[int]
-    lengths: list[float]
-    centring: Literal["cell", "nodal"]
-    periodic: bool
-
-
-@final
-class _SymmetryForm(pydantic.BaseModel, strict=True, extra="forbid"):
-    flips: list[bool]
-    swap: bool
-    inputs: list[int]
-    outputs: list[int]
-    pinned: bool
-
-    def symmetry(self) -> Symmetry:
-        return Symmetry(tuple(self.flips), self.swap, tuple(self.inputs), tuple(self.outputs), self.pinned)
-
-
-@final
-class _GroupForm(pydantic.BaseModel, strict=True, extra="forbid"):
-    elements: Annotated[list[_SymmetryForm], pydantic.Field(min_length=1, max_length=MOST)]
-    averaged: bool
-
-
-@final
-class _Form(pydantic.BaseModel, strict=True):
-    network: str
-    options: dict[str, Any]
-    channels: Annotated[list[Annotated[int, pydantic.Field(ge=1)]], pydantic.Field(min_length=2, max_length=2)]
-    grid: _GridForm
-    symmetry: _GroupForm | None = None
-
-
-def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | None) -> Surrogate:
-    """Return the untrained surrogate that a configuration describes, with a copy of the network where one is given."""
-    try:
-        form = _Form.model_validate(config)
-        told, (inputs, outputs) = form.grid, form.channels
-        grid = Grid(tuple(told.cells), tuple(told.lengths), told.centring, told.periodic)
-        if network is not None:
-            made: nn.Module = copy.deepcopy(network)
-        else:
-            made = _network(form.network, (inputs, outputs), grid, generator=torch.Generator(), options=form.options)
-        surrogate = Surrogate(made, (inputs, outputs), grid)
-        if form.symmetry is not None:
-            elements = [element.symmetry() for element in form.symmetry.elements]
-            surrogate.tell(elements, averaged=form.symmetry.averaged)
-        return surrogate
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        if isinstance(error, MlftError):
-            raise
-        raise BundleError(f"the config.json in {folder} describes no network: {reason(error)}") from error
-
-
-def _network(
+def made_network(
     name: str, channels: tuple[int, int], grid: Grid, *, generator: torch.Generator, options: dict[str, Any]
 ) -> Network:
+    """Return an untrained network of the registry, for channels on a grid.
+
+    Raises:
+        ConfigError: for a name or an option that is not known.
+    """
     if name not in SURROGATES:
         error = unknown_name("network", name, list(SURROGATES))
         raise ConfigError(f"{error} A saved network of your own needs load(folder, network).")
@@ -364,7 +284,7 @@ def _network(
     return SURROGATES[name](channels, generator=generator, **{**known, **options})
 
 
-def _table(surrogate: Surrogate) -> Tensor:
+def table_of(surrogate: Surrogate) -> Tensor:
     """Return the symmetries as numbers, for the weights to vouch for: a row an element, last whether it is averaged."""
     rows = [
         (*one.flips, one.swap, *one.inputs, *one.outputs, one.pinned, surrogate.averaged)
@@ -373,7 +293,7 @@ def _table(surrogate: Surrogate) -> Tensor:
     return torch.tensor(rows, dtype=torch.int8)
 
 
-def _tensors(surrogate: Surrogate) -> dict[str, Tensor]:
+def tensors_of(surrogate: Surrogate) -> dict[str, Tensor]:
     """Return the tensors of its state; a network of the user's own may add entries that are none, as a description."""
     state = surrogate.state_dict(keep_vars=True)
     return {name: entry for name, entry in state.items() if isinstance(entry, Tensor)}

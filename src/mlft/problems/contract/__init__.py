@@ -6,8 +6,6 @@ function is in `mlft.problems.contract.sameness`.
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from mlft.errors import ConfigError, plain
 from mlft.problems.base import Problem
 from mlft.problems.contract.drawing import drawn
@@ -16,8 +14,7 @@ from mlft.problems.contract.inputs import evaluated, given, inputs_in_any_batch,
 from mlft.problems.contract.levels import across
 from mlft.problems.contract.prolongation import upwards
 from mlft.problems.contract.setting import setting
-from mlft.problems.contract.solves import returned, solutions_in_any_batch, solved
-from mlft.problems.solved import Solved
+from mlft.problems.contract.solves import solutions_in_any_batch, solved
 from mlft.process import unchanged
 
 __all__ = ["Examination", "Finding", "examine", "rehearse"]
@@ -48,21 +45,19 @@ def examine(problem: Problem, *, draws: int = 5, seed: int = 0) -> Examination:
 
 
 @unchanged()
-def rehearse(problem: Problem, *, seed: int = 0, solve: bool = True) -> None:
-    """Refuse a problem that breaks its contract in a way that little work shows: what a run asks before it buys.
+def rehearse(problem: Problem, *, seed: int = 0) -> None:
+    """Refuse a problem that breaks its contract in a way that no solve is needed to see: what a run asks at first.
 
-    Five draws, the inputs of two of them on every level, and one solve on the coarsest grid. That this one sample
-    fails, or raises, is no reason: a run names such samples, and goes on.
+    Five draws, and the inputs of two of them on every level.
 
     Args:
         problem: yours, or one that is shipped.
         seed: the root of the draws' streams.
-        solve: whether to make the one solve, in this process and without supervision.
 
     Raises:
         ConfigError: naming the first check that failed, what was found, and what to do.
     """
-    for finding in _rehearsed(problem, seed, solve):
+    for finding in _rehearsed(problem, seed):
         if finding.passed is False:
             raise ConfigError(f"problem {_title(problem)} breaks its contract: {finding.sentence}")
 
@@ -88,7 +83,7 @@ def _title(problem: Problem) -> str:
     return plain(str(getattr(problem, "name", type(problem).__name__)))
 
 
-def _rehearsed(problem: Problem, seed: int, solve: bool) -> Iterator[Finding]:
+def _rehearsed(problem: Problem, seed: int) -> Iterator[Finding]:
     yield from setting(problem)
     rows, found = drawn(problem, STREAMS, seed)
     yield from found
@@ -96,19 +91,7 @@ def _rehearsed(problem: Problem, seed: int, solve: bool) -> Iterator[Finding]:
         return
     fields, found = evaluated(problem, rows[:REHEARSED])
     yield from [*found, *one_function(problem, fields)]
-    inputs, found = given(problem, rows[:REHEARSED], fields)
-    yield from found
-    if solve and 0 in inputs:
-        yield from _tried(problem, inputs[0][:1])
-
-
-def _tried(problem: Problem, inputs: np.ndarray) -> list[Finding]:
-    results: dict[int, Solved] = {}
-    try:
-        verdict = returned(problem, inputs, 0, results)
-    except Exception:  # a run gives it a name, "raised-…"
-        return []
-    return [Finding("solutions", 0, verdict.passed, verdict.measured, verdict.advice), *upwards(problem, results)]
+    yield from given(problem, rows[:REHEARSED], fields)[1]
 
 
 def _stopped(what: str) -> Finding:
