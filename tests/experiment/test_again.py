@@ -134,8 +134,27 @@ def test_a_solver_that_answers_otherwise_the_second_time_is_refused_before_anyth
 
 
 def test_a_solver_of_one_sample_is_offered_to_be_called_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"draw 0 alone, and for two .* got \(1, 1, 7\).*: batched=False"):
+    with pytest.raises(ConfigError, match=r"solutions on 7 have shape \(1, 1, 7\); .*: give batched=False"):
         mlft.run(own(solve_function=lambda u, g: solve(u[:1], g)), out=tmp_path, **ASKED)
+
+
+def test_a_solver_that_writes_to_its_inputs_has_the_same_record(tmp_path: Path) -> None:
+    def writing(inputs: np.ndarray, grid: mlft.Grid) -> np.ndarray:
+        out = solve(inputs, grid)
+        inputs *= -3.0
+        return out
+
+    records = [
+        mlft.run(own(solve_function=one, evaluate_function=lru_cached()), out=tmp_path / name, **ASKED)
+        for name, one in (("kept", solve), ("written", writing))
+    ]
+    assert records[0].error == records[1].error and 0 < records[0].error < 1
+
+
+def lru_cached() -> Callable[..., Any]:
+    """Inputs that are made once for the same draws, and given again."""
+    made: dict[Any, np.ndarray] = {}
+    return lambda draws, grid: made.setdefault((draws.tobytes(), grid), evaluate(draws, grid))
 
 
 def test_solvers_that_fail_or_raise_at_first_are_told_of_when_they_are_bought(tmp_path: Path) -> None:

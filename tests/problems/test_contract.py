@@ -11,11 +11,13 @@ import poisson_line
 import small
 from broken import LINE, SQUARE, Toy, draw, evaluate, solve
 from mlft.errors import ConfigError
+from mlft.generation import solve_batch
 from mlft.grids import Grid, hierarchy, restrict
-from mlft.problems import PROBLEMS, Problem, contract, examine, rehearse
+from mlft.problems import PROBLEMS, Problem, Solved, contract, examine, refuse_answers, rehearse
 from mlft.problems.contract.findings import Finding
 from mlft.problems.contract.sameness import agreement, same_function
 from mlft.seeds import generator as stream
+from mlft.sources import Drawn
 from tiny import VARIANTS, tiny
 from toy_problem import toy
 from violations import DRAWN, EVALUATED, FAILURES, NOTED, SAME, SOLVED, STATED, named, raising
@@ -231,14 +233,28 @@ def test_a_rehearsal_makes_no_solve_and_asks_for_no_reference() -> None:
     assert solves == []
 
 
-def test_a_rehearsal_sees_a_malformed_solve_and_lets_failures_be_named_by_the_run() -> None:
+def begin(problem: Problem) -> None:
+    """Refuse a problem by its first three solves, as a run does."""
+    source = Drawn(problem, 0, "train")
+    found = solve_batch(source, 0, stream="train", indices=[2, 1, 0])
+    refuse_answers(problem, source.inputs(0, [2, 1, 0]), Solved(found.solutions, found.status))
+
+
+def test_the_first_answers_that_are_malformed_are_refused_and_failures_are_named_by_the_run() -> None:
     for problem in (Toy(solving=raising), Toy(solving=named("lost")), small.hopeless, poisson_line.touchy):
-        rehearse(problem)
-    for changes, name, level, said in SOLVED:
-        if (name, level) == ("solutions", 0) and "(1," not in said and "('ok',)" not in said:  # right for one sample
-            with pytest.raises(ConfigError, match="breaks its contract: solutions on level 0: ") as caught:
-                rehearse(Toy(**changes))
-            assert said.replace("5 samples", "1 samples").replace("(5,", "(1,")[:20] in str(caught.value)
+        begin(problem)
+    malformed = [row for row in SOLVED if row[1:3] == ("solutions", 0) and "wrote to" not in row[3]]
+    assert len(malformed) == 7
+    for changes, _, _, said in malformed:
+        with pytest.raises(ConfigError, match="breaks its contract: solutions on level 0: ") as caught:
+            begin(Toy(**changes))
+        told = said.replace("5 samples", "3 samples").replace("(5,", "(3,")
+        assert told[:20] in str(caught.value) or "raised TypeError: the solutions are complex" in str(caught.value)
+
+
+def test_channels_that_are_named_otherwise_are_refused_by_the_first_answers() -> None:
+    with pytest.raises(ConfigError, match="solutions on level 0: solution_channels is .*, of 1 channel; give each"):
+        begin(Toy(solution_channels=("speed", "pressure")))
 
 
 def test_an_examination_of_functions_that_all_raise_ends_with_findings() -> None:

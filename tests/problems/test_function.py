@@ -137,12 +137,12 @@ def raising(field, grid):
 
 
 @pytest.mark.parametrize("solver", [raising, lambda f, g: np.tanh(f.reshape(-1, f.shape[-1])[:1])])
-def test_a_solver_that_takes_a_sample_alone_is_offered_to_be_called_so(solver):
+def test_a_solver_that_takes_a_sample_alone_is_offered_to_be_called_so(solver, tmp_path):
     wrong = of(solver)
     found = the(mlft.check(wrong), "solutions", 0)
     assert found.passed is False and "give batched=False" in found.advice
     with pytest.raises(ConfigError, match="give batched=False"):
-        rehearse(wrong)
+        mlft.run(wrong, budget="24solves", out=tmp_path, **SMALL)
     assert mlft.check(of(solver, batched=False)).ok
 
 
@@ -205,7 +205,7 @@ def constant(numbers, grid):
     return np.tile(numbers.reshape(*numbers.shape, *[1] * len(grid.shape)), grid.shape)
 
 
-def test_numbers_a_series_and_a_third_axis_are_refused_with_what_to_do():
+def test_numbers_a_series_and_a_third_axis_are_refused_with_what_to_do(tmp_path):
     for changes, place, said in (
         ({"evaluate_function": lambda d, g: d}, "inputs", "such as parameters or quantities of interest, are channels"),
         ({"solve_function": lambda f, g: f.mean(axis=2)}, "solutions", "are channels that are constant on the grid"),
@@ -216,7 +216,7 @@ def test_numbers_a_series_and_a_third_axis_are_refused_with_what_to_do():
         ),
     ):
         with pytest.raises(ConfigError, match=place) as caught:
-            rehearse(dataclasses.replace(of(solve), **changes))
+            mlft.run(dataclasses.replace(of(solve), **changes), budget="24solves", out=tmp_path, **SMALL)
         assert said in str(caught.value)
     with pytest.raises(ValueError, match="one or two axes.*a third axis is channels, one a layer"):
         mlft.Grid((8, 9, 10))

@@ -23,9 +23,11 @@ from mlft.problems import (
     Plain,
     Problem,
     Schrodinger,
+    Solved,
     distances,
     examine,
     prolonged,
+    refuse_answers,
     rehearse,
 )
 from mlft.seeds import generator as stream
@@ -261,6 +263,9 @@ def test_a_prolongation_of_another_shape_or_not_finite_is_an_error_that_says_so(
     assert said in message and advice in message and "what is solved is kept" in message
     finding = next(f for f in examine(Changed(up=up)).failed if (f.name, f.level) == ("prolongation", 0))
     assert said.replace("(2, 1, 12)", "(5, 1, 12)").replace("of 2", "of 5") in finding.measured
+    inputs = evaluate(draw(2, stream(0, "up")), LINE[0])
+    with pytest.raises(ConfigError, match="breaks its contract: prolongation on level 0: "):
+        refuse_answers(Changed(up=up), inputs, Solved(solve(inputs, LINE[0]), ("ok", "ok")))
 
 
 def test_prolonged_solutions_are_float64_and_those_of_the_grid_itself_are_left_alone() -> None:

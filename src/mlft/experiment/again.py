@@ -8,8 +8,10 @@ from mlft.experiment.progress import Progress
 from mlft.experiment.session import INPUTS, Session
 from mlft.generation import Request, Supervision, generate, once
 from mlft.grids import relative_error
+from mlft.problems import Solved
+from mlft.problems.contract import refuse_answers
 from mlft.sources import Inputs, Source
-from mlft.status import OK, WRONG_SHAPE
+from mlft.status import OK
 from mlft.store import SampleStore
 
 TOLERANCE = 1e-6
@@ -40,7 +42,7 @@ def refuse_other_solver(session: Session) -> None:
 
 
 def refuse_other_answers(session: Session) -> None:
-    """Refuse a solver that solves a draw otherwise the second time, before anything is bought of it.
+    """Refuse a solver that answers otherwise the second time, or what no run can use, before anything is bought.
 
     Draws 1 and 0 are solved on the coarsest level in one call, then draw 0 in another: it tells of random numbers, of a
     state kept between calls, and of samples that depend on their batch. Not stored and not charged. Nothing is asked
@@ -48,8 +50,8 @@ def refuse_other_answers(session: Session) -> None:
     come back.
 
     Raises:
-        ConfigError: saying how far the two answers are from each other, or that it answers for one sample alone, and
-            what to do.
+        ConfigError: saying how far the two answers are from each other, or what is malformed (see
+            `mlft.problems.contract.refuse_answers`), and what to do.
     """
     if not session.asked.problem.has_solver or session.store.ledger("train", 0):
         return
@@ -61,17 +63,13 @@ def refuse_other_answers(session: Session) -> None:
     first, second = found
     if first is None or second is None:
         return
-    if {*first.status} == {WRONG_SHAPE} and second.status == (OK,):
-        raise ConfigError(
-            f"the solver answers for draw 0 alone, and for two draws in one call: {first.notes[0]}; let it return a "
-            "solution for each row of its inputs, or, if it solves one sample at a time, say so: batched=False of a "
-            "FunctionProblem"
-        )
+    problem = session.asked.problem
+    inputs, answers = drawn.inputs(0, first.indices), Solved(first.solutions, first.status, notes=first.notes)
+    refuse_answers(problem, inputs, answers)
     if {*first.status, *second.status} != {OK}:
         return
     old, new = first.solutions[1:], second.solutions
-    grid = session.asked.problem.hierarchy[0]
-    off = relative_error(new, old, grid)[0] if old.shape == new.shape else math.inf
+    off = relative_error(new, old, problem.hierarchy[0])[0] if old.shape == new.shape else math.inf
     if not off <= TOLERANCE:
         raise ConfigError(
             f"the solver answers otherwise the second time: draw 0 on level 0, solved again, is {off:.2g} away "

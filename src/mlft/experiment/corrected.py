@@ -94,7 +94,7 @@ def solved_on(problem: Problem, inputs: Float[Array, "n c *grid"], level: int) -
         GenerationError: if some solve fails: which samples, on which level, by which names.
     """
     grid, finest = problem.hierarchy[level], level == len(problem.hierarchy) - 1
-    found = problem.solve_level(inputs if finest else problem.coarsen(inputs, grid), level)
+    found = problem.solve_level(inputs.copy() if finest else problem.coarsen(inputs, grid), level)
     failed = [(i, status) for i, status in enumerate(found.status) if status != OK]
     if failed:
         named = ", ".join(f"{i}: {status}" for i, status in failed[:5]) + (", ..." if len(failed) > 5 else "")

@@ -5,6 +5,7 @@ from .burgers import Burgers as Burgers
 from .contract import Examination as Examination
 from .contract import Finding as Finding
 from .contract import examine as examine
+from .contract import refuse_answers as refuse_answers
 from .contract import rehearse as rehearse
 from .darcy import Darcy as Darcy
 from .distances import Distances as Distances

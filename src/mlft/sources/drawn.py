@@ -59,7 +59,7 @@ class Drawn(Source):
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the problem's solutions."""
-        return self.problem.solve_level(inputs, level)
+        return self.problem.solve_level(inputs.copy(), level)
 
 
 @final

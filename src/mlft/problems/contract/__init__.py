@@ -5,19 +5,24 @@ function is in `mlft.problems.contract.sameness`.
 """
 
 from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
 
 from mlft.errors import ConfigError, plain
 from mlft.problems.base import Problem
 from mlft.problems.contract.drawing import drawn
-from mlft.problems.contract.findings import Examination, Finding
+from mlft.problems.contract.findings import Examination, Finding, judge
 from mlft.problems.contract.inputs import evaluated, given, inputs_in_any_batch, one_function
 from mlft.problems.contract.levels import across
 from mlft.problems.contract.prolongation import upwards
 from mlft.problems.contract.setting import setting
-from mlft.problems.contract.solves import solutions_in_any_batch, solved
+from mlft.problems.contract.solves import named, returned, solutions_in_any_batch, solved
+from mlft.problems.solved import Solved
 from mlft.process import unchanged
+from mlft.status import OK
 
-__all__ = ["Examination", "Finding", "examine", "rehearse"]
+__all__ = ["Examination", "Finding", "examine", "refuse_answers", "rehearse"]
 
 STREAMS, REHEARSED = 5, 2
 """Draws that a rehearsal makes, and how many of them it evaluates."""
@@ -57,9 +62,30 @@ def rehearse(problem: Problem, *, seed: int = 0) -> None:
     Raises:
         ConfigError: naming the first check that failed, what was found, and what to do.
     """
-    for finding in _rehearsed(problem, seed):
-        if finding.passed is False:
-            raise ConfigError(f"problem {_title(problem)} breaks its contract: {finding.sentence}")
+    _refuse(problem, _rehearsed(problem, seed))
+
+
+@unchanged()
+def refuse_answers(problem: Problem, inputs: np.ndarray, answers: Solved) -> None:
+    """Refuse a problem by what its solver made of a few inputs on the coarsest level: what a run asks next.
+
+    Where all are solved, the names of their channels and their prolongation to each finer grid. Where none is, the
+    solver is called again, in this process: what it returns is malformed, or it takes one sample at a time. That it
+    raises of each sample alone, too, is no reason: a run names such samples.
+
+    Args:
+        problem: yours, or one that is shipped.
+        inputs: what it solved on level 0.
+        answers: how each ended, and the solutions of those that are "ok".
+
+    Raises:
+        ConfigError: naming the first check that failed, what was found, and what to do.
+    """
+    if {*answers.status} == {OK}:
+        channels = judge("solutions", 0, partial(named, problem, answers))
+        _refuse(problem, iter([channels, *upwards(problem, {0: answers})]))
+    elif OK not in answers.status:
+        _refuse(problem, _tried(problem, inputs))
 
 
 def _examined(problem: Problem, draws: int, seed: int) -> list[Finding]:
@@ -77,6 +103,20 @@ def _examined(problem: Problem, draws: int, seed: int) -> list[Finding]:
     results, found = solved(problem, inputs)
     findings += [*found, *solutions_in_any_batch(problem, inputs, results), *upwards(problem, results)]
     return [*findings, *across(problem, rows, results)]
+
+
+def _refuse(problem: Problem, findings: Iterator[Finding]) -> None:
+    for finding in findings:
+        if finding.passed is False:
+            raise ConfigError(f"problem {_title(problem)} breaks its contract: {finding.sentence}")
+
+
+def _tried(problem: Problem, inputs: np.ndarray) -> Iterator[Finding]:
+    try:
+        verdict = returned(problem, inputs, 0, {})
+    except Exception:  # a run gives it a name, "raised-…"
+        return
+    yield Finding("solutions", 0, verdict.passed, verdict.measured, verdict.advice)
 
 
 def _title(problem: Problem) -> str:

@@ -53,16 +53,22 @@ def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Sol
         return replace(wrong, advice=_one_at_a_time(problem, inputs, level) or wrong.advice)
     if not np.array_equal(given, inputs):
         return Verdict(
-            False, "solve wrote to the inputs it was given", "copy what you change: inputs are stored as they are"
+            False, "solve wrote to the inputs it was given", "copy what you change: they are asked for again"
         )
     channels = {result.solutions.shape[1], *(other.solutions.shape[1] for other in results.values())}
     if len(channels) > 1:
         return Verdict(False, f"levels have {sorted(channels)} channels", "give every level the same channels")
-    wrong = misnamed(problem.solution_channels, result.solutions.shape[1], "solution_channels")
-    if wrong:
-        return wrong
-    results[level] = result
-    return Verdict(True, f"{result.solutions.shape[1]} channel{'s' * (result.solutions.shape[1] > 1)}")
+    verdict = named(problem, result)
+    if verdict.passed:
+        results[level] = result
+    return verdict
+
+
+def named(problem: Problem, result: Solved) -> Verdict:
+    """Return whether solutions have as many channels as the problem names."""
+    count = result.solutions.shape[1]
+    wrong = misnamed(problem.solution_channels, count, "solution_channels")
+    return wrong or Verdict(True, f"{count} channel{'s' * (count > 1)}")
 
 
 def _solve(problem: Problem, inputs: Array, level: int) -> Any:
