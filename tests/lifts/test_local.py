@@ -11,7 +11,7 @@ from mlft.lifts.local import LINE, PLANE, DilatedConvolutions, from_patches, pat
 
 def _network(generator: torch.Generator, *, dimension: int, periodic: bool, patch: int = 1) -> DilatedConvolutions:
     layers = replace(LINE if dimension == 1 else PLANE, patch=patch, width=6)
-    made = DilatedConvolutions((3, 2), layers, generator=generator, dimension=dimension, periodic=periodic)
+    made = DilatedConvolutions((3, 2), layers, generator=generator, wraps=(periodic,) * dimension)
     with torch.no_grad():
         made.weights[-1].normal_(generator=generator)
     return made.double()
@@ -20,7 +20,7 @@ def _network(generator: torch.Generator, *, dimension: int, periodic: bool, patc
 @pytest.mark.parametrize("periodic", [True, False])
 def test_it_starts_at_zero(periodic: bool, generator: torch.Generator) -> None:
     layers = replace(PLANE, patch=2)
-    made = DilatedConvolutions((3, 2), layers, generator=generator, dimension=2, periodic=periodic)
+    made = DilatedConvolutions((3, 2), layers, generator=generator, wraps=(periodic,) * 2)
     assert torch.equal(made(torch.randn(2, 3, 40, 44, generator=generator)), torch.zeros(2, 2, 40, 44))
 
 

@@ -6,9 +6,8 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Float
-from scipy.fft import dctn, fftn
 
-from mlft.grids import Grid, wave_numbers
+from mlft.grids import Grid, to_waves, wave_numbers
 
 Array = np.ndarray
 
@@ -47,7 +46,7 @@ class Spectrum:
 def spectrum_of(predictions: Float[Array, "n c *grid"], solutions: Float[Array, "n c *grid"], grid: Grid) -> Spectrum:
     """Return the spectrum of predictions − solutions beside that of the solutions; rows with NaN are left out.
 
-    Fourier waves on periodic grids, cosines on bounded ones, in two dimensions summed over rings of |k|. NaN where no
+    Fourier waves on periodic axes, cosines on bounded ones, in two dimensions summed over rings of |k|. NaN where no
     row is left.
     """
     finite = np.isfinite(solutions.reshape(len(solutions), -1)).all(axis=1)
@@ -63,6 +62,4 @@ def spectrum_of(predictions: Float[Array, "n c *grid"], solutions: Float[Array, 
 
 def _power(fields: Array, grid: Grid) -> Array:
     """Return the mean square of each wave, summed over channels; they add up to the mean square of the fields."""
-    axes = tuple(range(2, fields.ndim))
-    waves = fftn(fields, axes=axes, norm="ortho") if grid.periodic else dctn(fields, 2, axes=axes, norm="ortho")
-    return np.asarray((np.abs(waves) ** 2).mean(axis=0).sum(axis=0).ravel())
+    return np.asarray((np.abs(to_waves(fields, grid)) ** 2).mean(axis=0).sum(axis=0).ravel())

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mlft.grids import Grid, Symmetry, group
-from mlft.grids.symmetry import pins
+from mlft.grids.symmetry import pins, square
 
 Array = np.ndarray
 
@@ -117,9 +117,8 @@ def verify(symmetry: Symmetry, inputs: Float[Array, "n c *grid"], solve: Door) -
 
 def candidates(grid: Grid, channels: int) -> Iterator[Symmetry]:
     """Yield the maps that are tried on a grid, the simplest first; solutions have one sign, until it is read off."""
-    square = grid.dimension == 2 and len(set(grid.cells)) == 1 and len(set(grid.lengths)) == 1
     flips = sorted(itertools.product([False, True], repeat=grid.dimension), key=lambda bits: (sum(bits), not bits[0]))
-    moves = [(bits, swap) for swap in ((False, True) if square else (False,)) for bits in flips]
+    moves = [(bits, swap) for swap in ((False, True) if square(grid) else (False,)) for bits in flips]
     for bits, swap in sorted(moves, key=lambda move: sum(move[0]) + move[1]):
         for signs in _signs(channels):
             if any(bits) or swap or -1 in signs:

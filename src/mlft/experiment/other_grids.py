@@ -1,5 +1,7 @@
 """Predictions on other grids than the one that was trained on: which grid inputs are on, and the error there."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
@@ -21,15 +23,14 @@ def grid_of(inputs: Array, surrogate: Surrogate) -> Grid:
         ConfigError: for any other shape.
     """
     points, finest = inputs.shape[2:], surrogate.grid
-    ends = finest.shape[0] - finest.cells[0]
-    cells = tuple(n - ends for n in points)
+    cells = tuple(n - end for n, end in zip(points, finest.ends, strict=False))
     if (
-        len(cells) == finest.dimension
+        len(points) == finest.dimension
         and inputs.shape[1] == surrogate.channels[0]
         and min(cells) >= 2
         and _is_power(cells, finest.cells)
     ):
-        return Grid(cells, finest.lengths, finest.centring, finest.periodic)
+        return replace(finest, cells=cells)
     wanted = ", ".join(map(str, (surrogate.channels[0], *finest.shape)))
     raise ConfigError(
         f"this surrogate takes inputs of shape (samples, {wanted}), got {inputs.shape}; "

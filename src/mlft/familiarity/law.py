@@ -81,8 +81,8 @@ class Law:
           |z_k| / deviation_k + `EMPTY`, which tells inputs that lack directions, as a single wave does;
         * amplitude: root mean square of x, and its largest |x| / spread;
         * spectrum: the largest |log share − mean| / deviation of a band of waves, 1, 2 to 3, 4 to 7, …;
-        * boundary: on a bounded box the largest |x| / spread at its ends or edges; on a periodic one the jump across
-          the seam over the jump between neighbours elsewhere, root mean squares.
+        * boundary: of bounded axes the largest |x| / spread at their ends; of periodic ones the jump across the seam
+          over the jump between neighbours elsewhere, root mean squares; the largest of the axes.
 
         Raises:
             ValueError: for inputs of another shape.
@@ -127,8 +127,10 @@ class Law:
         return found
 
     def _by_boundary(self, moved: Array) -> Array:
-        ratios = moved / self.spread if not self.grid.periodic else moved
-        found = [_edge(ratios, axis, self.grid.periodic) for axis in range(2, moved.ndim)]
+        found = [
+            _seam(moved, axis) if wraps else _ends(moved / self.spread, axis)
+            for axis, wraps in enumerate(self.grid.wraps, 2)
+        ]
         return np.max(found, axis=0)
 
 
@@ -187,11 +189,15 @@ def _column(scale: Array, field: Array) -> Array:
     return scale.reshape(-1, *[1] * (field.ndim - 1))
 
 
-def _edge(field: Array, axis: int, periodic: bool) -> Array:
-    """Return by how much the values at both ends of an axis stand out."""
+def _ends(field: Array, axis: int) -> Array:
+    """Return the largest value at both ends of an axis."""
     lines = np.moveaxis(field, axis, 1)
-    if not periodic:
-        return np.asarray(np.abs(lines[:, [0, -1]]).reshape(len(field), -1).max(axis=1))
+    return np.asarray(np.abs(lines[:, [0, -1]]).reshape(len(field), -1).max(axis=1))
+
+
+def _seam(field: Array, axis: int) -> Array:
+    """Return the jump from the last point of an axis to its first, over that between neighbours."""
+    lines = np.moveaxis(field, axis, 1)
     inner = (lines[:, 1:] - lines[:, :-1]).reshape(len(field), -1)
     seam = (lines[:, 0] - lines[:, -1]).reshape(len(field), -1)
     usual = np.einsum("np,np->n", inner, inner) / inner.shape[1]

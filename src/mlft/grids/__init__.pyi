@@ -13,5 +13,7 @@ from .symmetry import group as group
 from .transfers import nested as nested
 from .transfers import prolong as prolong
 from .transfers import restrict as restrict
+from .waves import from_waves as from_waves
 from .waves import prolong_waves as prolong_waves
+from .waves import to_waves as to_waves
 from .waves import wave_numbers as wave_numbers

@@ -84,7 +84,7 @@ def _h1(field: Field, grid: Grid) -> Float[Array, "n c"]:
     squares = np.zeros(field.shape[:2])
     for axis, (h, length) in enumerate(zip(grid.spacing, grid.lengths, strict=True)):
         place = 2 + axis
-        steps = np.roll(field, -1, place) - field if grid.periodic else np.diff(field, axis=place)
+        steps = np.roll(field, -1, place) - field if grid.wraps[axis] else np.diff(field, axis=place)
         across = grid.weights.sum(axis=axis, keepdims=True) / length
         squares += (steps**2 * across / h).sum(axis=tuple(range(2, field.ndim)))
     return np.sqrt(squares)

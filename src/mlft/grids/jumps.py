@@ -1,6 +1,7 @@
 """The prolongation of solutions with jumps: a jump inside a coarse cell is put where the cell's mean says it is."""
 
 import math
+from dataclasses import replace
 from typing import no_type_check
 
 import numpy as np
@@ -64,10 +65,10 @@ def prolong_jumps(
     rows = [np.ascontiguousarray(row) for row in field.reshape(-1, field.shape[2])]
     fine, steps = field, doublings(field, to, 0)
     for step in range(1, steps + 1):  # so that a step sees what the last one placed, and no cell beside it rings
-        grid = Grid((to.cells[0] >> (steps - step),), to.lengths, "cell", to.periodic)
+        grid = replace(to, cells=(to.cells[0] >> (steps - step),))
         fine = np.ascontiguousarray(prolong(fine, to=grid))
         for row, out in zip(rows, fine.reshape(len(rows), -1), strict=True):
-            _place_jumps(row, out, 2**step, to.periodic, widest, criteria)
+            _place_jumps(row, out, 2**step, to.wraps[0], widest, criteria)
     return fine
 
 

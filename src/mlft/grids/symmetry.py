@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mlft.grids.grid import Grid
+from mlft.grids.grid import Grid, axiswise, in_short
 
 Field = TypeVar("Field", Float[np.ndarray, "_n _c *_grid"], Float[Tensor, "_n _c *_grid"])
 """A swap of axes of different lengths changes the grid: its sizes are not bound."""
@@ -26,7 +26,7 @@ class Symmetry:
     A solver S with S(g x) = g S(x) has it. Burgers: u(x) → −u(−x). Gas: density and energy even, momentum odd. A square
     of rock: u(x, y) → u(−x, y), u(y, x) and what they make together, quarter turns among them. Linear equations: −1.
 
-    On periodic nodal grids a reflection keeps the first point, i → −i mod n (`pinned`); on the others it is i → n−1−i.
+    On periodic nodal axes a reflection keeps the first point, i → −i mod n (`pinned`); on the others it is i → n−1−i.
     Fields are arrays or tensors, and gradients pass. The signs of each element go by its channel: components of vectors
     along axes that are swapped are not exchanged.
 
@@ -35,10 +35,11 @@ class Symmetry:
         swap: whether the two axes are swapped first.
         inputs: the sign of each input channel, 1 or −1.
         outputs: the sign of each solution channel.
-        pinned: whether reflected axes keep their first point.
+        pinned: whether reflected axes keep their first point; one truth value an axis where they differ.
 
     Raises:
-        ValueError: no axis or more than two, a swap of one axis, or signs that are not 1 or −1.
+        ValueError: no axis or more than two, a swap of one axis or of axes that are reflected otherwise, or signs that
+            are not 1 or −1.
 
     Source: Cohen, Welling 2016, Group equivariant convolutional networks, arXiv 1602.07576.
 
@@ -53,12 +54,18 @@ class Symmetry:
     swap: bool = False
     inputs: tuple[int, ...] = (1,)
     outputs: tuple[int, ...] = (1,)
-    pinned: bool = False
+    pinned: bool | tuple[bool, ...] = False
 
     def __post_init__(self) -> None:
         signs = (*self.inputs, *self.outputs)
         if len(self.flips) not in (1, 2) or (self.swap and len(self.flips) != 2):
             raise ValueError(f"a symmetry has one axis, or two that may be swapped; got {self.flips=}, {self.swap=}")
+        pinned = axiswise(self.pinned, len(self.flips))
+        if len(pinned) != len(self.flips) or (self.swap and len(set(pinned)) > 1):
+            raise ValueError(
+                f"a symmetry pins all its axes or none, or says it of each and swaps none; got {self.pinned}"
+            )
+        object.__setattr__(self, "pinned", in_short(pinned))
         if not self.inputs or not self.outputs or not set(signs) <= {1, -1}:
             raise ValueError(f"the signs of a symmetry are 1 or −1, one a channel; got {self.inputs}, {self.outputs}")
 
@@ -104,16 +111,16 @@ class Symmetry:
 
     def fits(self, grid: Grid, channels: tuple[int, int]) -> bool:
         """Return whether it maps fields of a grid, with so many input and solution channels, to such fields."""
-        square = len(set(grid.cells)) == 1 and len(set(grid.lengths)) == 1
         kind = grid.dimension, *channels, pins(grid)
-        return kind == _kind(self) and (square or not self.swap)
+        return kind == _kind(self) and (square(grid) or not self.swap)
 
     def _moved(self, field: Field) -> Field:
         if field.ndim != len(self.flips) + 2:
             raise ValueError(f"this symmetry has {len(self.flips)} axes, got fields of shape {tuple(field.shape)}")
         moved = field.swapaxes(2, 3) if self.swap else field
         axes = tuple(axis + 2 for axis, flipped in enumerate(self.flips) if flipped)
-        return _reflected(moved, axes, by=int(self.pinned)) if axes else moved
+        pinned = axiswise(self.pinned, len(self.flips))
+        return _reflected(moved, axes, kept=tuple(axis for axis in axes if pinned[axis - 2])) if axes else moved
 
     def __str__(self) -> str:
         """Return the map in words."""
@@ -128,9 +135,15 @@ class Symmetry:
         return ", ".join(words) or "identity"
 
 
-def pins(grid: Grid) -> bool:
-    """Return whether a reflection of a grid keeps the first point of an axis: on periodic nodal grids."""
-    return grid.periodic and grid.centring == "nodal"
+def pins(grid: Grid) -> bool | tuple[bool, ...]:
+    """Return whether a reflection of a grid keeps the first point of an axis, as `Symmetry.pinned` says it."""
+    return grid.periodic if grid.centring == "nodal" else False
+
+
+def square(grid: Grid) -> bool:
+    """Return whether the two axes of a grid are alike, so that they can be swapped."""
+    axes = set(zip(grid.cells, grid.lengths, grid.wraps, strict=True))
+    return grid.dimension == 2 and len(axes) == 1
 
 
 def group(generators: Iterable[Symmetry], *, most: int = MOST) -> tuple[Symmetry, ...]:
@@ -174,13 +187,14 @@ def refuse_no_group(elements: Sequence[Symmetry], grid: Grid, channels: tuple[in
         )
 
 
-def _reflected(field: Field, axes: tuple[int, ...], *, by: int) -> Field:
-    """Return a field reflected along some axes, and moved along them by some points."""
+def _reflected(field: Field, axes: tuple[int, ...], *, kept: tuple[int, ...]) -> Field:
+    """Return a field reflected along some axes, those among them that keep their first point moved by one."""
+    by = (1,) * len(kept)
     if isinstance(field, Tensor):
         flipped = torch.flip(field, axes)
-        return torch.roll(flipped, (by,) * len(axes), axes) if by else flipped
+        return torch.roll(flipped, by, kept) if kept else flipped
     turned = np.flip(field, axes)
-    return np.roll(turned, (by,) * len(axes), axes) if by else turned.copy()  # tensors take no negative strides
+    return np.roll(turned, by, kept) if kept else turned.copy()  # tensors take no negative strides
 
 
 def _signed(field: Field, signs: tuple[int, ...]) -> Field:
@@ -195,7 +209,7 @@ def _signed(field: Field, signs: tuple[int, ...]) -> Field:
     return field * np.array(signs, dtype=field.dtype).reshape(shape)
 
 
-def _kind(symmetry: Symmetry) -> tuple[int, int, int, bool]:
+def _kind(symmetry: Symmetry) -> tuple[int, int, int, bool | tuple[bool, ...]]:
     """Return what two symmetries must share to compose: axes, channels, and how they reflect."""
     return len(symmetry.flips), len(symmetry.inputs), len(symmetry.outputs), symmetry.pinned
 

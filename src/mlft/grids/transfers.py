@@ -46,7 +46,7 @@ def prolong(field: Float[Array, "n c *coarse"], *, to: Grid, order: int | None =
     step = steps[to.centring, order]
     for axis in range(to.dimension):
         for _ in range(doublings(field, to, axis)):
-            field = _on_last(lambda u: step(u, to.periodic), field, axis + 2)
+            field = _on_last(lambda u, wraps=to.wraps[axis]: step(u, wraps), field, axis + 2)
     return field
 
 
@@ -56,8 +56,7 @@ def nested(coarse: Grid, fine: Grid) -> bool:
     >>> nested(Grid((32,)), Grid((64,))), nested(Grid((32,)), Grid((32,))), nested(Grid((48,)), Grid((64,)))
     (True, True, False)
     """
-    kinds = {(grid.dimension, grid.lengths, grid.centring, grid.periodic) for grid in (coarse, fine)}
-    return len(kinds) == 1 and all(
+    return coarse.kind == fine.kind and all(
         n % m == 0 and (n // m) & (n // m - 1) == 0 for n, m in zip(fine.cells, coarse.cells, strict=True)
     )
 
@@ -85,7 +84,7 @@ def _steps(fine: int, coarse: int, what: str) -> int:
 def _cells(field: Array, grid: Grid, axis: int) -> int:
     if field.ndim != grid.dimension + 2:
         raise ValueError(f"a field on {grid} has axes (samples, channels, *grid), got shape {field.shape}")
-    return int(field.shape[axis + 2]) - grid._ends
+    return int(field.shape[axis + 2]) - grid.ends[axis]
 
 
 def _halvings(field: Array, to: Grid, axis: int) -> int:

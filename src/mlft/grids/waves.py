@@ -1,7 +1,7 @@
 """Wave numbers, and the prolongation of what spectral solvers return: the polynomial through the coarse points."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from mlft.grids.grid import Grid
 from mlft.grids.transfers import doublings
@@ -31,7 +31,7 @@ def prolong_waves(field: Float[Array, "n c *coarse"], *, to: Grid) -> Float[Arra
         ratio = 2 ** doublings(field, to, axis)
         if ratio > 1:
             lines = np.moveaxis(field, axis + 2, -1)
-            finer = [_periodic(sample, ratio) if to.periodic else _bounded(sample, ratio) for sample in lines]
+            finer = [_periodic(sample, ratio) if to.wraps[axis] else _bounded(sample, ratio) for sample in lines]
             shape = (*lines.shape[:-1], to.shape[axis])
             field = np.moveaxis(np.array(finer).reshape(shape), -1, axis + 2)
     return field
@@ -59,6 +59,35 @@ def _bounded(lines: Array, ratio: int) -> Array:
 
 
 def wave_numbers(grid: Grid) -> Float[Array, "*grid"]:
-    """Return |k| of each entry of the transform that suits a grid: Fourier on periodic boxes, else cosine."""
-    lines = [np.abs(np.fft.fftfreq(n, 1 / n)) if grid.periodic else np.arange(float(n)) for n in grid.shape]
+    """Return |k| of each entry of `to_waves`."""
+    axes = zip(grid.shape, grid.wraps, strict=True)
+    lines = [np.abs(np.fft.fftfreq(n, 1 / n)) if wraps else np.arange(float(n)) for n, wraps in axes]
     return np.asarray(np.sqrt(sum(part**2 for part in np.meshgrid(*lines, indexing="ij"))))
+
+
+def to_waves(fields: Float[Array, "n c *grid"], grid: Grid) -> Num[Array, "n c *grid"]:
+    """Return the transform that suits a grid, of orthonormal waves: Fourier on its periodic axes, cosine on the others.
+
+    A cosine is that of cell centres (DCT-II), which suits points with their ends as well. Real where no axis is
+    periodic.
+    """
+    from scipy.fft import dctn, fftn  # here: every problem imports this module, few take it
+
+    bounded, periodic = _axes(grid)
+    waves = dctn(fields, type=2, axes=bounded, norm="ortho") if bounded else fields
+    return np.asarray(fftn(waves, axes=periodic, norm="ortho") if periodic else waves)
+
+
+def from_waves(waves: Num[Array, "n c *grid"], grid: Grid) -> Float[Array, "n c *grid"]:
+    """Return the real fields of a grid whose `to_waves` are these."""
+    from scipy.fft import idctn, ifftn
+
+    bounded, periodic = _axes(grid)
+    fields = ifftn(waves, axes=periodic, norm="ortho").real if periodic else waves
+    return np.asarray(idctn(fields, type=2, axes=bounded, norm="ortho") if bounded else fields)
+
+
+def _axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the bounded and the periodic axes of fields on a grid."""
+    places = {wraps: tuple(a + 2 for a, one in enumerate(grid.wraps) if one == wraps) for wraps in (False, True)}
+    return places[False], places[True]

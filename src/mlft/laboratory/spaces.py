@@ -156,6 +156,6 @@ def _product(modes: tuple[Mode, ...], grid: Grid) -> Array:
 
 def check_grid(grid: Grid, dimension: int) -> None:
     """Refuse a grid on which the exact pairs do not live."""
-    if grid.dimension != dimension or grid.centring != "nodal" or grid.periodic or set(grid.lengths) != {1.0}:
+    if grid.dimension != dimension or grid.centring != "nodal" or any(grid.wraps) or set(grid.bounds) != {(0.0, 1.0)}:
         axes = "unit interval" if dimension == 1 else "unit square"
         raise ValueError(f"these functions live on nodal, bounded grids of the {axes}, got {grid!r}")

@@ -40,16 +40,15 @@ PLANE = Layers((1, 2, 4, 2, 1), width=32, kernel=3)
 class DilatedConvolutions(nn.Module):
     """Residual dilated convolutions on one or two axes; the last layer starts at zero.
 
-    h₁ = W₁ ∗ z, h_{i+1} = h_i + W_i ∗ gelu(h_i), output = W_n ∗ gelu(h_n). On a periodic grid fields are continued
-    periodically, and the network commutes with shifts (by patches); on a bounded one by zeros, beside a channel of
-    ones that shows where the domain ends.
+    h₁ = W₁ ∗ z, h_{i+1} = h_i + W_i ∗ gelu(h_i), output = W_n ∗ gelu(h_n). Along a periodic axis fields are
+    continued periodically, and the network commutes with shifts (by patches); along a bounded one by zeros, beside a
+    channel of ones that shows where the domain ends.
 
     Args:
         channels: of the inputs and of the outputs.
         layers: dilations, width, kernel, patch.
         generator: the stream that the initial weights are drawn from.
-        dimension: one or two axes.
-        periodic: whether every axis is periodic.
+        wraps: whether each axis is periodic, of one or two.
 
     Source: Yu, Koltun 2016, arXiv 1511.07122 (dilations); He et al. 2016 (residual layers); Shi et al. 2016,
     arXiv 1609.05158 (patches as channels).
@@ -61,13 +60,12 @@ class DilatedConvolutions(nn.Module):
         layers: Layers,
         *,
         generator: torch.Generator,
-        dimension: int,
-        periodic: bool,
+        wraps: tuple[bool, ...],
     ) -> None:
         super().__init__()
-        self.layers, self.periodic = layers, periodic
+        self.layers, self.wraps, dimension = layers, wraps, len(wraps)
         points, hidden = layers.patch**dimension, [layers.width] * (len(layers.dilations) - 1)
-        widths = [(channels[0] + (not periodic)) * points, *hidden, channels[1] * points]
+        widths = [(channels[0] + (not all(wraps))) * points, *hidden, channels[1] * points]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
             scale = 0.0 if i == len(hidden) else 1.4 * (before * layers.kernel**dimension) ** -0.5
@@ -88,7 +86,7 @@ class DilatedConvolutions(nn.Module):
     def forward(self, fields: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n k *grid"]:
         """Return the corrections."""
         patch = self.layers.patch
-        hidden = fields if self.periodic else torch.cat([fields, torch.ones_like(fields[:, :1])], dim=1)
+        hidden = fields if all(self.wraps) else torch.cat([fields, torch.ones_like(fields[:, :1])], dim=1)
         hidden = to_patches(hidden, patch)
         for i in range(len(self.weights)):
             new = self._convolve(gelu(hidden) if i else hidden, i)
@@ -98,8 +96,9 @@ class DilatedConvolutions(nn.Module):
     def _convolve(self, hidden: Tensor, i: int) -> Tensor:
         dimension, reach = hidden.ndim - 2, self.layers.dilations[i] * (self.layers.kernel // 2)
         convolve = torch.conv1d if dimension == 1 else torch.conv2d
-        mode = "circular" if self.periodic else "constant"
-        wide = pad(hidden, (reach, reach) * dimension, mode=mode)
+        wide = hidden
+        for wraps, mode in ((True, "circular"), (False, "constant")):
+            wide = pad(wide, [reach * (one == wraps) for one in self.wraps[::-1] for _ in range(2)], mode=mode)
         return convolve(wide, self.weights[i], self.biases[i], dilation=self.layers.dilations[i])
 
 
@@ -115,7 +114,7 @@ def patch_of(grid: Grid) -> int:
     patch = 1
     while max(grid.cells) // patch >= (512 if grid.dimension == 1 else 48):
         patch *= 2
-    while grid.periodic and any(cells % patch for cells in grid.cells):
+    while any(cells % patch for cells, wraps in zip(grid.cells, grid.wraps, strict=True) if wraps):
         patch //= 2
     return patch
 
@@ -137,9 +136,7 @@ class Local(Learned):
         layers, room = LINE if grid.dimension == 1 else PLANE, min(grid.cells) // patch
         fitting = tuple(d for d in layers.dilations if d * (layers.kernel // 2) < room)
         layers, (inputs, outputs) = replace(layers, dilations=fitting, patch=patch), channels
-        made = DilatedConvolutions(
-            (2 * outputs + inputs, outputs), layers, generator=random, dimension=grid.dimension, periodic=grid.periodic
-        )
+        made = DilatedConvolutions((2 * outputs + inputs, outputs), layers, generator=random, wraps=grid.wraps)
         made.silence(slice(2 * outputs, 2 * outputs + inputs))
         return made
 

@@ -29,7 +29,7 @@ class CommandSolver:
 
     It is a `solve_function` of a `FunctionProblem`. The command is a list of words, and no shell reads it. In each
     word, and in a template, these are filled in: `{level}`, 0 the coarsest; `{cells}`, as in 64 or 64x32, and
-    `{cells[0]}`; `{lengths}` and `{spacing}` alike; `{input}` and `{output}`, the paths of the two files;
+    `{cells[0]}`; `{lengths}`, `{origin}` and `{spacing}` alike; `{input}` and `{output}`, the paths of the two files;
     `{number[k]}`, the first number of channel k, for a parameter, which is a channel that is constant; `{values}` and
     `{values[k]}`, all numbers and those of channel k, one below the other. Other braces, and `${...}`, stay.
 

@@ -19,7 +19,7 @@ TEXT = (".txt", ".csv", ".dat")
 FORMATS = (".npy", ".json", *TEXT)
 """Endings of the files that are written and read without a template."""
 
-PLACES = ("level", "cells", "lengths", "spacing", "input", "output", "values", "number")
+PLACES = ("level", "cells", "lengths", "origin", "spacing", "input", "output", "values", "number")
 """What may stand between braces in a word of a command, and in a template."""
 
 _PLACE = re.compile(r"(?<!\$)\{([a-z_]+)(?:\[(\d+)\])?\}")
@@ -51,6 +51,7 @@ def fillings(sample: Float[Array, " c *grid"], grid: Grid, level: int) -> dict[s
         "level": Filling(str(level)),
         "cells": Filling.of(grid.cells, "x"),
         "lengths": Filling.of([f"{length:.17g}" for length in grid.lengths], "x"),
+        "origin": Filling.of([f"{start:.17g}" for start in grid.origin], "x"),
         "spacing": Filling.of([f"{step:.17g}" for step in grid.spacing], "x"),
         "values": Filling.of(channels, "\n"),
         "number": Filling.of([f"{channel.flat[0]:.17g}" for channel in sample], " "),
@@ -89,13 +90,15 @@ def refuse_unknown_places(text: str, what: str) -> None:
 def write(sample: Float[Array, " c *grid"], grid: Grid, level: int, file: Path) -> None:
     """Write a sample as its file's ending says, in float64 to the last bit.
 
-    `.npy`: (channels, *grid). `.json`: an object with the same under "input", and level, cells, lengths and spacing.
+    `.npy`: (channels, *grid). `.json`: an object with the same under "input", and level, cells, lengths, origin and
+    spacing.
     Text: a line of numbers for each line of the grid's last axis, channel after channel.
     """
     if file.suffix == ".npy":
         np.save(file, np.ascontiguousarray(sample))
     elif file.suffix == ".json":
-        facts = {"level": level, "cells": grid.cells, "lengths": grid.lengths, "spacing": grid.spacing}
+        facts = {"level": level, "cells": grid.cells, "lengths": grid.lengths, "origin": grid.origin}
+        facts["spacing"] = grid.spacing
         file.write_text(json.dumps({"input": sample.tolist(), **facts}))
     else:
         comma = "," if file.suffix == ".csv" else " "

@@ -68,13 +68,10 @@ def on_grid(problem: Problem, grid: Grid) -> None:
         ValueError: saying what the problem lives on.
     """
     finest = problem.finest
-    kind = (grid.dimension, grid.lengths, grid.centring, grid.periodic)
-    expected = (finest.dimension, finest.lengths, finest.centring, finest.periodic)
     stretched = len({n * finest.cells[0] // m for n, m in zip(grid.cells, finest.cells, strict=False)}) > 1
-    if kind != expected or stretched:
-        ends = "periodic" if finest.periodic else "bounded"
+    if grid.kind != finest.kind or stretched:
         raise ValueError(
-            f"{problem.name} lives on {ends} {finest.centring} grids of the box {finest.lengths}, "
+            f"{problem.name} lives on grids ({finest.described}) of the box {finest.bounds}, "
             f"with cells as {finest}; got {grid!r}"
         )
 

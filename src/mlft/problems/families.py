@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Grid, wave_numbers
+from mlft.grids import Grid, from_waves, to_waves, wave_numbers
 
 Array = np.ndarray
 Family = Callable[[Array], Array]
@@ -64,16 +64,11 @@ def filtered(fields: Float[Array, "n c *grid"], grid: Grid, power: float) -> Flo
 
     The mean and the mean square about it stay what they were.
     """
-    from scipy.fft import dctn, fftn, idctn, ifftn  # here: every problem imports this module, few are filtered
-
     axes = tuple(range(2, fields.ndim))
     mean = fields.mean(axis=axes, keepdims=True)
     factors = (1 + wave_numbers(grid)) ** power
     waves = fields - mean
-    if grid.periodic:
-        changed = ifftn(factors * fftn(waves, axes=axes), axes=axes).real
-    else:
-        changed = idctn(factors * dctn(waves, type=2, axes=axes, norm="ortho"), type=2, axes=axes, norm="ortho")
+    changed = from_waves(factors * to_waves(waves, grid), grid)
     changed -= changed.mean(axis=axes, keepdims=True)
     before, after = (np.sqrt(np.mean(part**2, axis=axes, keepdims=True)) for part in (waves, changed))
     return np.asarray(mean + changed * before / np.where(after > 0, after, 1.0))

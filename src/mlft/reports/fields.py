@@ -83,7 +83,7 @@ def _one_line(three: Iterable[Axes], shown: Shown, i: int) -> None:
     bottom.plot(x, shown.differences[i, 0], color=ORANGE, linewidth=0.9)
     bottom.axhline(0, color=GREY, linewidth=0.7)
     for axes in (top, middle, bottom):
-        axes.set_xlim(0, shown.grid.lengths[0])
+        axes.set_xlim(*shown.grid.bounds[0])
         axes.xaxis.set_major_locator(round_ticks(3))
         axes.tick_params(labelbottom=axes is bottom)
     bottom.set_xlabel("x")
@@ -154,7 +154,7 @@ def _blank(every: Iterable[Axes]) -> None:
 
 def image(axes: Axes, field: Array, grid: Grid, colours: str, limits: tuple[float, float]) -> AxesImage:
     """Draw one field of a plane on axes without ticks."""
-    extent = (0.0, grid.lengths[0], 0.0, grid.lengths[1])
+    extent = (*grid.bounds[0], *grid.bounds[1])
     axes.grid(False)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)

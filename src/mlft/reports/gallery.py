@@ -132,13 +132,13 @@ def _draw(axes: Axes, field: Array, grid: Grid, name: str) -> None:
     if grid.dimension == 2:
         drawing = image(axes, field[0], grid, "viridis", reach(field[0]))
         axes.set(xlabel="x", ylabel="y")
-        for axis, length in ((axes.xaxis, grid.lengths[0]), (axes.yaxis, grid.lengths[1])):
-            axis.set_ticks([0.0, length], ["0", number(length)])
+        for axis, ends in zip((axes.xaxis, axes.yaxis), grid.bounds, strict=True):
+            axis.set_ticks(ends, [number(end) for end in ends])
         axes.set_title(name if len(field) == 1 else f"{name}, channel 0 of {len(field)}")
         bar_of(axes.figure, drawing, [axes], location="right", aspect=20)
         return
     channels(axes, field, grid, name)
-    axes.set(xlabel="x", xlim=(0, grid.lengths[0]))
+    axes.set(xlabel="x", xlim=grid.bounds[0])
     legend_above(axes, 1)
     axes.xaxis.set_major_locator(round_ticks(5))
     axes.yaxis.set_major_locator(round_ticks(4))

@@ -99,7 +99,7 @@ def weakest_figure(width: float, weakest: Float[Array, "1 c *grid"], answers: di
         right.plot(grid.points[0], field[0], color=colour, linewidth=wide, label=name)
     legend_above(right, 2)
     for axes in (left, right):
-        axes.set(xlabel="x", xlim=(0, grid.lengths[0]))
+        axes.set(xlabel="x", xlim=grid.bounds[0])
         axes.yaxis.set_major_locator(round_ticks(4))
     return figure
 

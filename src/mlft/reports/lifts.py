@@ -108,7 +108,7 @@ def _lines(width: float, fields: Float[np.ndarray, "three points"], grid: Grid, 
     bottom.plot(grid.points[0], lifted - fine, color=ORANGE, linewidth=0.9)
     bottom.axhline(0, color=GREY, linewidth=0.7)
     bottom.set_title("minus fine")
-    bottom.set(xlabel="x", xlim=(0, grid.lengths[0]))
+    bottom.set(xlabel="x", xlim=grid.bounds[0])
     drawing.suptitle(title, weight="bold", x=0.01, ha="left")
     return drawing
 

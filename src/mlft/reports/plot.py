@@ -71,7 +71,7 @@ def _lines(shown: Shown, banded: Banded | None) -> Figure:
     for axes, title in zip(every[0], ("input", "solution and prediction", "prediction − solution"), strict=True):
         axes.set_title(title)
     for axes in every[-1]:
-        axes.set(xlabel="x", xlim=(0, shown.grid.lengths[0]))
+        axes.set(xlabel="x", xlim=shown.grid.bounds[0])
     figure.legend(*every[0][1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 

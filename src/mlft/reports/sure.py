@@ -96,7 +96,7 @@ def _lines(axes: Axes, found: Banded, solution: Array, grid: Grid) -> None:
         axes.fill_between(x, value - width, value + width, color=BLUE, alpha=alpha, linewidth=0, label=label)
     axes.plot(x, solution[0], color=INK, linewidth=1.1, label="solution")
     axes.plot(x, value, color=ORANGE, linewidth=1.3, label="prediction")
-    axes.set(xlabel="x", xlim=(0, grid.lengths[0]))
+    axes.set(xlabel="x", xlim=grid.bounds[0])
     axes.yaxis.set_major_locator(round_ticks(5))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from mlft.grids import Grid
+from mlft.grids.grid import axiswise
 from mlft.surrogates.network import Network
 from mlft.surrogates.patches import from_patches, to_patches
 from mlft.surrogates.spectral import SpectralLayer, transform
@@ -27,9 +28,9 @@ class FNO(Network):
     v₀ = lift(u), v_{i+1} = layer_i(gelu(v_i)) (no gelu before the first), output = project(v_depth); `lift` and
     `project` are two pointwise linear maps with a gelu between them, the layers are `SpectralLayer`s.
 
-    On a periodic box the network commutes with shifts and is told no coordinates. On a bounded box it is given the
-    coordinates (j + ½)/points of each axis as further channels, and the period of its waves is 5/4 of the box: each
-    layer continues its field by zero over a quarter of the box, so that opposite boundaries do not touch.
+    Along a periodic axis the network commutes with shifts and is told no coordinate. Of a bounded axis it is given the
+    coordinate (j + ½)/points as a further channel, and the period of its waves is 5/4 of the axis: each layer continues
+    its field by zero over a quarter of the box, so that opposite boundaries do not touch.
 
     The same weights take any grid with at least 2·modes points on each axis, and give the same function there as far
     as the grid carries the waves of the inputs and those that gelu adds.
@@ -45,7 +46,7 @@ class FNO(Network):
         generator: the stream that the initial weights are drawn from.
         width: channels inside.
         depth: spectral layers.
-        periodic: whether every axis is periodic.
+        periodic: whether every axis is periodic, or one truth value an axis.
         patch: points of an axis that are one point of the network, as channels of it.
 
     Raises:
@@ -62,7 +63,7 @@ class FNO(Network):
         generator: torch.Generator,
         width: int = 32,
         depth: int = 4,
-        periodic: bool = True,
+        periodic: bool | Sequence[bool] = True,
         patch: int = 1,
     ) -> None:
         super().__init__(channels, generator=generator)
@@ -75,10 +76,14 @@ class FNO(Network):
             )
         if depth > MOST_LAYERS:
             raise ValueError(f"an FNO has {MOST_LAYERS} layers at most, got {depth=}")
-        self.options = {"modes": list(modes), "width": width, "depth": depth, "periodic": periodic, "patch": patch}
-        self.channels, self.modes, self.periodic, self.patch = channels, modes, periodic, patch
+        self.wraps = axiswise(periodic, len(modes))
+        if len(self.wraps) != len(modes):
+            raise ValueError(f"periodic is said of all axes or of each of {len(modes)}, got {periodic}")
+        ends = list(self.wraps) if len(set(self.wraps)) > 1 else self.wraps[0]
+        self.options = {"modes": list(modes), "width": width, "depth": depth, "periodic": ends, "patch": patch}
+        self.channels, self.modes, self.patch = channels, modes, patch
         points = patch ** len(modes)
-        lifted = channels[0] * points + (0 if periodic else len(modes))
+        lifted = channels[0] * points + self.wraps.count(False)
         self.lift = _Pointwise((lifted, width, width), generator=generator)
         self.layers = nn.ModuleList(SpectralLayer(width, modes, generator=generator) for _ in range(depth))
         self.project = _Pointwise((width, width, channels[1] * points), generator=generator)
@@ -114,9 +119,11 @@ class FNO(Network):
                 f"(samples, {self.channels[0]}, *grid); got shape {tuple(inputs.shape)}"
             )
         field = to_patches(inputs, self.patch).permute(*range(2, inputs.ndim), 0, 1)
-        period = _PERIODIC if self.periodic else _BOUNDED
-        axes = tuple(transform(field, axis, modes=modes, period=period) for axis, modes in enumerate(self.modes))
-        field = self.lift(field if self.periodic else _with_coordinates(field))
+        axes = tuple(
+            transform(field, axis, modes=modes, period=_PERIODIC if wraps else _BOUNDED)
+            for axis, (modes, wraps) in enumerate(zip(self.modes, self.wraps, strict=True))
+        )
+        field = self.lift(_with_coordinates(field, self.wraps))
         for i, layer in enumerate(self.layers):
             field = layer(gelu(field) if i else field, axes)
         field = self.project(gelu(field))
@@ -141,13 +148,13 @@ class _Pointwise(nn.Module):
         return torch.addmm(self.last_bias, hidden, self.last).view(*field.shape[:-1], len(self.last_bias))
 
 
-def _with_coordinates(field: Float[Tensor, "*grid n c"]) -> Float[Tensor, "*grid n d"]:
-    """Return the field with the coordinate of each axis, in [0, 1], as further channels."""
+def _with_coordinates(field: Float[Tensor, "*grid n c"], wraps: tuple[bool, ...]) -> Float[Tensor, "*grid n d"]:
+    """Return the field with the coordinate of each bounded axis, in [0, 1], as a further channel."""
     channels = [field]
-    for axis in range(field.ndim - 2):
+    for axis in (axis for axis, one in enumerate(wraps) if not one):
         points = field.shape[axis]
         coordinate = (torch.arange(points, device=field.device).to(field.dtype) + 0.5) / points
         shape = [1] * field.ndim
         shape[axis] = points
         channels.append(coordinate.view(shape).expand(*field.shape[:-1], 1))
-    return torch.cat(channels, dim=-1)
+    return torch.cat(channels, dim=-1) if len(channels) > 1 else field

@@ -48,7 +48,12 @@ class _GridForm(pydantic.BaseModel, strict=True):
     cells: list[int]
     lengths: list[float]
     centring: Literal["cell", "nodal"]
-    periodic: bool
+    periodic: bool | list[bool]
+    origin: list[float] = []  # of those saved before there was one
+
+    def grid(self) -> Grid:
+        ends = self.periodic if isinstance(self.periodic, bool) else tuple(self.periodic)
+        return Grid(tuple(self.cells), tuple(self.lengths), self.centring, ends, tuple(self.origin))
 
 
 @final
@@ -57,10 +62,11 @@ class _SymmetryForm(pydantic.BaseModel, strict=True, extra="forbid"):
     swap: bool
     inputs: list[int]
     outputs: list[int]
-    pinned: bool
+    pinned: bool | list[bool]
 
     def symmetry(self) -> Symmetry:
-        return Symmetry(tuple(self.flips), self.swap, tuple(self.inputs), tuple(self.outputs), self.pinned)
+        pinned = self.pinned if isinstance(self.pinned, bool) else tuple(self.pinned)
+        return Symmetry(tuple(self.flips), self.swap, tuple(self.inputs), tuple(self.outputs), pinned)
 
 
 @final
@@ -82,8 +88,7 @@ def _described(folder: Path | str, config: dict[str, Any], network: nn.Module | 
     """Return the untrained surrogate that a configuration describes, with a copy of the network where one is given."""
     try:
         form = _Form.model_validate(config)
-        told, (inputs, outputs) = form.grid, form.channels
-        grid = Grid(tuple(told.cells), tuple(told.lengths), told.centring, told.periodic)
+        grid, (inputs, outputs) = form.grid.grid(), form.channels
         if network is not None:
             made: nn.Module = copy.deepcopy(network)
         else:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mlft.errors import ConfigError, unknown_name
 from mlft.grids import Grid, Symmetry
+from mlft.grids.grid import axiswise
 from mlft.grids.symmetry import refuse_no_group
 from mlft.surrogates.average import Average
 from mlft.surrogates.bundle import write_bundle
@@ -287,7 +288,7 @@ def made_network(
 def table_of(surrogate: Surrogate) -> Tensor:
     """Return the symmetries as numbers, for the weights to vouch for: a row an element, last whether it is averaged."""
     rows = [
-        (*one.flips, one.swap, *one.inputs, *one.outputs, one.pinned, surrogate.averaged)
+        (*one.flips, one.swap, *one.inputs, *one.outputs, *axiswise(one.pinned, len(one.flips)), surrogate.averaged)
         for one in surrogate.symmetries
     ]
     return torch.tensor(rows, dtype=torch.int8)

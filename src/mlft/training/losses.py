@@ -65,7 +65,7 @@ class RelativeL2:
 class RelativeH1:
     """unit · ‖e/s‖₁ / ‖u/s‖₁ of each sample, e = prediction − label, ‖v‖₁² = ‖v‖² + Σ_a L_a² ‖D_a v‖², channels added.
 
-    D_a is the difference of neighbours over the spacing on axis a, around the corner where the grid is periodic, and
+    D_a is the difference of neighbours over the spacing on axis a, around the corner where the axis is periodic, and
     L_a the length of the axis, so that the two parts have one unit. Norms are means over points, and over differences;
     the label 0 counts as of norm 1. Such a loss weighs small scales more (Czarnecki et al. 2017, Sobolev training).
     """
@@ -84,7 +84,7 @@ class RelativeH1:
         """Return ‖v‖₁² of each sample."""
         total = field.flatten(2).square().mean(2)
         for axis, cells in enumerate(self.grid.cells):
-            if self.grid.periodic:
+            if self.grid.wraps[axis]:
                 steps = torch.roll(field, -1, dims=axis + 2) - field
             else:
                 steps = torch.diff(field, dim=axis + 2)

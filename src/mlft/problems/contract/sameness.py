@@ -53,7 +53,7 @@ def agreement(values: Fields, means: Fields, grid: Grid) -> Float[Array, " c"]:
     axes = (0, *range(2, means.ndim))
     allowed = np.zeros(means.shape) + ROUND_OFF * np.abs(means).max(axis=axes, keepdims=True)
     for axis in range(2, means.ndim):
-        allowed += _bend(means, axis, grid.periodic) / 8
+        allowed += _bend(means, axis, grid.wraps[axis - 2]) / 8
     varies = (means - means.mean(axis=axes, keepdims=True)) ** 2
     flat = varies.sum(axis=axes, keepdims=True) <= (ROUND_OFF * np.abs(means).max(axis=axes, keepdims=True)) ** 2
     varies = np.where(flat, 1.0, varies)

@@ -41,7 +41,7 @@ def _grids(problem: Problem) -> Verdict:
     grids = problem.hierarchy
     if not grids or not all(isinstance(grid, Grid) for grid in grids):
         return Verdict(False, f"the hierarchy is {grids!r}", "give a tuple of grids, as of mlft.hierarchy(finest, 4)")
-    kinds = {(grid.dimension, grid.lengths, grid.centring, grid.periodic) for grid in grids}
+    kinds = {grid.kind for grid in grids}
     if len(kinds) > 1:
         told = f"axes, boxes, centrings or ends differ: {sorted(map(str, kinds))}"
         return Verdict(False, told, f"use one on every level; {_OWN_MESH}")
@@ -49,8 +49,7 @@ def _grids(problem: Problem) -> Verdict:
         wrong = _step(problem, coarse, fine)
         if wrong:
             return wrong
-    ends = "periodic" if grids[0].periodic else "bounded"
-    return Verdict(True, f"{', '.join(map(str, grids))}; {grids[0].centring}, {ends}")
+    return Verdict(True, f"{', '.join(map(str, grids))}; {grids[0].described}")
 
 
 _OWN_MESH = (

@@ -67,20 +67,20 @@ function widened(name, ...lists) {
 }
 
 const places = () => {
-  const length = state.run.grid.lengths[0];
-  return Array.from({ length: HANDLES }, (_, i) => ((i + 1) * length) / (HANDLES + 1));
+  const [start, end] = state.run.grid.bounds[0];
+  return Array.from({ length: HANDLES }, (_, i) => start + ((i + 1) * (end - start)) / (HANDLES + 1));
 };
 
 function drawInput() {
   const field = state.input[channel("input-channel")], { grid } = state.run;
   if (plane()) {
-    const given = { values: field, shape: grid.shape, lengths: grid.lengths, colours: COLOURS.cividis };
+    const given = { values: field, shape: grid.shape, bounds: grid.bounds, colours: COLOURS.cividis };
     plots.back = drawImage(plots.input, { ...given, limits: widened("input", flat(field)) });
     return;
   }
   const limits = widened("input", field), x = grid.points[0];
   const labels = { x: "x", y: "input" };
-  plots.maps = drawLines(plots.input, { x, length: state.run.grid.lengths[0], lines: [{ kind: "input", values: field }], bands: [], limits, labels });
+  plots.maps = drawLines(plots.input, { x, ends: state.run.grid.bounds[0], lines: [{ kind: "input", values: field }], bands: [], limits, labels });
   const at = places().map((place) => nearest(x, place));
   drawHandles(plots.input, plots.maps, at.map((i) => ({ x: x[i], y: field[i], name: `input at x = ${said(x[i])}` })), held);
   drawLegend(plots.inputLegend, [["input", "drag the points, or use the arrow keys on them", "line"]]);
@@ -121,8 +121,8 @@ function lift(k, value) {
 /** Add a bump where the pointer is, in the plane. */
 function brush(event) {
   const box = plots.input.getBoundingClientRect(), [px, py] = plots.back(event.clientX - box.left, event.clientY - box.top);
-  const { points, lengths } = state.run.grid, c = channel("input-channel"), radius = Number($("radius").value) * lengths[0];
-  if (px < 0 || py < 0 || px > lengths[0] || py > lengths[1]) return;
+  const { points, lengths, bounds: [[x0, x1], [y0, y1]] } = state.run.grid, c = channel("input-channel"), radius = Number($("radius").value) * lengths[0];
+  if (px < x0 || py < y0 || px > x1 || py > y1) return;
   const sign = Number(document.querySelector("[name=sign]:checked").value), size = 0.4 * sign * state.run.inputs.deviation[c];
   state.added[c] = state.added[c].map((row, i) => row.map((old, j) => {
     const far = ((points[0][i] - px) ** 2 + (points[1][j] - py) ** 2) / radius ** 2;
@@ -154,13 +154,13 @@ function drawSections(svg, legend, x, [value, half, band, known], [xLabel, yLabe
   if (known) { lines.push({ kind: "solution", values: known }); entries.push(["solution", "the solver’s solution", "line"]); }
   lines.push({ kind: "prediction", values: value });
   const limits = widened("solution", value, ...bands.flatMap((one) => [one.low, one.high]), ...(known ? [known] : []));
-  drawLines(svg, { x, length: state.run.grid.lengths[0], lines, bands, limits, labels: { x: xLabel, y: yLabel } });
+  drawLines(svg, { x, ends: state.run.grid.bounds[0], lines, bands, limits, labels: { x: xLabel, y: yLabel } });
   drawLegend(legend, entries);
 }
 
 function drawPlane(value, half, band, known) {
   const { grid } = state.run, j = Number($("cut").value), row = (field) => field?.map((column) => column[j]);
-  const cut = grid.points[1][j], given = { shape: grid.shape, lengths: grid.lengths };
+  const cut = grid.points[1][j], given = { shape: grid.shape, bounds: grid.bounds };
   $("height").textContent = said(Number(cut.toPrecision(3)));
   drawImage(plots.image, { ...given, values: value, colours: COLOURS.viridis, limits: widened("image", flat(value)), cut });
   if (half) drawImage(plots.half, { ...given, values: half, colours: COLOURS.magma, limits: [0, Math.max(...flat(half))], cut });

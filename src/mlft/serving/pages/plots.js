@@ -41,13 +41,13 @@ function element(parent, name, attributes, text) {
 }
 
 /**
- * Draw lines over x, from 0 to a length, into an svg, and return the maps from values to places and back.
+ * Draw lines over x, between two ends, into an svg, and return the maps from values to places and back.
  * lines: {kind, values}; bands: {kind, low, high}; labels: {x, y}.
  */
-export function drawLines(svg, { x, length, lines, bands, limits, labels, height = 300 }) {
+export function drawLines(svg, { x, ends, lines, bands, limits, labels, height = 300 }) {
   const width = Math.max(240, svg.clientWidth), box = { left: 58, right: 10, top: 8, bottom: 40 };
   const inner = [width - box.left - box.right, height - box.top - box.bottom];
-  const [start, end] = [0, length], [low, high] = limits;
+  const [start, end] = ends, [low, high] = limits;
   const toX = (value) => box.left + (inner[0] * (value - start)) / (end - start);
   const toY = (value) => box.top + (inner[1] * (high - value)) / (high - low);
   const fromY = (place) => high - ((place - box.top) * (high - low)) / inner[1];
@@ -106,9 +106,9 @@ function colour(colours, share) {
  * Draw a field of a plane, first axis to the right, second upwards, with its axes and a bar of colours.
  * Returns the map from a place on the canvas, in CSS pixels, to coordinates.
  */
-export function drawImage(canvas, { values, shape, lengths, colours, limits, cut }) {
+export function drawImage(canvas, { values, shape, bounds, colours, limits, cut }) {
   const width = Math.max(200, canvas.clientWidth), box = { left: 44, right: 10, top: 6, bottom: 78 };
-  const inner = [width - box.left - box.right, 0];
+  const inner = [width - box.left - box.right, 0], [[x0, x1], [y0, y1]] = bounds, lengths = [x1 - x0, y1 - y0];
   inner[1] = Math.min(inner[0] * Math.min(Math.max(lengths[1] / lengths[0], 0.4), 1.6), 460);
   const height = inner[1] + box.top + box.bottom, ratio = window.devicePixelRatio || 1;
   canvas.width = width * ratio;
@@ -128,14 +128,14 @@ export function drawImage(canvas, { values, shape, lengths, colours, limits, cut
   pen.font = '12px system-ui, "Segoe UI", Arial, sans-serif';
   pen.strokeRect(box.left, box.top, ...inner);
   pen.textAlign = "center";
-  for (const value of ticks(0, lengths[0], 4)) pen.fillText(said(value), box.left + (inner[0] * value) / lengths[0], box.top + inner[1] + 15);
+  for (const value of ticks(x0, x1, 4)) pen.fillText(said(value), box.left + (inner[0] * (value - x0)) / lengths[0], box.top + inner[1] + 15);
   pen.fillText("x", box.left + inner[0] / 2, box.top + inner[1] + 29);
   pen.textAlign = "right";
-  for (const value of ticks(0, lengths[1], 4)) pen.fillText(said(value), box.left - 5, box.top + inner[1] * (1 - value / lengths[1]) + 4);
+  for (const value of ticks(y0, y1, 4)) pen.fillText(said(value), box.left - 5, box.top + inner[1] * (1 - (value - y0) / lengths[1]) + 4);
   pen.textAlign = "left";
   pen.fillText("y", 2, box.top + inner[1] / 2 + 4);
   if (cut !== undefined) {
-    const y = box.top + inner[1] * (1 - cut / lengths[1]);
+    const y = box.top + inner[1] * (1 - (cut - y0) / lengths[1]);
     pen.strokeStyle = "#fff";
     pen.setLineDash([5, 4]);
     pen.beginPath();
@@ -144,7 +144,7 @@ export function drawImage(canvas, { values, shape, lengths, colours, limits, cut
     pen.stroke();
   }
   drawBar(pen, [box.left, box.top + inner[1] + 38, inner[0]], colours, limits);
-  return (x, y) => [(lengths[0] * (x - box.left)) / inner[0], lengths[1] * (1 - (y - box.top) / inner[1])];
+  return (x, y) => [x0 + (lengths[0] * (x - box.left)) / inner[0], y0 + lengths[1] * (1 - (y - box.top) / inner[1])];
 }
 
 function drawBar(pen, [left, top, width], colours, [low, high]) {
