@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 import requests
 import umbridge
-from selenium import webdriver
 from selenium.webdriver import ActionChains
-from selenium.webdriver.chrome.service import Service
 
 import mlft
 from served import a_server, waited
@@ -176,22 +174,6 @@ def test_what_is_no_http_does_not_end_it(server):
         line.sendall(b"\x00\xff\r\n\r\n")
         assert b"400" in line.recv(100)
     assert requests.get(f"{server}/Info", timeout=120).status_code == 200
-
-
-@pytest.fixture
-def browser():
-    """Chromium without a window."""
-    found, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (found and driver):
-        pytest.fail("the page is tested in Chromium: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1000"):
-        options.add_argument(word)
-    options.binary_location = found
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(driver))
-    yield made
-    made.quit()
 
 
 @pytest.mark.browser

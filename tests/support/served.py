@@ -25,7 +25,7 @@ from mlft.serving.served import Served
 from mlft.surrogates import Surrogate, build
 from mlft.uncertainty import calibrate
 
-PLANE = Grid((18, 26), (1.0, 1.5), periodic=False)
+PLANE = Grid((18, 26), (1.0, 1.5), periodic=(False, True), origin=(-0.5, 2.0))
 CHANNELS = (2, 1)
 
 
