@@ -23,8 +23,10 @@ def test_every_public_name_exists_and_is_documented(name):
         assert not isinstance(found, type | FunctionType) or found.__doc__, public
 
 
-def test_importing_prints_nothing_warns_nothing_and_does_not_load_matplotlib():
-    code = "import mlft, sys; assert 'matplotlib' not in sys.modules and 'distributed' not in sys.modules"
+@pytest.mark.parametrize("imported", ["mlft", "mlft.experiment.loop"])
+def test_importing_prints_nothing_warns_nothing_and_loads_nothing_that_takes_long(imported):
+    slow = {"matplotlib", "distributed", "scipy.stats", "numba", "h5py", "xarray", "onnx"}
+    code = f"import {imported}, sys; found = {slow} & {{*sys.modules}}; assert not found, found"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

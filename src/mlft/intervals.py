@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from scipy.stats import beta
-from scipy.stats import t as student
+from scipy.special import betaincinv, stdtrit  # not scipy.stats, whose import takes as long as torch's
 
 
 @final
@@ -31,7 +30,7 @@ def arithmetic(values: Sequence[float]) -> Middle:
     if n == 1:
         return Middle(mean, math.nan, math.nan)
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
-    half = float(student.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
     return Middle(mean, mean - half, mean + half)
 
 
@@ -42,8 +41,8 @@ def proportion(hits: int, n: int) -> Middle:
     """
     if not n:
         return Middle(math.nan, math.nan, math.nan)
-    lower = float(beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
-    upper = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
+    lower = float(betaincinv(hits, n - hits + 1, 0.025)) if hits else 0.0
+    upper = float(betaincinv(hits + 1, n - hits, 0.975)) if hits < n else 1.0
     return Middle(hits / n, lower, upper)
 
 

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.maps import Map, predictions
@@ -93,7 +93,7 @@ def law_error(
     found = predictions(predict, inputs[good], answers.solutions[good].shape)
     errors = relative_error(found, answers.solutions[good], grid)
     deviation = float(np.std(errors, ddof=1)) / len(errors) ** 0.5
-    half = float(student.ppf(0.975, len(errors) - 1)) * deviation
+    half = float(stdtrit(len(errors) - 1, 0.975)) * deviation
     mean, median = float(np.mean(errors)), float(np.median(errors))
     return FamilyError(name, mean, mean - half, mean + half, median, outside, failed, failures=answers.failures)
 

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from mlft.familiarity.law import INDICATORS, NOTHING, Law, finite, fit_law
 from mlft.grids import Grid
@@ -169,7 +169,7 @@ def rank_of_alarm(calibrated: int) -> int:
     [1, 11, 35]
     """
     ranks = np.arange(1, calibrated + 1)
-    k = int(np.sum(binom.sf(ranks - 1, calibrated, FALSE_ALARMS) >= SURE))
+    k = int(np.sum(bdtrc(ranks - 1, calibrated, FALSE_ALARMS) >= SURE))
     if not k:
         raise ValueError(f"an alarm is calibrated on {MINIMUM} draws or more, got {calibrated}")
     return k
