@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -258,6 +259,12 @@ def from_plain(kind: type[Thing], value: Any) -> Thing:
 
 def _adapter(kind: Any) -> Any:
     """Return what turns a typed record into JSON and back."""
+    return _made_adapter(kind)
+
+
+@functools.cache
+def _made_adapter(kind: Any) -> Any:
+    """Return it, made once: that takes a tenth of a second."""
     return TypeAdapter(kind)
 
 

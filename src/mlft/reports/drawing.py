@@ -70,10 +70,15 @@ def drawn(draw: Callable[Concatenate[float, P], Figure]) -> Callable[P, Drawing]
 
     @wraps(draw)
     def both(*args: P.args, **options: P.kwargs) -> Drawing:
-        with style():
-            return Drawing(*(svg(draw(width, *args, **options)) for width in (WIDE, NARROW)))
+        return at_both_widths(lambda width: draw(width, *args, **options))
 
     return both
+
+
+def at_both_widths(draw: Callable[[float], Figure]) -> Drawing:
+    """Return a figure of a wide page, and of a narrow one."""
+    with style():
+        return Drawing(*(svg(draw(width)) for width in (WIDE, NARROW)))
 
 
 @contextmanager
