@@ -1,5 +1,6 @@
 """Out of a run again: samples in the formats of others, and its surrogate with the limits of its numbers."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import mlft
 from mlft import ConfigError, DataError
 from mlft.datasets import FORMATS, read
 from mlft.errors import MlftError
+from mlft.experiment.record import read_evaluation
 from mlft.grids import restrict
 from small import GRIDS, SMALL, draw, evaluate, problem, solve
 
@@ -82,6 +84,12 @@ def test_a_surrogate_comes_out_with_its_normalisers_and_the_limits_of_its_number
     told = made.export("pt2", tmp_path / "deep" / "one.pt2")
     found = torch.export.load(told.files[0]).module()(torch.as_tensor(inputs).float()).detach().numpy()
     np.testing.assert_allclose(found, known, rtol=1e-4, atol=1e-5 * np.abs(known).max())
+    share = re.search(r"on 4 test samples its solutions are (.*) of how far they are from each other away", told.words)
+    shown = read_evaluation(made.folder)["inputs"]
+    exact = made.surrogate.predict(shown)
+    given = torch.export.load(told.files[0]).module()(torch.as_tensor(shown).float()).detach().double().numpy()
+    off = np.linalg.norm(given - exact) / np.linalg.norm(exact - exact.mean(axis=0))
+    assert float(share[1]) == pytest.approx(off, rel=0.2) and 0 < off < 1e-3
     with pytest.raises(ConfigError, match=r"one.pt2 is there already: give another --out, or --force"):
         made.export("pt2", tmp_path / "deep" / "one.pt2")
     monkeypatch.setattr(mlft.Surrogate, "export", lambda self, file: file.write_text("slow: tests/surrogates have it"))

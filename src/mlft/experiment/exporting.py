@@ -19,6 +19,7 @@ from mlft.experiment.record import read_evaluation
 from mlft.files import writing
 from mlft.grids import Grid, restrict
 from mlft.problems import PROBLEMS
+from mlft.surrogates.export import as_exported
 
 if TYPE_CHECKING:
     from mlft.experiment.finished import LevelSamples, Record
@@ -176,11 +177,12 @@ def _limit(record: "Record") -> str:
         return f"numbers in and out are {kind}"
     kept = read_evaluation(record.folder)
     inputs, solutions = (np.asarray(kept[name], dtype=np.float64) for name in ("inputs", "solutions"))
-    spread = float(np.std(solutions - solutions.mean(axis=0)) or np.std(solutions))
     told = "numbers in and out are float32: 7 digits, magnitudes from 1e-38 to 3e38"
     for what, values in (("inputs", inputs), ("solutions", solutions)):
         largest = float(np.abs(values).max())
         if largest and not 1e-37 < largest < 3e38:
             return f"{told}; {what} of this run reach {largest:.2g}, for which the file is of no use: scale the units"
-    rounding = float(np.abs(solutions).max()) * 2.0**-24 / spread if spread else 0.0
-    return f"{told}; a solution is rounded to {rounding:.1g} of how far solutions differ"
+    found, known = as_exported(record.surrogate).predict(inputs), record.surrogate.predict(inputs)
+    off, spread = (float(np.sqrt(np.mean(part**2))) for part in (found - known, known - known.mean(axis=0)))
+    share = f"{off / spread:.1g} of how far they are from each other" if spread else f"{off:.1g}"
+    return f"{told}; on {len(inputs)} test samples its solutions are {share} away from `record.predict`'s (measured)"

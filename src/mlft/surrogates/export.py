@@ -45,12 +45,17 @@ def export_onnx(surrogate: Surrogate, file: Path | str) -> None:
     write_whole(Path(file), exported.model_proto.SerializeToString())
 
 
+def as_exported(surrogate: Surrogate) -> Surrogate:
+    """Return what an export computes: a copy that is wholly in the network's dtype, on the CPU, in evaluation mode."""
+    return copy.deepcopy(surrogate).to(device="cpu", dtype=surrogate.dtype).eval()
+
+
 def _program(surrogate: Surrogate) -> ExportedProgram:
-    """Return the traced surrogate, wholly in the network's dtype, dynamic in samples and grid where it can be.
+    """Return the traced surrogate, dynamic in samples and grid where it can be.
 
     Of a network that belongs to its own grid only the samples are dynamic.
     """
-    copied = copy.deepcopy(surrogate).to(device="cpu", dtype=surrogate.dtype).eval()
+    copied = as_exported(surrogate)
     example = torch.zeros(2, surrogate.channels[0], *surrogate.grid.shape, dtype=surrogate.dtype)
     fixed = isinstance(copied.network, Network) and not copied.network.any_grid
     sizes = dict.fromkeys([0] if fixed else [0, *range(2, example.ndim)], Dim.AUTO)
