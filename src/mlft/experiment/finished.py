@@ -343,7 +343,10 @@ class Record:
         told = self.outcome
         found, predicted = told.error.relative_l2, told.plan.predicted_error
         rows = [
-            ("error", f"{in_words(found.mean, found.mean_lower, found.mean_upper)}, {told.error.samples} fresh draws"),
+            (
+                "error",
+                f"{in_words(found.mean, found.mean_lower, found.mean_upper)}, {told.error.samples} {told.tested}",
+            ),
             *([("predicted", in_words(predicted.value, predicted.lower, predicted.upper))] if predicted else []),
             ("samples", " / ".join(f"{row.samples} on {row.grid}" for row in told.levels if row.samples)),
             *([] if told.data else [("spent", f"{told.budget.spent.solves:.4g} solves, of {told.budget.asked}")]),

@@ -285,11 +285,12 @@ def _card(session: Session, errors: np.ndarray, samples: tuple[int, ...]) -> str
     problem, config, found = session.asked.problem, session.asked.config, summary(errors)
     seed = config.seed
     shape = ", ".join(map(str, problem.finest.shape))
+    tested = "fresh draws" if problem.has_solver else "rows held back"
     return f"""# {problem.name}: a surrogate trained by mlft
 
 Maps an input field to the solution of {problem.equation} on the grid {problem.finest}.
 
-* relative L2 error on {len(errors)} fresh draws: mean {found.mean:.4g}, median {found.median:.4g}
+* relative L2 error on {len(errors)} {tested}: mean {found.mean:.4g}, median {found.median:.4g}
 * strategy {config.strategy}, budget {config.budget}, samples a level (coarsest first) {list(samples)}, seed {seed}
 * trust it only for inputs of the distribution it was trained on: {problem.name} with {problem.options}
 

@@ -45,7 +45,7 @@ def _split(told: DataFacts) -> str:
     several = "; draws on several levels are on one side" if told.coupled else ""
     return (
         f"Of {counts(told.rows)} rows, {counts(told.train)} are to be learned from, and {number(told.test)} of the "
-        f"finest were held back for the test, without replacement{several}: the fresh draws of this report are those."
+        f"finest were held back for the test, without replacement{several}."
     )
 
 

@@ -18,7 +18,7 @@ def _error(facts: Outcome) -> Card:
     found = facts.error.relative_l2
     lines = (
         f"95% interval {interval(found.mean_lower, found.mean_upper)}",
-        f"mean of {number(facts.error.samples)} fresh draws; median {error(found.median)}",
+        f"mean of {number(facts.error.samples)} {facts.tested}; median {error(found.median)}",
         *hidden_lines(facts),
     )
     return Card("Error", error(found.mean), "relative L2", lines)
@@ -58,7 +58,7 @@ def _sure(facts: Outcome) -> Card:
     lines = (
         f"for {share(told.level)} of predictions",
         f"held for {share(held.value)} ({share(held.lower)} to {share(held.upper)}) of {number(facts.sure.measured)} "
-        "fresh draws",
+        f"{facts.tested}",
     )
     return Card(name, MISSING if told.error is None else f"≤ {error(told.error)}", "relative L2", lines)
 

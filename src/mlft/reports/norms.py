@@ -25,7 +25,7 @@ def norms(facts: Outcome) -> Section:
         return section(heading, paragraph(_NONE, "soft")), {}
     columns = (Column("Channel"), *NORMS.values())
     caption = (
-        f"Mean over {number(facts.error.samples)} fresh draws of errors of each channel of the solution, with 95% "
+        f"Mean over {number(facts.error.samples)} {facts.tested} of errors of each channel of the solution, with 95% "
     )
     words = (
         "All are dimensionless, of one draw at a time. L2, L1 and maximum: the error over the solution, each in that "

@@ -143,7 +143,7 @@ def measured(facts: Outcome, errors: Float[np.ndarray, " n"]) -> Section:
     drawings = {"histogram": histogram(errors, found)}
     lost = int((~np.isfinite(errors)).sum())
     caption = (
-        f"Relative L2 errors of {number(len(errors))} fresh draws: mean {error(found.mean)}, median "
+        f"Relative L2 errors of {number(len(errors))} {facts.tested}: mean {error(found.mean)}, median "
         f"{error(found.median)}; nine draws in ten stay below {error(found.q90)}."
     )
     caption += f" {number(lost)} draws have no finite error and are not drawn." if lost else ""

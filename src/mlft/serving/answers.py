@@ -41,7 +41,7 @@ def run_facts(served: Served, limits: Limits) -> dict[str, Any]:
         "channels": {"inputs": served.channels[0], "solutions": served.channels[1]},
         "units": {"inputs": UNIT, "solutions": UNIT, "points": "the problem's unit of length"},
         "inputs": {"mean": normaliser.shift.tolist(), "deviation": normaliser.scale.tolist()},
-        "error": f"{in_words(found.mean, found.mean_lower, found.mean_upper)}, of {told.error.samples} fresh draws",
+        "error": f"{in_words(found.mean, found.mean_lower, found.mean_upper)}, of {told.error.samples} {told.tested}",
         "levels": list(served.levels),
         "familiarity": served.record.alarm is not None,
         "draws": [

@@ -352,8 +352,13 @@ class Outcome:
             spent = f"trained on {samples} rows of the data set"
         return (
             f"{self.problem}, {self.strategy}, seed {self.seed}: relative L2 error {found:.4g} (mean of "
-            f"{self.error.samples} {'rows held back' if self.data is not None else 'fresh draws'}), {spent}"
+            f"{self.error.samples} {self.tested}), {spent}"
         )
+
+    @property
+    def tested(self) -> str:
+        """What the error is measured on, in words: fresh draws, or rows of a data set that were held back."""
+        return "fresh draws" if self.data is None else "rows held back"
 
     @property
     def now(self) -> Part:
