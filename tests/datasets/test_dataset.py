@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from mlft import DataError, Dataset, Grid
+from mlft.datasets import DataProblem, Rule
 from mlft.grids import restrict
-from rows import fields, made
+from rows import between, fields, made, unrelated
+from small import GRIDS
 
 FINE = Grid((12, 20), (2.0, 1.5), "nodal", periodic=False)
 COARSE = Grid((6, 10), (2.0, 1.5), "nodal", periodic=False)
@@ -102,6 +104,56 @@ def test_rows_that_are_said_to_be_of_one_draw_and_are_not_are_found_out() -> Non
     with pytest.raises(DataError, match=r"rows of levels 0 and 1 are said to be of one draw, .* or say coupled=False"):
         Dataset.from_arrays(inputs, solutions, grid=data.levels[-1].grid)
     assert not Dataset.from_arrays(inputs, solutions, grid=data.levels[-1].grid, coupled=False).coupled
+
+
+def test_fields_get_from_grid_to_grid_by_the_callers_own_functions() -> None:
+    fine, coarse = Grid((28,)), Grid((20,))
+    data = unrelated((9, 6), coarse)
+    assert data.hierarchy == (coarse, fine) and data.transfers == {}
+    with pytest.raises(ValueError, match="28 cells are not 20 cells refined by a power of two"):
+        data.prolonged(data.levels[0].solutions, fine)
+    moved = data.with_transfers(prolong_function=between, coarsen_function=between)
+    assert moved.transfers == {"prolong": "between", "coarsen": "between"}
+    inputs = [level.inputs for level in moved.levels]
+    np.testing.assert_allclose(moved.prolonged(inputs[0][:6], fine), inputs[1], atol=0.03)  # averages of unlike cells
+    np.testing.assert_allclose(moved.coarsened(inputs[1], coarse), inputs[0][:6], atol=0.03)
+    problem = DataProblem(moved, Rule(2, 5, 128), 0)
+    np.testing.assert_array_equal(problem.inputs_of([7, 2]), [between(inputs[0][7:8], fine)[0], inputs[1][2]])
+    np.testing.assert_array_equal(problem.evaluate(np.array([[2.0]]), coarse), between(inputs[1][2:3], coarse))
+
+
+def test_rows_that_are_not_of_one_draw_are_found_out_by_the_callers_own_function() -> None:
+    data = unrelated((9, 6), Grid((20,)), coupled=False)
+    inputs, solutions = [level.inputs for level in data.levels], [level.solutions for level in data.levels]
+    wrong = Dataset.from_arrays(inputs, solutions, grid=GRIDS[-1], name="odd")  # its grids cannot be compared
+    with pytest.raises(DataError, match=r"rows of levels 0 and 1 are said to be of one draw, .* or say coupled=False"):
+        wrong.with_transfers(coarsen_function=between)
+
+
+BROKEN: dict[str, tuple[Callable[..., Any], str]] = {
+    "a list": (lambda fields, grid: [0.0], "returned a list; return an array of shape "),
+    "shape": (lambda fields, grid: fields, "returned an array of shape "),
+    "not finite": (
+        lambda fields, grid: np.full((*fields.shape[:2], *grid.shape), np.nan),
+        "values that are not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_callers_function_that_returns_something_else_is_refused(name: str) -> None:
+    function, words = BROKEN[name]
+    data = unrelated((9, 6), Grid((20,)))
+    with pytest.raises(
+        DataError, match=re.escape("coarsen_function, asked for fields of 28 points on 20 cells, ")
+    ) as one:
+        data.with_transfers(coarsen_function=function)
+    moved = data.with_transfers(prolong_function=function)
+    with pytest.raises(
+        DataError, match=re.escape("prolong_function, asked for fields of 20 points on 28 cells, ")
+    ) as two:
+        moved.prolonged(data.levels[0].solutions, Grid((28,)))
+    assert words in str(one.value) and words in str(two.value)
 
 
 def test_names_of_channels_are_counted() -> None:

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Int
 
 from mlft.datasets.dataset import Dataset
 from mlft.errors import DataError
-from mlft.grids import restrict
 from mlft.seeds import generator
 
 Array = np.ndarray
@@ -100,7 +99,9 @@ def same_inputs(data: Dataset) -> Int[Array, " draws"]:
         fields = level.inputs
         if apart:
             try:
-                fields = restrict(fields, to=coarsest)
+                fields = data.coarsened(fields, coarsest)
+            except DataError:
+                raise
             except ValueError:
                 continue
         digits = np.round(fields / (SAME * (float(np.abs(fields).max()) or 1.0))) if apart else fields + 0.0
