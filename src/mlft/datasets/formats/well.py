@@ -107,7 +107,7 @@ def _dimensions(made: Any, part: Part, axes: tuple[str, ...]) -> None:
     for axis, points in zip(axes, part.grid.points, strict=True):
         group[axis] = points.astype(np.float32)
     for name in ("time", *axes):
-        group[name].attrs["sample_varying"] = group[name].attrs["time_varying"] = False
+        group[name].attrs["sample_varying"], group[name].attrs["time_varying"] = False, name == "time"
 
 
 def _boundaries(made: Any, part: Part, axes: tuple[str, ...]) -> None:
