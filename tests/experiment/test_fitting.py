@@ -255,9 +255,21 @@ def test_names_of_problems_are_not_those_of_data() -> None:
         asked_of(made((9,), name="darcy"))
 
 
-def test_costs_are_told_where_they_are_given() -> None:
+def test_costs_are_told_and_decide_nothing(fitted: mlft.Record, tmp_path: Path) -> None:
     asked = asked_of(made(COUNTS), costs=(1, 2, 4))
     assert asked.problem.costs == (0.25, 0.5, 1.0) and asked.config.limit.value == 39 / 4 + 28 / 2 + 20
+    steps: list[mlft.Progress] = []
+    told = SMALL_FIT | {"report": steps.append}
+    dear = mlft.fit(made(COUNTS), out=tmp_path, costs=(1, 2, 4000), **told)
+    assert dear.error == fitted.error and dear.outcome.plan.samples == fitted.outcome.plan.samples
+    inputs = fitted.samples(0).inputs
+    np.testing.assert_array_equal(dear.surrogate.predict(inputs), fitted.surrogate.predict(inputs))
+    assert [row.cost_solves for row in dear.outcome.levels] == [1 / 4000, 2 / 4000, 1]
+    assert dear.outcome.budget.spent.solves == pytest.approx(20 + 39 / 4000 + 28 * 2 / 4000, rel=1e-12)
+    words = "the rows that are learned from cost as much as 20 of the finest level"
+    assert any(words in line for line in run_lines(dear.outcome, tmp_path))
+    assert not any(words in line for line in run_lines(fitted.outcome, tmp_path))
+    assert steps and not [step for step in steps if step.phase == "warn"]  # to look a row up takes what it takes
 
 
 def test_rows_with_the_same_input_stay_together(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def fit(
         data: a data set, a file, a folder of files, or a list of them; see `mlft.datasets.read`. Levels on grids
             that are not refined by 2, 4, 8, … need `Dataset.with_transfers`.
         out: the run folder.
-        costs: what a row of each level costs, in those of the finest, coarsest first; as dear each without.
+        costs: what a row of each level costs, coarsest first, in any unit: told in rows of the finest level by record
+            and report, and not decided by, since all rows are used; as dear each without.
         hints: what the files may not say: `mlft.datasets.Hints(lengths=..., periodic=..., coupled=...)`.
         drop: leave rows out that are not finite, in place of refusing them.
         report: as in `mlft.run`.
