@@ -1,5 +1,6 @@
 """Data sets from arrays: what they hold, which rows are of one draw, and what they are refused for."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from mlft import DataError, Dataset, Grid
 from mlft.datasets import DataProblem, Rule
 from mlft.grids import restrict
-from rows import between, fields, made, unrelated
+from rows import between, fields, made, most, unrelated
 from small import GRIDS
 
 FINE = Grid((12, 20), (2.0, 1.5), "nodal", periodic=False)
@@ -26,6 +27,14 @@ def test_arrays_of_one_level_are_kept_in_float64() -> None:
     np.testing.assert_array_equal(level.solutions, y)
     assert (level.grid, data.channels, data.input_channels, data.assumed) == (FINE, (2, 3), ("a", "b [m]"), ())
     assert repr(data) == "Dataset('heat': 7 rows on 12x20; 2 → 3 channels)"
+
+
+def test_a_data_set_keeps_its_rows_when_the_callers_arrays_change() -> None:
+    x, y = fields(7, 2, FINE), fields(7, 3, FINE, seed=1)
+    data = Dataset.from_arrays(x, y, grid=FINE)
+    x[:], y[:] = 0.0, 1.0
+    np.testing.assert_array_equal(data.levels[0].inputs, fields(7, 2, FINE))
+    np.testing.assert_array_equal(data.levels[0].solutions, fields(7, 3, FINE, seed=1))
 
 
 def test_rows_of_coupled_levels_are_one_draw_each_and_of_others_none() -> None:
@@ -154,6 +163,23 @@ def test_a_callers_function_that_returns_something_else_is_refused(name: str) ->
     ) as two:
         moved.prolonged(data.levels[0].solutions, Grid((28,)))
     assert words in str(one.value) and words in str(two.value)
+
+
+def test_what_tells_rows_from_others_is_the_digest_of_all_their_bytes() -> None:
+    data = made((150, 70))
+    told = hashlib.sha256()
+    for level in data.levels:
+        for values in (level.inputs, level.solutions, level.draws):
+            told.update(values.tobytes())
+    assert DataProblem(data, Rule(9, 5, 128), 0).options["rows"] == told.hexdigest()[:16]  # as stores have it
+
+
+def test_to_split_rows_and_to_tell_them_from_others_makes_no_copy_of_them() -> None:
+    x, y = (fields(400, 1, Grid((2000,)), seed) for seed in (0, 1))
+    problem = DataProblem(Dataset.from_arrays(x, y, grid=Grid((2000,))), Rule(9, 5, 128), 0)
+    with most() as bytes_at_once:
+        assert problem.options["rows"] and len(problem.split.test) == 9
+    assert bytes_at_once() < 0.3 * x.nbytes
 
 
 def test_names_of_channels_are_counted() -> None:

@@ -20,7 +20,7 @@ from mlft import ConfigError, DataError, Dataset, Grid, MlftError
 from mlft.datasets import FORMATS, Hints, Part, read, write
 from mlft.datasets.formats.named import as_xarray
 from mlft.grids import restrict
-from rows import fields
+from rows import fields, most
 from well_rules import check_well
 
 GRIDS = {
@@ -145,6 +145,39 @@ def test_fields_in_time_are_read_from_the_first_to_the_last(tmp_path: Path) -> N
     (level,) = read(tmp_path / "c.hdf5").levels
     assert level.inputs.shape == (3, 2, 12, 20)
     np.testing.assert_allclose(level.inputs[:, 1] - level.inputs[:, 0], 1.0)
+
+
+def test_of_many_times_the_first_and_the_last_are_read_alone(tmp_path: Path) -> None:
+    tensor, times = fields(3, 9000, Grid((64,))).astype(np.float32), np.arange(9000.0)
+    pdebench(tmp_path / "one.hdf5", tensor=tensor)
+    pdebench(tmp_path / "two.hdf5", u=tensor, v=tensor, x_coordinate=np.arange(64.0))
+    pdebench(tmp_path / "darcy.hdf5", nu=tensor[:, 5], tensor=tensor)
+    with h5py.File(tmp_path / "groups.hdf5", "w") as made:
+        for i, row in enumerate(tensor):
+            made[f"{i:04}/data"] = row[..., None]
+    (well,) = write([part(Grid((64,)), (1, 1))], tmp_path, to="well")
+    with h5py.File(well, "r+") as made:
+        made.attrs["n_trajectories"] = 3
+        made["t0_fields"].attrs["field_names"] = ["u"]
+        del made["dimensions/time"], made.attrs["mlft"]
+        made["dimensions/time"], made["t0_fields/u"] = times, tensor
+        for name, flag in (("sample_varying", True), ("time_varying", True), ("dim_varying", np.array([True]))):
+            made["t0_fields/u"].attrs[name] = flag
+    for file in (*sorted(tmp_path.glob("*.hdf5")), well):
+        with most() as bytes_at_once:
+            (level,) = read(file).levels
+        assert bytes_at_once() < 0.5 * tensor.nbytes, file
+        start = tensor[:, 5] if file.stem == "darcy" else tensor[:, 0]
+        np.testing.assert_array_equal(level.inputs[:, 0], start)
+        np.testing.assert_array_equal(level.solutions[:, 0], tensor[:, -1])
+
+
+def test_a_file_is_read_in_the_memory_that_its_rows_take(tmp_path: Path) -> None:
+    x = fields(300, 1, Grid((2000,)))
+    pdebench(tmp_path / "a.hdf5", nu=x[:, 0].astype(np.float32), tensor=x.astype(np.float32))
+    with most() as bytes_at_once:
+        (level,) = read(tmp_path / "a.hdf5").levels
+    assert bytes_at_once() < 1.2 * (level.inputs.nbytes + level.solutions.nbytes)
 
 
 def test_files_of_the_well_with_times_vectors_and_scalars_are_read(tmp_path: Path) -> None:

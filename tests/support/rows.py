@@ -1,5 +1,8 @@
 """Rows of a small problem, as a data set without its solver: importable by tests."""
 
+import contextlib
+import tracemalloc
+
 import numpy as np
 import torch
 
@@ -20,6 +23,18 @@ def made(counts, *, coupled=True, seed=0, name="mine"):
         solutions.append(solve(inputs[-1], grid))
         start += 0 if coupled else n
     return Dataset.from_arrays(inputs, solutions, grid=grids[-1], coupled=coupled, name=name)
+
+
+@contextlib.contextmanager
+def most():
+    """Give a function that tells how many bytes were held at once, at most, in arrays that were made meanwhile."""
+    found = []
+    tracemalloc.start()
+    try:
+        yield lambda: found[0]
+    finally:
+        found.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
 
 
 def fields(n, channels, grid: Grid, seed=0):

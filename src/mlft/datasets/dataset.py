@@ -103,7 +103,8 @@ class Dataset:
             where = f"level {level}" if several else "arrays"
             own = grid if grid is None or level == len(solved) - 1 else like(grid, np.shape(y)[2:], where)
             part = of_arrays(x, y, own, where=where)
-            parts.append(replace(part, draws=tuple(range(start, start + len(part)))))
+            draws, mine = tuple(range(start, start + len(part))), _unshared(part.inputs, x)
+            parts.append(replace(part, draws=draws, inputs=mine, solutions=_unshared(part.solutions, y)))
             start += 0 if coupled else len(part)
         return of_parts(parts, name=name, drop=drop)
 
@@ -268,6 +269,11 @@ def _moved(function: Transfer, name: str, fields: Array, grid: Grid) -> Array:
     return np.asarray(made, dtype=np.float64)
 
 
+def _unshared(values: Array, given: Any) -> Array:
+    """Return values that do not change when a caller writes to what was given."""
+    return values.copy() if isinstance(given, np.ndarray) and np.may_share_memory(values, given) else values
+
+
 def _listed(arrays: Any, several: bool) -> list[Any]:
     return list(arrays) if several else [arrays]
 
@@ -284,8 +290,8 @@ def _level(grid: Grid, mine: Sequence[tuple[Part, Array]], finest: Grid, drop: b
             )
         keep = _finite(part, drop)
         lost += int((~keep).sum())
-        inputs.append(part.inputs[keep])
-        solutions.append(part.solutions[keep])
+        inputs.append(part.inputs if keep.all() else part.inputs[keep])
+        solutions.append(part.solutions if keep.all() else part.solutions[keep])
         draws.append(numbers[keep])
     rows = np.concatenate(draws)
     if len(np.unique(rows)) < len(rows):
@@ -296,7 +302,11 @@ def _level(grid: Grid, mine: Sequence[tuple[Part, Array]], finest: Grid, drop: b
         )
     if not len(rows):
         raise DataError(f"{mine[0][0].source}: no row on {grid} cells is finite; nothing is left to learn from")
-    return Level(grid, np.concatenate(inputs), np.concatenate(solutions), rows), lost
+    return Level(grid, _joined(inputs), _joined(solutions), rows), lost
+
+
+def _joined(arrays: Sequence[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)  # a copy of all rows takes their memory again
 
 
 def _renumbered(levels: Sequence[Level]) -> tuple[Level, ...]:
