@@ -1,6 +1,7 @@
 """Formats: rows come back from each as they went in, and the readers of others take what is written."""
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +16,11 @@ from neuralop.data.datasets.pt_dataset import PTDataset
 from the_well.data import WellDataset
 from the_well.utils.export import hdf5_to_xarray
 
-from mlft import ConfigError, DataError, Dataset, Grid
+from mlft import ConfigError, DataError, Dataset, Grid, MlftError
 from mlft.datasets import FORMATS, Hints, Part, read, write
+from mlft.datasets.formats.named import as_xarray
 from mlft.grids import restrict
-from rows import fields
+from rows import fields, most
 from well_rules import check_well
 
 GRIDS = {
@@ -145,6 +147,39 @@ def test_fields_in_time_are_read_from_the_first_to_the_last(tmp_path: Path) -> N
     np.testing.assert_allclose(level.inputs[:, 1] - level.inputs[:, 0], 1.0)
 
 
+def test_of_many_times_the_first_and_the_last_are_read_alone(tmp_path: Path) -> None:
+    tensor, times = fields(3, 9000, Grid((64,))).astype(np.float32), np.arange(9000.0)
+    pdebench(tmp_path / "one.hdf5", tensor=tensor)
+    pdebench(tmp_path / "two.hdf5", u=tensor, v=tensor, x_coordinate=np.arange(64.0))
+    pdebench(tmp_path / "darcy.hdf5", nu=tensor[:, 5], tensor=tensor)
+    with h5py.File(tmp_path / "groups.hdf5", "w") as made:
+        for i, row in enumerate(tensor):
+            made[f"{i:04}/data"] = row[..., None]
+    (well,) = write([part(Grid((64,)), (1, 1))], tmp_path, to="well")
+    with h5py.File(well, "r+") as made:
+        made.attrs["n_trajectories"] = 3
+        made["t0_fields"].attrs["field_names"] = ["u"]
+        del made["dimensions/time"], made.attrs["mlft"]
+        made["dimensions/time"], made["t0_fields/u"] = times, tensor
+        for name, flag in (("sample_varying", True), ("time_varying", True), ("dim_varying", np.array([True]))):
+            made["t0_fields/u"].attrs[name] = flag
+    for file in (*sorted(tmp_path.glob("*.hdf5")), well):
+        with most() as bytes_at_once:
+            (level,) = read(file).levels
+        assert bytes_at_once() < 0.5 * tensor.nbytes, file
+        start = tensor[:, 5] if file.stem == "darcy" else tensor[:, 0]
+        np.testing.assert_array_equal(level.inputs[:, 0], start)
+        np.testing.assert_array_equal(level.solutions[:, 0], tensor[:, -1])
+
+
+def test_a_file_is_read_in_the_memory_that_its_rows_take(tmp_path: Path) -> None:
+    x = fields(300, 1, Grid((2000,)))
+    pdebench(tmp_path / "a.hdf5", nu=x[:, 0].astype(np.float32), tensor=x.astype(np.float32))
+    with most() as bytes_at_once:
+        (level,) = read(tmp_path / "a.hdf5").levels
+    assert bytes_at_once() < 1.2 * (level.inputs.nbytes + level.solutions.nbytes)
+
+
 def test_files_of_the_well_with_times_vectors_and_scalars_are_read(tmp_path: Path) -> None:
     from the_well.utils.dummy_data import write_dummy_data
 
@@ -196,7 +231,46 @@ def test_zarr_and_unnamed_axes_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.levels[0].solutions, made.solutions)
 
 
+NETCDF = pytest.mark.parametrize("engine", ["scipy", "h5netcdf"])
+
+
+@NETCDF
+def test_netcdf_3_and_4_come_back_as_they_went_in(engine: str, tmp_path: Path) -> None:
+    made = part(GRIDS["plane"], (3, 2), about={"problem": "rod"})
+    as_xarray(made).to_netcdf(tmp_path / "rod.hdf5", engine=engine)  # told by its content, not by its name
+    found = read(tmp_path / "rod.hdf5")
+    (level,) = found.levels
+    np.testing.assert_array_equal(level.inputs, made.inputs)
+    np.testing.assert_array_equal(level.solutions, made.solutions)
+    assert level.grid == made.grid and dict(found.about)["problem"] == "rod" and found.assumed == ()
+    assert (found.input_channels, found.solution_channels) == (made.input_channels, made.solution_channels)
+
+
+@NETCDF
+def test_netcdf_of_others_has_axes_of_its_own(engine: str, tmp_path: Path) -> None:
+    x, y = fields(5, 2, Grid((16,))), fields(5, 2, Grid((16,)), seed=1)
+    axes = ("run", "channel", "x-coordinate")  # an axis of a name that PDEBench has too
+    told = xarray.Dataset({"inputs": (axes, x), "outputs": (axes, y)}, {axes[2]: (np.arange(16) + 0.5) / 8})
+    told.to_netcdf(tmp_path / "a.nc4", engine=engine)
+    found = read(tmp_path, hints=Hints(periodic=True))
+    np.testing.assert_array_equal(found.levels[0].inputs, x)
+    np.testing.assert_array_equal(found.levels[0].solutions, y)
+    assert found.hierarchy == (Grid((16,), (2.0,)),)
+
+
+def test_netcdf_4_without_what_reads_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_xarray(part(GRIDS["line"])).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    monkeypatch.setitem(sys.modules, "h5netcdf", None)
+    with pytest.raises(MlftError, match=r"netCDF-4 needs the extra 'xarray': pip install 'mlft\[xarray\]'"):
+        read(tmp_path / "a.nc")
+
+
 # Files that are not what is expected
+
+
+def netcdf4(file: Path, **variables: Any) -> Path:
+    xarray.Dataset(variables).to_netcdf(file, engine="h5netcdf")
+    return file
 
 
 def half(file: Path) -> Path:
@@ -218,6 +292,7 @@ def wrong(file: Path, content: Any) -> Path:
 
 
 NAN = np.where(np.arange(48).reshape(3, 1, 16) == 20, np.nan, 1.0)
+X = np.ones((3, 16))
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "not there": (lambda d: d / "no.npz", "cannot be read: No such file or directory"),
     "empty": (lambda d: wrong(d / "a.dat", b""), "is empty: copy or download it again"),
@@ -241,7 +316,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda d: wrong(d / "a.pt", {"x": torch.ones(3, 1, 9), "y": 1j * torch.ones(3, 1, 9)}),
         "the solutions are complex",
     ),
-    "hdf5 names": (lambda d: wrong(d / "a.hdf5", {"u": NAN}), "of neither layout that is known"),
+    "hdf5 names": (lambda d: wrong(d / "a.hdf5", {"u": NAN}), "is HDF5 with u in it, of no layout that is known"),
     "one time": (lambda d: wrong(d / "a.hdf5", {"tensor": NAN}), "two times at least is expected"),
     "nan": (
         lambda d: wrong(d / "a.npz", {"x": NAN, "y": NAN}),
@@ -254,6 +329,23 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "three axes": (
         lambda d: wrong(d / "a.hdf5", {"tensor": np.ones((3, 2, 5, 6, 7))}),
         "fields have 3 axes of space, (5, 6, 7); one or two are learned on",
+    ),
+    "half nc4": (
+        lambda d: half(netcdf4(d / "a.nc", input=(("i", "x"), X), solution=(("i", "x"), X))),
+        "is no HDF5 file, or half written",
+    ),
+    "nc4 names": (
+        lambda d: netcdf4(d / "a.nc", u=(("i", "x"), X)),
+        "of no layout that is known: PDEBench has `tensor` or `x-coordinate`, The Well `dimensions` and `t0_fields`, "
+        "netCDF-4 `input` and `solution` with named axes",
+    ),
+    "no axes": (
+        lambda d: wrong(d / "a.nc", {"input": X, "solution": X}),
+        "is HDF5 with input, solution in it, of no layout that is known",
+    ),
+    "nc4 axes": (
+        lambda d: netcdf4(d / "a.nc", input=("i", X[0]), solution=("i", X[0])),
+        "`input` has the axes ['i']; sample, a channel and one or two of space are expected",
     ),
     "nc names": (
         lambda d: wrong(d / "a.nc", bytes(xarray.Dataset({"u": ("x", np.ones(4))}).to_netcdf(engine="scipy"))),

@@ -10,7 +10,7 @@ from mlft.datasets import DataProblem, Rule, split
 from mlft.grids import restrict
 from mlft.training import Training
 from mlft.training.batches import learned
-from rows import fields, made
+from rows import between, fields, made, unrelated
 
 GRID = Grid((12,), periodic=False)
 RULE = Rule(test=6, held_out=5, guards=128)
@@ -63,6 +63,17 @@ def test_a_test_row_keeps_its_like_on_a_coarser_level_out_of_training() -> None:
     like = {15 + i: i for i in range(4)}  # draws of the finest level, and the coarse one of the same input
     tested = [like[draw] for draw in found.test if draw in like]
     assert tested and not set(tested) & set(found.train) and found.left_out == len(tested) and found.alike == 8
+
+
+def test_inputs_on_grids_that_are_not_nested_are_compared_by_the_callers_own_function() -> None:
+    data = unrelated((15, 9), Grid((20,)), coupled=False)
+    coarse, fine = data.levels
+    inputs = [np.concatenate([coarse.inputs[:11], between(fine.inputs[:4], coarse.grid)]), fine.inputs]
+    data = Dataset.from_arrays(inputs, [coarse.solutions, fine.solutions], grid=fine.grid, coupled=False)
+    assert split(data, Rule(5, 5, 128), 0).alike == 0  # nothing can be compared
+    found = split(data.with_transfers(prolong_function=between, coarsen_function=between), Rule(5, 5, 128), 0)
+    tested = {11 + draw - 15 for draw in found.test if draw < 19}  # coarse rows of the inputs that are tested on
+    assert tested and not tested & set(found.train) and found.left_out == len(tested) and found.alike == 8
 
 
 def test_too_few_rows_are_refused() -> None:

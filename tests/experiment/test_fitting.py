@@ -1,5 +1,6 @@
 """A fit: a data set without a solver gives the record, the report and the trust of a run, and true words."""
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from mlft.lifts.local import Layers, Local
 from mlft.reports import run_lines, summary_lines, trust_lines, write_trust_report
 from mlft.seeds import generator
 from mlft.sources import Drawn
-from rows import SMALL_FIT, made
+from rows import SMALL_FIT, between, made, unrelated
 from small import GRIDS, draw, evaluate, solve
 
 COUNTS = 44, 33, 25
@@ -136,6 +137,45 @@ def test_labels_are_lifted_by_coupled_rows(tmp_path: Path, monkeypatch: pytest.M
     assert record.corrections == ()  # a corrected solver needs a solver
 
 
+def test_labels_of_a_grid_that_is_not_refined_to_the_finest_are_lifted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlft.lifts.local.LINE", Layers((1, 2, 1), width=6, kernel=3))
+    monkeypatch.setitem(LIFTS, "local", Local(line=Effort(40, passes=0, rate=1e-2)))
+    monkeypatch.setitem(LIFTS, "spectral", LIFTS["none"])
+    data = unrelated((36, 28), mlft.Grid((20,)), off=0.3).with_transfers(prolong_function=between)
+    record = mlft.fit(data, out=tmp_path / "run", strategy="lift", **SMALL_FIT)
+    (lift,) = record.outcome.lifts
+    assert lift.name == "local" and lift.lifted.value is not None and lift.raw.value is not None
+    assert lift.lifted.value < 0.8 * lift.raw.value
+    test = record.samples(1, "test")
+    np.testing.assert_allclose(test.solutions, solve(test.inputs, GRIDS[2]), rtol=1e-12)
+    errors = relative_error(record.predict(test.inputs, unfamiliar="ignore"), test.solutions, GRIDS[2])
+    assert record.error == pytest.approx(errors.mean(), rel=1e-12) and record.error < 0.9
+    assert record.outcome.transfers == {"prolong": "between"}
+    assert record.outcome.data is not None
+    assert record.outcome.data.assumed == (
+        "no input on 20 cells is another of the finest level (coarsen_function=... compares them)",
+    )
+    assert mlft.trust(record.folder, report=None).families[0].mean == pytest.approx(record.error, rel=1e-12)
+    assert mlft.report(record.folder).exists()
+    assert len(record.export("npz", tmp_path / "npz").files) == 4
+    with pytest.raises(DataError, match="inputs of 28 points have no averages on 20 cells, .* write npz or xarray"):
+        record.export("pdebench", tmp_path / "pdebench")
+    with pytest.raises(ConfigError, match="of other transfers of odd"):
+        other = data.with_transfers(prolong_function=functools.partial(between))
+        mlft.fit(other, out=tmp_path / "run", strategy="lift", **SMALL_FIT)
+
+
+def test_a_grid_that_is_not_refined_to_the_finest_is_refused_without_a_way_there() -> None:
+    data = unrelated((36, 28), mlft.Grid((20,)))
+    with pytest.raises(DataError, match=r"level 0 has 20 cells and the finest 28: .*with_transfers\(prolong_function="):
+        asked_of(data)
+    with pytest.raises(DataError, match="prolong_function, asked for fields of 20 points on 28 cells, returned"):
+        asked_of(data.with_transfers(prolong_function=lambda fields, grid: fields))
+    assert asked_of(data.only(-1)).config.plan == (22,)
+
+
 def test_levels_that_share_no_draw_are_learned_from_one_after_the_other(tmp_path: Path) -> None:
     data = made((30, 20), coupled=False)
     with pytest.raises(DataError, match="no draw of this data set is on two"):
@@ -215,9 +255,21 @@ def test_names_of_problems_are_not_those_of_data() -> None:
         asked_of(made((9,), name="darcy"))
 
 
-def test_costs_are_told_where_they_are_given() -> None:
+def test_costs_are_told_and_decide_nothing(fitted: mlft.Record, tmp_path: Path) -> None:
     asked = asked_of(made(COUNTS), costs=(1, 2, 4))
     assert asked.problem.costs == (0.25, 0.5, 1.0) and asked.config.limit.value == 39 / 4 + 28 / 2 + 20
+    steps: list[mlft.Progress] = []
+    told = SMALL_FIT | {"report": steps.append}
+    dear = mlft.fit(made(COUNTS), out=tmp_path, costs=(1, 2, 4000), **told)
+    assert dear.error == fitted.error and dear.outcome.plan.samples == fitted.outcome.plan.samples
+    inputs = fitted.samples(0).inputs
+    np.testing.assert_array_equal(dear.surrogate.predict(inputs), fitted.surrogate.predict(inputs))
+    assert [row.cost_solves for row in dear.outcome.levels] == [1 / 4000, 2 / 4000, 1]
+    assert dear.outcome.budget.spent.solves == pytest.approx(20 + 39 / 4000 + 28 * 2 / 4000, rel=1e-12)
+    words = "the rows that are learned from cost as much as 20 of the finest level"
+    assert any(words in line for line in run_lines(dear.outcome, tmp_path))
+    assert not any(words in line for line in run_lines(fitted.outcome, tmp_path))
+    assert steps and not [step for step in steps if step.phase == "warn"]  # to look a row up takes what it takes
 
 
 def test_rows_with_the_same_input_stay_together(tmp_path: Path) -> None:

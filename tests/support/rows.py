@@ -1,5 +1,8 @@
 """Rows of a small problem, as a data set without its solver: importable by tests."""
 
+import contextlib
+import tracemalloc
+
 import numpy as np
 import torch
 
@@ -22,5 +25,37 @@ def made(counts, *, coupled=True, seed=0, name="mine"):
     return Dataset.from_arrays(inputs, solutions, grid=grids[-1], coupled=coupled, name=name)
 
 
+@contextlib.contextmanager
+def most():
+    """Give a function that tells how many bytes were held at once, at most, in arrays that were made meanwhile."""
+    found = []
+    tracemalloc.start()
+    try:
+        yield lambda: found[0]
+    finally:
+        found.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+
 def fields(n, channels, grid: Grid, seed=0):
     return np.random.default_rng(seed).normal(size=(n, channels, *grid.shape))
+
+
+def between(fields, grid):
+    """Values of a periodic line at the points of another, by the waves that it carries."""
+    waves = np.fft.rfft(fields)
+    n, turns = fields.shape[-1], np.arange(waves.shape[-1])
+    shift = np.exp(-1j * np.pi * turns / n) * np.where((turns == 0) | (2 * turns == n), 1.0, 2.0)
+    (x,) = grid.points
+    return np.real((waves * shift) @ np.exp(2j * np.pi * np.outer(turns, x / grid.lengths[0]))) / n
+
+
+def unrelated(counts, coarse: Grid, *, off=0.0, coupled=True):
+    """Rows of the small problem on a grid and on its finest one, which is no refinement of it; coarse ones are off."""
+    finest, draws = GRIDS[-1], draw(sum(counts), torch.Generator().manual_seed(0))
+    inputs = [evaluate(draws[: counts[0]], coarse), evaluate(draws[-counts[1] :], finest)]
+    if coupled:
+        inputs[1] = evaluate(draws[: counts[1]], finest)
+    solutions = [solve(given, grid) for given, grid in zip(inputs, (coarse, finest), strict=True)]
+    solutions[0] += off * np.sin(2 * solutions[0])
+    return Dataset.from_arrays(inputs, solutions, grid=finest, coupled=coupled, name="odd")

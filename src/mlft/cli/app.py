@@ -334,7 +334,7 @@ def fit(
     out: OutOption,
     cost: Annotated[
         list[float] | None,
-        typer.Option(help="of a row of a level, in those of the finest, coarsest first; again for more"),
+        typer.Option(help="of a row of a level, in any unit, coarsest first; told, not decided by; again for more"),
     ] = None,
     length: Annotated[
         list[float] | None, typer.Option(help="a side length of the box, where files do not say; again for more")

@@ -1,12 +1,12 @@
 """What arrays of rows are refused for: no numbers, another layout, rows that are said to be of one draw and are not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mlft.datasets.part import numbers
 from mlft.errors import DataError
-from mlft.grids import FEWEST, Grid, restrict
+from mlft.grids import FEWEST, Grid
 
 Array = np.ndarray
 
@@ -60,14 +60,15 @@ def channels_of(inputs: Array, solutions: Array, grid: Grid | None, where: objec
         )
 
 
-def refuse_unlike_draws(levels: Sequence[tuple[Grid, Array, Array]]) -> None:
+def refuse_unlike_draws(levels: Sequence[tuple[Grid, Array, Array]], coarsened: Callable[[Array, Grid], Array]) -> None:
     """Refuse levels whose rows are said to be of one draw, and whose inputs are not.
 
     The inputs of a coupled pair, on the coarser grid, are to be nearer to each other than to the next draw's, in the
-    mean over 64 of them; that is asked where one grid is the other refined.
+    mean over 64 of them; that is asked where inputs of the finest grid can be taken to the coarser one.
 
     Args:
         levels: grid, inputs and draws of each, coarsest first.
+        coarsened: takes inputs of the finest grid to a coarser one, or raises `ValueError`.
 
     Raises:
         DataError: naming the levels, and both distances.
@@ -79,7 +80,9 @@ def refuse_unlike_draws(levels: Sequence[tuple[Grid, Array, Array]]) -> None:
             continue
         rows, known = coarse[i[:LOOKED_AT]], fine[j[:LOOKED_AT]]
         try:
-            seen = restrict(known, to=grid)
+            seen = coarsened(known, grid)
+        except DataError:
+            raise
         except ValueError:
             continue
         own, other = (float(np.linalg.norm(rows - each)) for each in (seen, np.roll(seen, 1, axis=0)))

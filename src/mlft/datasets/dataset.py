@@ -12,7 +12,8 @@ from mlft.datasets.checks import channels_of, checked, refuse_unlike_draws
 from mlft.datasets.ground import NONE, Hints, ground, like
 from mlft.datasets.part import Part
 from mlft.errors import DataError, plain
-from mlft.grids import Grid, Hierarchy
+from mlft.grids import Grid, Hierarchy, prolong, restrict
+from mlft.problems.transfers import Transfer, transfer_names, unfit
 
 Array = np.ndarray
 
@@ -52,6 +53,8 @@ class Dataset:
         assumed: what nobody said and is taken to be so, a sentence each.
         left_out: rows that were left out because they are not finite.
         about: further facts, of a run that the rows are of.
+        prolong_function: see `with_transfers`.
+        coarsen_function: see `with_transfers`.
     """
 
     levels: tuple[Level, ...]
@@ -62,6 +65,8 @@ class Dataset:
     assumed: tuple[str, ...] = ()
     left_out: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)
+    prolong_function: Transfer | None = None
+    coarsen_function: Transfer | None = None
 
     @classmethod
     def from_arrays(
@@ -98,7 +103,8 @@ class Dataset:
             where = f"level {level}" if several else "arrays"
             own = grid if grid is None or level == len(solved) - 1 else like(grid, np.shape(y)[2:], where)
             part = of_arrays(x, y, own, where=where)
-            parts.append(replace(part, draws=tuple(range(start, start + len(part)))))
+            draws, mine = tuple(range(start, start + len(part))), _unshared(part.inputs, x)
+            parts.append(replace(part, draws=draws, inputs=mine, solutions=_unshared(part.solutions, y)))
             start += 0 if coupled else len(part)
         return of_parts(parts, name=name, drop=drop)
 
@@ -112,6 +118,57 @@ class Dataset:
             if names and len(names) != count:
                 raise DataError(f"{len(names)} names for {count} channels of {kind}: {', '.join(names)}")
         return replace(self, input_channels=tuple(inputs), solution_channels=tuple(solutions))
+
+    def with_transfers(
+        self, *, prolong_function: Transfer | None = None, coarsen_function: Transfer | None = None
+    ) -> "Dataset":
+        """Return the data set with your own ways from grid to grid, as of levels that are no refinements of each other.
+
+        Args:
+            prolong_function: (fields, grid) → the fields (n, channels, *grid) of a coarser level on the finest grid:
+                its solutions, and inputs that are known on its own grid alone. Reconstruction by polynomials without,
+                which needs cells that are refined by 2, 4, 8, …
+            coarsen_function: (inputs, grid) → inputs of the finest grid on a coarser level's. By it coupled rows are
+                checked, and inputs that are on two levels found; averages, or every other point, without, where cells
+                are refined by 2, 4, 8, …
+
+        Raises:
+            DataError: for coupled rows whose inputs are not of one draw, or fields of another shape.
+        """
+        made = replace(self, prolong_function=prolong_function, coarsen_function=coarsen_function)
+        refuse_unlike_draws([(level.grid, level.inputs, level.draws) for level in made.levels], made.coarsened)
+        return made
+
+    def prolonged(self, fields: Float[Array, "n c *coarse"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return fields of a coarser level on a finer grid, by `prolong_function` where there is one.
+
+        Raises:
+            DataError: if that returns something else than fields on the grid.
+            ValueError: without one, if the grid is not theirs refined by a power of two.
+        """
+        if self.prolong_function is None or fields.shape[2:] == grid.shape:
+            return prolong(fields, to=grid)
+        return _moved(self.prolong_function, "prolong_function", fields, grid)
+
+    def coarsened(self, inputs: Float[Array, "n c *fine"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return inputs on a coarser grid: those of the finest by `coarsen_function` where there is one.
+
+        Raises:
+            DataError: if that returns something else than fields on the grid.
+            ValueError: without one, if their grid is not the coarser one refined by a power of two.
+        """
+        if (
+            self.coarsen_function is None
+            or inputs.shape[2:] != self.levels[-1].grid.shape
+            or grid.shape == inputs.shape[2:]
+        ):
+            return restrict(inputs, to=grid)
+        return _moved(self.coarsen_function, "coarsen_function", inputs, grid)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """The names of the functions of `with_transfers` that are given."""
+        return transfer_names(prolong=self.prolong_function, coarsen=self.coarsen_function)
 
     @property
     def hierarchy(self) -> Hierarchy:
@@ -184,7 +241,7 @@ def of_parts(parts: Sequence[Part], *, name: str, drop: bool = False) -> Dataset
         found, left = _level(grid, mine, order[-1], drop)
         levels.append(found)
         lost += left
-    refuse_unlike_draws([(level.grid, level.inputs, level.draws) for level in levels])
+    refuse_unlike_draws([(level.grid, level.inputs, level.draws) for level in levels], _restricted)
     first = parts[-1]
     return Dataset(
         _renumbered(levels),
@@ -196,6 +253,25 @@ def of_parts(parts: Sequence[Part], *, name: str, drop: bool = False) -> Dataset
         lost,
         first.about,
     )
+
+
+def _restricted(inputs: Array, grid: Grid) -> Array:
+    return restrict(inputs, to=grid)
+
+
+def _moved(function: Transfer, name: str, fields: Array, grid: Grid) -> Array:
+    """Return fields on another grid by a caller's function, which may write to what it is given."""
+    made = function(fields.copy(), grid)
+    wrong, advice = unfit(made, (*fields.shape[:2], *grid.shape))
+    if wrong:
+        told = f"{name}, asked for fields of {_times(fields.shape[2:])} points on {grid} cells, returned {wrong}"
+        raise DataError(f"{told}; {advice}")
+    return np.asarray(made, dtype=np.float64)
+
+
+def _unshared(values: Array, given: Any) -> Array:
+    """Return values that do not change when a caller writes to what was given."""
+    return values.copy() if isinstance(given, np.ndarray) and np.may_share_memory(values, given) else values
 
 
 def _listed(arrays: Any, several: bool) -> list[Any]:
@@ -214,8 +290,8 @@ def _level(grid: Grid, mine: Sequence[tuple[Part, Array]], finest: Grid, drop: b
             )
         keep = _finite(part, drop)
         lost += int((~keep).sum())
-        inputs.append(part.inputs[keep])
-        solutions.append(part.solutions[keep])
+        inputs.append(part.inputs if keep.all() else part.inputs[keep])
+        solutions.append(part.solutions if keep.all() else part.solutions[keep])
         draws.append(numbers[keep])
     rows = np.concatenate(draws)
     if len(np.unique(rows)) < len(rows):
@@ -226,7 +302,11 @@ def _level(grid: Grid, mine: Sequence[tuple[Part, Array]], finest: Grid, drop: b
         )
     if not len(rows):
         raise DataError(f"{mine[0][0].source}: no row on {grid} cells is finite; nothing is left to learn from")
-    return Level(grid, np.concatenate(inputs), np.concatenate(solutions), rows), lost
+    return Level(grid, _joined(inputs), _joined(solutions), rows), lost
+
+
+def _joined(arrays: Sequence[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)  # a copy of all rows takes their memory again
 
 
 def _renumbered(levels: Sequence[Level]) -> tuple[Level, ...]:

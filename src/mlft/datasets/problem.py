@@ -13,11 +13,14 @@ from jaxtyping import Float, Int
 from mlft.datasets.dataset import Dataset
 from mlft.datasets.split import Rule, Split, split
 from mlft.errors import DataError, plain
-from mlft.grids import Grid, Hierarchy, prolong, restrict
+from mlft.grids import Grid, Hierarchy
 from mlft.problems import Problem, Solved
 from mlft.status import NO_SOLVER
 
 Array = np.ndarray
+
+ROWS_AT_ONCE = 64
+"""Rows that are copied at once."""
 
 
 @final
@@ -83,7 +86,8 @@ class DataProblem(Problem):
         told = hashlib.sha256()
         for level in self.data.levels:
             for values in (level.inputs, level.solutions, level.draws):
-                told.update(np.ascontiguousarray(values).tobytes())
+                for start in range(0, len(values), ROWS_AT_ONCE):
+                    told.update(np.ascontiguousarray(values[start : start + ROWS_AT_ONCE]).data)
         grids = [str(grid) for grid in self.hierarchy]
         rule = {"test": self.rule.test, "held_out": self.rule.held_out, "guards": self.rule.guards}
         return {"rows": told.hexdigest()[:16], "grids": grids, "costs": list(self.costs), **rule}
@@ -119,7 +123,7 @@ class DataProblem(Problem):
             here = missing & (rows >= 0)
             if here.any():
                 fields = self.data.levels[level].inputs[rows[here]]
-                found[here] = fields if fields.shape[2:] == finest.shape else prolong(fields, to=finest)
+                found[here] = fields if fields.shape[2:] == finest.shape else self.data.prolonged(fields, finest)
                 missing &= ~here
         return found
 
@@ -142,12 +146,35 @@ class DataProblem(Problem):
 
     def evaluate(self, draws: Float[Array, "n k"], grid: Grid) -> Float[Array, "n c *grid"]:
         """Return the inputs of draws on the finest grid, or restricted to a coarser one."""
-        return restrict(self.inputs_of(draws[:, 0].astype(np.int64)), to=grid)
+        return self.coarsen(self.inputs_of(draws[:, 0].astype(np.int64)), grid)
 
     def solve(self, inputs: Float[Array, "n c *grid"], grid: Grid) -> Solved:
         """Return no solutions: every sample fails as "no-solver"."""
         blank = np.full((len(inputs), self.data.channels[1], *grid.shape), np.nan)
         return Solved(blank, (NO_SOLVER,) * len(inputs))
+
+    def prolong(self, solutions: Float[Array, "n k *coarse"], grid: Grid) -> Float[Array, "n k *grid"]:
+        """Return solutions of a level on a finer grid, by the data set's `prolong_function` where it has one.
+
+        Raises:
+            DataError: if that returns something else than fields on the grid.
+            ValueError: without one, if the grid is not theirs refined by a power of two.
+        """
+        return self.data.prolonged(solutions, grid)
+
+    def coarsen(self, inputs: Float[Array, "n c *finest"], grid: Grid) -> Float[Array, "n c *grid"]:
+        """Return inputs of the finest grid on a coarser one, by the data set's `coarsen_function` where it has one.
+
+        Raises:
+            DataError: if that returns something else than fields on the grid.
+            ValueError: without one, if the finest grid is not the coarser one refined by a power of two.
+        """
+        return self.data.coarsened(inputs, grid)
+
+    @property
+    def transfers(self) -> dict[str, str]:
+        """The names of the data set's own."""
+        return self.data.transfers
 
     @functools.cached_property
     def _places(self) -> tuple[Array, ...]:

@@ -14,11 +14,11 @@ from mlft.errors import DataError
 Reader = Callable[[Path, Hints], list[Part]]
 
 KNOWN = (
-    "NumPy archives (.npz), tensor dictionaries of neuraloperator (.pt), HDF5 of PDEBench and of The Well, netCDF 3 "
-    "and zarr with named axes"
+    "NumPy archives (.npz), tensor dictionaries of neuraloperator (.pt), HDF5 of PDEBench and of The Well, netCDF "
+    "(3, and 4 of HDF5) and zarr with named axes"
 )
 _HDF5, _NETCDF, _PICKLE = b"\x89HDF\r\n\x1a\n", b"CDF", b"\x80"
-_FILES = (".npz", ".pt", ".hdf5", ".h5", ".nc")
+_FILES = (".npz", ".pt", ".hdf5", ".h5", ".nc", ".nc4")
 
 
 def read(*files: str | Path, name: str | None = None, hints: Hints = NONE, drop: bool = False) -> Dataset:
@@ -84,18 +84,21 @@ def _in_archive(file: Path) -> str:
 
 
 def _in_hdf5(file: Path) -> str:
-    from mlft.datasets.formats import pdebench, well
+    from mlft.datasets.formats import named, pdebench, well
     from mlft.datasets.formats.hdf5 import opened
 
     with opened(file) as found:
+        if named.is_one(found):
+            return "named"
         if well.is_one(found):
             return "well"
         if pdebench.is_one(found):
             return "pdebench"
         there = ", ".join(found) or "nothing"
     raise DataError(
-        f"{file} is HDF5 with {there} in it, of neither layout that is known: PDEBench has `tensor` or `x-coordinate`, "
-        "The Well `dimensions` and `t0_fields`; give arrays to mlft.Dataset.from_arrays"
+        f"{file} is HDF5 with {there} in it, of no layout that is known: PDEBench has `tensor` or `x-coordinate`, The "
+        "Well `dimensions` and `t0_fields`, netCDF-4 `input` and `solution` with named axes; give arrays to "
+        "mlft.Dataset.from_arrays"
     )
 
 

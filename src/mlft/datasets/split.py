@@ -1,5 +1,6 @@
 """Which draws of a data set are tested on and which are learned from, in which order: no draw is on two sides."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -10,7 +11,6 @@ from jaxtyping import Bool, Int
 
 from mlft.datasets.dataset import Dataset
 from mlft.errors import DataError
-from mlft.grids import restrict
 from mlft.seeds import generator
 
 Array = np.ndarray
@@ -100,12 +100,15 @@ def same_inputs(data: Dataset) -> Int[Array, " draws"]:
         fields = level.inputs
         if apart:
             try:
-                fields = restrict(fields, to=coarsest)
+                fields = data.coarsened(fields, coarsest)
+            except DataError:
+                raise
             except ValueError:
                 continue
-        digits = np.round(fields / (SAME * (float(np.abs(fields).max()) or 1.0))) if apart else fields + 0.0
-        for draw, row in zip(level.draws, digits, strict=True):
-            keys[draw] = keys[draw] or row.tobytes()
+        unit = SAME * (max(float(fields.max()), -float(fields.min())) or 1.0)
+        for draw, row in zip(level.draws, fields, strict=True):
+            digits = np.round(row / unit) + 0.0 if apart else row + 0.0  # −0 is 0
+            keys[draw] = keys[draw] or hashlib.sha256(digits.tobytes()).digest()
     known: dict[bytes, int] = {}
     return np.array([known.setdefault(key or f"draw {i}".encode(), len(known)) for i, key in enumerate(keys)])
 

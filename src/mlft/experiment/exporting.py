@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from mlft.datasets import FORMATS, Part, write
-from mlft.errors import ConfigError, MlftError, unknown_name
+from mlft.errors import ConfigError, DataError, MlftError, unknown_name
 from mlft.experiment.asking import named_problem
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import read_evaluation
@@ -118,7 +118,13 @@ def _coarse(record: "Record", inputs: Array, grid: Grid) -> Array:
     """Return what a coarser level was given to solve, by the problem's own rule where it has one."""
     told = record.outcome
     if "coarsen" not in told.transfers:
-        return restrict(inputs, to=grid)
+        try:
+            return restrict(inputs, to=grid)
+        except ValueError:
+            raise DataError(
+                f"inputs of {'x'.join(map(str, inputs.shape[2:]))} points have no averages on {grid} cells, of which "
+                "theirs are not a refinement by 2, 4, 8, …: write npz or xarray, which keep the finest"
+            ) from None
     name, options = told.config.get("problem", ""), told.config.get("options", {})
     problem = record.problem or (named_problem(name, options) if name in PROBLEMS else None)
     if problem is None:

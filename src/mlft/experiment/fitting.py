@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from mlft.datasets import DataProblem, Dataset, Hints, Rule, read
@@ -15,6 +17,7 @@ from mlft.experiment.config import configure
 from mlft.experiment.finished import Record
 from mlft.experiment.screen import Told, shown
 from mlft.files import writing
+from mlft.grids import nested
 from mlft.learners import Lifted
 from mlft.problems import PROBLEMS
 
@@ -52,9 +55,11 @@ def fit(
     what a prediction is worth beside a solve, symmetries, references; and `mlft.trust` looks at the test rows alone.
 
     Args:
-        data: a data set, a file, a folder of files, or a list of them; see `mlft.datasets.read`.
+        data: a data set, a file, a folder of files, or a list of them; see `mlft.datasets.read`. Levels on grids
+            that are not refined by 2, 4, 8, … need `Dataset.with_transfers`.
         out: the run folder.
-        costs: what a row of each level costs, in those of the finest, coarsest first; as dear each without.
+        costs: what a row of each level costs, coarsest first, in any unit: told in rows of the finest level by record
+            and report, and not decided by, since all rows are used; as dear each without.
         hints: what the files may not say: `mlft.datasets.Hints(lengths=..., periodic=..., coupled=...)`.
         drop: leave rows out that are not finite, in place of refusing them.
         report: as in `mlft.run`.
@@ -81,6 +86,7 @@ def asked_of(
             raise ConfigError(f"'{name}' {why}: a fit has no solver, leave it out")
     if options.get("symmetry", "none") != "none":
         raise ConfigError("symmetries are verified by solves, and a fit has no solver: leave 'symmetry' out")
+    data = _reached(data)
     rows = len(data.levels[-1])
     test = max(1, min(MOST_TESTED, round(TESTED * rows)))
     values = {"test": test} | options | {"problem": _name(data), "symmetry": "none", "workers": 0}
@@ -100,6 +106,32 @@ def asked_of(
             "labels are lifted by what draws on several levels teach, and no draw of this data set is on two"
         )
     return asked
+
+
+def _reached(data: Dataset) -> Dataset:
+    """Return a data set whose levels can be seen on the finest grid, with what could not be compared among its facts.
+
+    Raises:
+        DataError: for a level that is not the finest grid coarsened, where nobody says how its fields get there, or
+            a function for it that returns something else than fields on the finest grid.
+    """
+    *coarser, finest = data.levels
+    apart = [(at, level) for at, level in enumerate(coarser) if not nested(level.grid, finest.grid)]
+    if apart and data.prolong_function is None:
+        at, level = apart[0]
+        raise DataError(
+            f"level {at} has {level.grid} cells and the finest {finest.grid}: of grids that are not refined by 2, 4, "
+            "8, … a fit is to be told how fields get to the finest, data.with_transfers(prolong_function=...) with "
+            "a function (fields, grid) → the fields on that grid; or leave the level out, data.only(...)"
+        )
+    for level in coarser if data.prolong_function else ():
+        data.prolonged(level.solutions[:2], finest.grid)
+    unseen = [level for _, level in apart if level.inputs.shape[2:] == level.grid.shape]
+    unseen = [level for level in unseen if not np.isin(level.draws, finest.draws).all()]
+    if not unseen or data.coarsen_function is not None:
+        return data
+    told = f"no input on {unseen[0].grid} cells is another of the finest level (coarsen_function=... compares them)"
+    return replace(data, assumed=(*data.assumed, told))
 
 
 def _listed(data: str | Path | Sequence[str | Path]) -> list[str | Path]:

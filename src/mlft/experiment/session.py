@@ -357,6 +357,8 @@ class Session:
         due = tried == advance.total or tried & (tried - 1) == 0  # looked at when the samples have doubled
         if advance.stream != "train" or self.asked.measures_costs or self._doubted or not due:
             return
+        if not self.asked.problem.has_solver:  # what a row cost is not what it takes to look it up
+            return
         seconds = [self.seconds_of("train", level) for level in range(self.finest + 1)]
         words = contradicted(seconds, self.asked.problem.costs)
         if words:

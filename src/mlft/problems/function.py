@@ -13,6 +13,7 @@ from mlft.errors import plain
 from mlft.grids import Grid, Hierarchy, Symmetry
 from mlft.problems.base import Problem
 from mlft.problems.solved import Solved, real, statuses
+from mlft.problems.transfers import transfer_names
 
 Array = np.ndarray
 
@@ -154,8 +155,7 @@ class FunctionProblem(Problem):
     @property
     def transfers(self) -> dict[str, str]:
         """The names of the functions that are given."""
-        given = {"prolong": self.prolong_function, "coarsen": self.coarsen_function}
-        return {name: _name(function) for name, function in given.items() if function is not None}
+        return transfer_names(prolong=self.prolong_function, coarsen=self.coarsen_function)
 
     @property
     def costs(self) -> tuple[float, ...]:
@@ -174,7 +174,3 @@ def _asks_for_level(function: Callable[..., Any]) -> bool:
         return "level" in inspect.signature(function).parameters
     except (ValueError, TypeError):
         return False
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", type(function).__qualname__))

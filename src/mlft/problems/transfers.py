@@ -1,5 +1,6 @@
 """The one way to a problem's own transfers, checked; and a problem without them, to compare with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -14,6 +15,8 @@ from mlft.problems.families import Family
 from mlft.problems.solved import Solved
 
 Array = np.ndarray
+Transfer = Callable[[Array, Grid], Array]
+"""(fields, grid) → the fields (n, channels, *grid) on another grid."""
 
 _ATTRIBUTES = (
     *("name", "equation", "hierarchy", "order", "cost_exponent"),
@@ -38,6 +41,15 @@ def prolonged(problem: Problem, solutions: Float[Array, "n c *coarse"], grid: Gr
             f"{wrong}; {advice}, and run the same again: what is solved is kept"
         )
     return np.asarray(made, dtype=np.float64)
+
+
+def transfer_names(**given: Transfer | None) -> dict[str, str]:
+    """Return the names of functions, or of their classes; of those that are given."""
+    return {
+        way: str(getattr(function, "__qualname__", type(function).__qualname__))
+        for way, function in given.items()
+        if function is not None
+    }
 
 
 def unfit(made: object, shape: tuple[int, ...]) -> tuple[str, str]:

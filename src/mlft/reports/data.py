@@ -12,7 +12,7 @@ WITHOUT = (
 
 def data_lines(facts: Outcome) -> list[str]:
     """Return the rows, their split and what was assumed in sentences; nothing where a solver was run."""
-    return [] if facts.data is None else [_split(facts.data), *_warnings(facts.data)]
+    return [] if facts.data is None else [_split(facts.data), *_costs(facts), *_warnings(facts.data)]
 
 
 def data(facts: Outcome, told: DataFacts) -> Section:
@@ -31,7 +31,7 @@ def data(facts: Outcome, told: DataFacts) -> Section:
     names = [f"Read from {', '.join(told.files)}."] if told.files else []
     failed = [f"{number(row.samples)} rows of level {row.level} failed: {row.status}." for row in facts.failures]
     seconds = f"Training took {number(facts.seconds.train)} s; nothing was solved."
-    said = [*names, _split(told), *_warnings(told), *failed, WITHOUT, seconds]
+    said = [*names, _split(told), *_costs(facts), *_warnings(told), *failed, WITHOUT, seconds]
     return section("The data", table(caption, columns, rows), *map(paragraph, said)), {}
 
 
@@ -47,6 +47,14 @@ def _split(told: DataFacts) -> str:
         f"Of {counts(told.rows)} rows, {counts(told.train)} are to be learned from, and {number(told.test)} of the "
         f"finest were held back for the test, without replacement{several}."
     )
+
+
+def _costs(facts: Outcome) -> list[str]:
+    """Return what the rows cost, where it was said what one costs."""
+    if facts.data is None or not facts.data.priced:
+        return []
+    spent = number(facts.budget.spent.solves)
+    return [f"At the costs that were given the rows that are learned from cost as much as {spent} of the finest level."]
 
 
 def _warnings(told: DataFacts) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mlft.datasets.problem import DataProblem
-from mlft.grids import Hierarchy, restrict
+from mlft.grids import Hierarchy
 from mlft.problems import Problem, Solved
 from mlft.sources.base import Source, identity
 from mlft.sources.drawn import Drawn
@@ -60,8 +60,10 @@ class Rows(Source):
         return [int(i) for i in np.flatnonzero(there)[:n]]
 
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
-        """Return the inputs on the finest grid, or restricted to that of a coarser level."""
-        return restrict(self.problem.inputs_of(self._draws(indices)), to=self.hierarchy[level])
+        """Return the inputs on the finest grid; zeros for a coarser one, whose solutions are there, not solved for."""
+        if level == len(self.hierarchy) - 1:
+            return self.problem.inputs_of(self._draws(indices))
+        return np.zeros((len(indices), self.problem.data.channels[0], *self.hierarchy[level].shape))
 
     def solve(self, inputs: Float[Array, "n c *grid"], level: int, indices: Sequence[int]) -> Solved:
         """Return the solutions that the level has."""

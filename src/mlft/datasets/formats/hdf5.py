@@ -44,13 +44,14 @@ def needed() -> Any:
         raise MlftError("HDF5 files need the extra 'hdf5': pip install 'mlft[hdf5]'") from error
 
 
-def values(found: Any, file: Path) -> Array:
-    """Return the content of a dataset as float64.
+def values(found: Any, file: Path, at: Any = ()) -> Array:
+    """Return the content of a dataset as float64, or what is at an index of it: no more than that is read.
 
     Raises:
         DataError: for what is no real numbers.
     """
-    return numbers(found[()], f"{found.name.lstrip('/')!r}", file)
+    real = getattr(found, "dtype", np.dtype(object)).kind in "fiu"  # these are made float64 as they are read
+    return numbers((found.astype(np.float64) if real else found)[at], f"{found.name.lstrip('/')!r}", file)
 
 
 def text(value: object) -> str:

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ Array = np.ndarray
 
 _AXES = ("x", "y")
 _UNIT = re.compile(r"(.*\S)\s*\[([^\[\]]*)\]")
+_AXES_OF = "DIMENSION_LIST"
+"""The attribute by which HDF5 tells the named axes of a dataset."""
 _NAMES = {"input": ("input", "inputs"), "solution": ("solution", "solutions", "output", "outputs")}
 
 
@@ -65,19 +68,22 @@ def split(channel: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (channel, "")
 
 
+def is_one(found: Any) -> bool:
+    """Return whether an open HDF5 file is netCDF-4 with an input and a solution: fields with named axes."""
+    fields = [next((found[name] for name in names if name in found), None) for names in _NAMES.values()]
+    return all(_AXES_OF in getattr(field, "attrs", ()) for field in fields)
+
+
 def read(file: Path, hints: Hints) -> list[Part]:
     """Return the rows of a netCDF file or a zarr folder with variables `input` and `solution`, samples first.
 
     Raises:
-        MlftError: if xarray is not installed.
+        MlftError: if xarray, or what reads netCDF-4 for it, is not installed.
         DataError: for other variables or axes, or a damaged file.
     """
-    xarray = _xarray()
+    xarray, engine = _xarray(), _engine(file)
     try:
-        folder = file.is_dir()
-        with xarray.open_dataset(
-            file if folder else io.BytesIO(file.read_bytes()), engine="zarr" if folder else "scipy"
-        ) as found:
+        with xarray.open_dataset(io.BytesIO(file.read_bytes()) if engine == "scipy" else file, engine=engine) as found:
             found.load()
     except Exception as error:  # what a backend raises for a damaged file is its own affair
         raise DataError(f"{file} cannot be read by xarray: {plain(f'{type(error).__name__}: {error}', 160)}") from None
@@ -126,6 +132,20 @@ def _xarray() -> Any:
     except ImportError as error:
         raise MlftError("named axes need the extra 'xarray': pip install 'mlft[xarray]'") from error
     return xarray
+
+
+def _engine(file: Path) -> str:
+    """Return what xarray reads a file with: a folder is zarr, netCDF 3 begins with CDF, netCDF-4 is HDF5."""
+    if file.is_dir():
+        return "zarr"
+    with file.open("rb") as opened:
+        if opened.read(3) == b"CDF":
+            return "scipy"
+    try:
+        import_module("h5netcdf")
+    except ImportError as error:
+        raise MlftError("netCDF-4 needs the extra 'xarray': pip install 'mlft[xarray]'") from error
+    return "h5netcdf"
 
 
 def _kind(name: str) -> str:

@@ -94,17 +94,17 @@ def _fields(found: Any, file: Path) -> tuple[Array, Array, tuple[tuple[str, ...]
     none: tuple[str, ...] = ()
     groups = _groups(found)
     if groups:
-        rows = np.stack([np.stack([values(found[g]["data"], file)[t] for t in (0, -1)]) for g in groups])
+        rows = np.stack([np.stack([values(found[g]["data"], file, t) for t in (0, -1)]) for g in groups])
         rows = np.moveaxis(rows, -1, 2)
         return rows[:, 0], rows[:, 1], (none, none)
     if "tensor" in found:
-        tensor = values(found["tensor"], file)
+        tensor = found["tensor"]
         if "nu" in found and getattr(found["nu"], "ndim", 0) >= 2:
             nu = values(found["nu"], file)
-            solution = tensor[:, -1] if tensor.ndim > nu.ndim else tensor
+            solution = values(tensor, file, np.s_[:, -1] if tensor.ndim > nu.ndim else ())
             return nu[:, None], solution[:, None], (none, none)
         _refuse_one_time(tensor.shape, "tensor", file)
-        return tensor[:, :1], tensor[:, -1:], (none, none)
+        return values(tensor, file, np.s_[:, :1]), values(tensor, file, np.s_[:, -1:]), (none, none)
     names = tuple(_ordered(found))
     if not names:
         raise DataError(
@@ -115,8 +115,7 @@ def _fields(found: Any, file: Path) -> tuple[Array, Array, tuple[tuple[str, ...]
     if len(set(shapes.values())) > 1:
         raise DataError(f"{file}: fields have unlike shapes, {shapes}: all are (rows, time, x, ...)")
     _refuse_one_time(shapes[names[0]], names[0], file)
-    fields = [values(found[name], file) for name in names]
-    first, last = (np.stack([field[:, t] for field in fields], axis=1) for t in (0, -1))
+    first, last = (np.stack([values(found[name], file, np.s_[:, t]) for name in names], axis=1) for t in (0, -1))
     return first, last, (names, names)
 
 

@@ -107,7 +107,7 @@ def _dimensions(made: Any, part: Part, axes: tuple[str, ...]) -> None:
     for axis, points in zip(axes, part.grid.points, strict=True):
         group[axis] = points.astype(np.float32)
     for name in ("time", *axes):
-        group[name].attrs["sample_varying"] = group[name].attrs["time_varying"] = False
+        group[name].attrs["sample_varying"], group[name].attrs["time_varying"] = False, name == "time"
 
 
 def _boundaries(made: Any, part: Part, axes: tuple[str, ...]) -> None:
@@ -134,7 +134,10 @@ def _named(kind: str, part: Part) -> list[str]:
 
 
 def _fields(found: Any, file: Path, rows: int, shape: tuple[int, ...]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return constant fields (rows, *grid) and varying ones (rows, times, *grid), by the names of their channels."""
+    """Return constant fields (rows, *grid) and varying ones (rows, times, *grid), by the names of their channels.
+
+    Of varying ones at the first time and at the last.
+    """
     constant: dict[str, Array] = {}
     varying: dict[str, Array] = {}
     for order in range(3):
@@ -153,9 +156,17 @@ def _fields(found: Any, file: Path, rows: int, shape: tuple[int, ...]) -> tuple[
     return constant, varying
 
 
+def _ends(field: Any) -> Any:
+    """Return the index of the first and the last time of a field, of all there is where it has no times."""
+    if not field.attrs["time_varying"]:
+        return ()
+    rows = int(bool(field.attrs["sample_varying"]))
+    return (*[slice(None)] * rows, sorted({0, field.shape[rows] - 1}))
+
+
 def _whole(field: Any, file: Path, rows: int, shape: tuple[int, ...], order: int) -> Array:
     """Return a field with the axes that it leaves out: rows, and axes of space along which it is constant."""
-    found = values(field, file)
+    found = values(field, file, _ends(field))
     found = found if field.attrs["sample_varying"] else found[None]
     times = int(bool(field.attrs["time_varying"]))
     for axis, varies in enumerate(field.attrs["dim_varying"]):

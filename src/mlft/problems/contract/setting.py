@@ -67,7 +67,8 @@ def _step(problem: Problem, coarse: Grid, fine: Grid) -> Verdict | None:
         told = f"two levels have {coarse} cells, and the solver is not told which of them it is on"
         return None if problem.told_level else Verdict(False, told, advice)
     ratios = {n / m for n, m in zip(fine.cells, coarse.cells, strict=True)}
-    if (len(ratios) == 1 and nested(coarse, fine)) or {"prolong", "coarsen"} <= problem.transfers.keys():
+    needed = {"prolong", "coarsen"} if problem.has_solver else {"prolong"}
+    if (len(ratios) == 1 and nested(coarse, fine)) or needed <= problem.transfers.keys():
         return None
     advice = (
         "refine every axis by 2 (or 4, 8, …), coarsest first, or give `prolong_function` and `coarsen_function`, which "
