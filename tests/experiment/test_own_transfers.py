@@ -11,7 +11,7 @@ from mlft.experiment.asking import ask
 from mlft.experiment.session import Session
 from mlft.grids import prolong, restrict
 from mlft.problems import Plain
-from mlft.store import SampleStore
+from mlft.store import SampleStore, StoreReader
 from small import GRIDS, SMALL, evaluate, facts, problem, solve
 
 EQUAL = {"strategy": "finetune:equal-cost", "budget": "24solves", **SMALL}
@@ -26,12 +26,13 @@ def halved(inputs, grid):
 
 
 def crooked(solutions, grid):
-    return prolong(solutions, to=grid)[..., 1:]
+    return prolong(solutions, to=grid)[..., int(solutions.shape[2] == 14) :]
 
 
 def holes(solutions, grid):
     made = prolong(solutions, to=grid)
-    made[:, :, 5] = np.nan
+    if solutions.shape[2] == 14:
+        made[:, :, 5] = np.nan
     return made
 
 
@@ -72,7 +73,7 @@ def test_workers_coarsen_by_the_same_methods(tmp_path, workers):
 
 @pytest.mark.parametrize(
     ("broken", "said", "strategy"),
-    [(crooked, "shape", "finetune:equal-cost"), (holes, "not finite", "single-level:0"), (holes, "not", "finetune")],
+    [(crooked, "shape", "finetune:equal-cost"), (holes, "not finite", "single-level:1"), (holes, "not", "finetune")],
 )
 def test_a_broken_prolongation_is_told_before_any_training_and_nothing_is_lost(
     tmp_path, monkeypatch, broken, said, strategy
@@ -107,6 +108,16 @@ def test_a_broken_prolongation_is_told_before_any_training_and_nothing_is_lost(
     assert fresh <= len(made) - len(before) + len(
         {level for level, _ in before}
     )  # one of each is made again, to compare
+
+
+def test_one_that_is_broken_on_the_coarsest_level_is_told_before_anything_is_bought(tmp_path):
+    named = dataclasses.replace(problem, prolong_function=lambda solutions, grid: prolong(solutions, to=grid)[..., 1:])
+    with pytest.raises(
+        ConfigError, match=r"breaks its contract: prolongation on level 0: prolong to 14 cells returned an"
+    ):
+        mlft.run(named, **EQUAL | {"out": tmp_path})
+    with StoreReader(tmp_path) as store:
+        assert "train" not in store.streams()
 
 
 def identity(own, seed=0):
