@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
-from mlft.errors import GenerationError, MlftError
+from mlft.errors import GenerationError, MlftError, last_lines
+from mlft.generation.hearing import last_words
 from mlft.generation.lanes import Lane, is_death
 from mlft.generation.pool import Pool
 from mlft.generation.records import Place, Progress, Returned, Supervision, Task
@@ -250,7 +251,7 @@ class Supervisor:
     def _recover(self, lane: Lane) -> None:
         """A worker of the lane died: what it was running is suspect, what was waiting behind is not."""
         begun, now = lane.begun, time.perf_counter()
-        lane.restart([])
+        printed = self._restart(lane, [])
         self.restarts += 1
         lost = self._take_broken(lane)
         if not begun:
@@ -259,7 +260,7 @@ class Supervisor:
         for flight in lost[: lane.width]:
             task = flight.task
             if task.alone and len(task.indices) == 1:
-                note = "its worker died while it was solved alone"
+                note = "its worker died while it was solved alone" + last_lines(printed)
                 self._convict(task, WORKER_DIED, now - flight.since, note)
             else:
                 self._suspects.extend(_split(replace(task, alone=True)))
@@ -303,11 +304,11 @@ class Supervisor:
     def _stop(self, lane: Lane, overdue: list[Future[Any]]) -> None:
         flights = [self._flights.pop(future) for future in overdue]
         now = time.perf_counter()
-        lane.restart(overdue)
+        printed = self._restart(lane, overdue)
         self.restarts += 1
         for flight in flights:
             if len(flight.task.indices) == 1:
-                note = f"took longer than {self._options.timeout:g} s"
+                note = f"took longer than {self._options.timeout:g} s" + last_lines(printed)
                 self._convict(flight.task, TIMEOUT, now - flight.since, note)
             else:
                 self._again.extend(_split(flight.task))
@@ -328,7 +329,17 @@ class Supervisor:
             stuck = [future for future, flight in self._flights.items() if flight.lane is lane]
             for future in stuck:
                 future.cancel()
-            lane.restart(stuck)
+            self._restart(lane, stuck)
+
+    def _restart(self, lane: Lane, stuck: list[Future[Any]]) -> str:
+        """Restart a lane; return the last of what its worker had printed, as far as it left that in a file."""
+        lane.restart(stuck)
+        return last_words(said_by(lane, self._store)) if lane.by_file else ""
+
+
+def said_by(lane: Lane, store: SampleStore) -> Path:
+    """Return the file that the worker of a lane prints to while it solves."""
+    return store.scratch / f"said-{id(lane):x}"
 
 
 def _split(task: Task) -> Iterable[Task]:
