@@ -136,10 +136,22 @@ class Supervisor:
         depth = lane.width if self._options.timeout else lane.depth
         if len(load) >= depth or any(task.alone for task in load) or (load and (lane.worn or self._suspects)):
             return None
+        if load and lane.width == 1 and not self._is_short():
+            return None
         for waiting in (self._suspects, self._again):
             if waiting:
                 return waiting.popleft()
         return self._cut()
+
+    def _is_short(self) -> bool:
+        """Whether the next task is known to take no longer than a batch, so that it may wait behind another.
+
+        The one worker of a lane may be at a sample that takes a thousand times what the others do: what waits behind it
+        is to be little, and nothing that another worker could begin.
+        """
+        levels = [task.level for task in self._again]
+        levels += [level for (_, level), quota in self._quotas.items() if quota.todo]
+        return bool(levels) and self._pace.get(levels[0], math.inf) <= self._options.batch_seconds
 
     def _cut(self) -> Task | None:
         """Return the next batch of samples that were not tried yet."""
