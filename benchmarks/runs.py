@@ -12,7 +12,8 @@ from loky import ProcessPoolExecutor
 import mlft
 from mlft.diagnostics.trust import inputs_of_laws
 from mlft.estimators import estimate
-from mlft.experiment.asking import ask, named_problem
+from mlft.experiment.asking import ask
+from mlft.experiment.naming import named_problem
 from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.record import read_bands, read_outcome

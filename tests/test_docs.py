@@ -4,6 +4,7 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -46,6 +47,24 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
         for much, little in FEWER.items():
             block = re.sub(much, little, block)
         exec(compile(block, str(page), "exec"), names)
+
+
+def test_a_job_for_slurm_has_a_thread_a_core_the_environment_and_workers_that_end_in_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (code,) = [block for block in blocks(DOCS / "cluster.md", "python") if "SLURMCluster(" in block]
+    names: dict[str, Any] = {}
+    exec(compile(code, "cluster.md", "exec"), names)
+    address = names["cluster"].scheduler_address
+    names["cluster"].close()
+    lines = capsys.readouterr().out.splitlines()
+    asked = ["#SBATCH -n 1", "#SBATCH --cpus-per-task=16", "#SBATCH --mem=30G", "#SBATCH -t 01:00:00"]  # GiB of 32 GB
+    prologue = ["source $HOME/venv/bin/activate", "export PYTHONPATH=$HOME/project"]
+    assert [line for line in lines if line in (*asked, *prologue)] == [*asked, *prologue]
+    (worker,) = [line for line in lines if "dask_worker" in line]
+    assert address in worker and lines.index(worker) > lines.index(prologue[-1])
+    for option in ("--nthreads 1 ", "--nworkers 16 ", "--nanny ", "--lifetime 55m ", "--lifetime-stagger 4m"):
+        assert option in f"{worker} "
 
 
 def test_pages_with_code_are_run() -> None:

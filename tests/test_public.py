@@ -31,6 +31,13 @@ def test_importing_prints_nothing_warns_nothing_and_loads_nothing_that_takes_lon
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_check_loads_nothing_that_learns():
+    code = "import mlft, sys; mlft.check; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    learns = ("mlft.surrogates", "mlft.estimators", "mlft.learners", "mlft.generation", "scipy.stats", "loky")
+    assert "torch" in loaded and not [name for name in loaded if name.startswith(learns)]
+
+
 def test_the_example_of_the_readme_with_a_solver_of_your_own_runs(tmp_path):
     code = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[-1]
     assert '"steps": 300' in code and '"runs/poisson"' in code

@@ -18,7 +18,7 @@ from benchmarks import runs
 from benchmarks.plans.oscillating import problem as oscillating
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
-from mlft.experiment.asking import named_problem
+from mlft.experiment.naming import named_problem
 from mlft.intervals import Middle, arithmetic, geometric
 from mlft.problems import Plain, Problem
 

@@ -49,7 +49,7 @@ BUNDLES = ("surrogate", "surrogate", "lifts/level-0", AVERAGE)
 WORK = {
     "mlft.experiment.loop": ("_run", "Session"),
     "mlft.experiment.trust": ("measure_trust",),
-    "mlft.experiment.commands": ("examine",),
+    "mlft.experiment.checking": ("examine",),
     "mlft.experiment.compare": ("ProcessPoolExecutor",),
     "mlft.problems": ("distances",),
     "mlft.reports": ("gallery_page",),

@@ -8,7 +8,7 @@ from .errors import StoreError as StoreError
 from .errors import UnfamiliarError as UnfamiliarError
 from .errors import UnfamiliarWarning as UnfamiliarWarning
 from .errors import UnreachableError as UnreachableError
-from .experiment.commands import check as check
+from .experiment.checking import check as check
 from .experiment.commands import compare as compare
 from .experiment.commands import plan as plan
 from .experiment.commands import run as run

@@ -102,6 +102,12 @@ def test_solvers_from_outside_are_timed_beside_themselves(tmp_path):
     assert column(found, 0, "overhead, ms") == pytest.approx(beyond, rel=1e-3, abs=1e-2)
 
 
+def test_a_check_is_timed_beside_the_import_of_pytorch(tmp_path):
+    found = rows(short_form("timing.check", tmp_path))
+    assert list(found) == ["import torch", "poisson"]
+    assert found["poisson"][2] > found["import torch"][2] > 0 and found["poisson"][3] == 3
+
+
 def test_samples_come_back_from_every_format(tmp_path):
     found = short_form("timing.formats", tmp_path)
     assert [row[0] for row in found.tables[0].rows] == ["npz", "neuralop", "pdebench", "well", "xarray"]

@@ -1,10 +1,13 @@
 """What a solver prints goes with the samples that fail, and is otherwise left alone."""
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 
@@ -86,10 +89,33 @@ def test_a_worker_keeps_what_it_prints_from_the_terminal(tmp_path, capfd):
     assert "from" not in out and "step" not in err
 
 
+def killed(inputs, grid):
+    """Prints in Python, in C and in a child, and waits for nothing to be written out before it is killed."""
+    ctypes.CDLL(None).printf(b"from C\n")
+    subprocess.run(["echo", "from a child"], check=True)
+    print("matrix is singular at step 7")  # noqa: T201
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_worker_had_printed_goes_with_its_sample_and_leaves_no_file(tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # which would write out whatever is printed
+    source, asked = drawn(killed), Supervision(max_failure_rate=1.0, retries=0)
+    with open_pool(1) as pool, SampleStore.open(tmp_path, source.identity) as store:
+        generate({"train": source}, store, requests=[Request("train", 0, 1)], pool=pool, supervision=asked)
+        (row,) = store.ledger("train", 0)
+        assert not list(store.scratch.iterdir())
+    assert row.status == "worker-died"
+    assert row.note.startswith("its worker died while it was solved alone; it printed: ")
+    assert all(said in row.note for said in ("from C", "from a child", "matrix is singular at step 7"))
+    out, err = capfd.readouterr()
+    assert "from" not in out and "singular" not in out + err
+
+
 TAKEN = """
 import os, sys, json
+from pathlib import Path
 from mlft.generation.hearing import taken
-with taken() as said:
+with taken(Path(sys.argv[1])) as said:
     print("one"); os.write(2, b"two\\n")
     first = said()
     print("x" * 9000)
@@ -99,15 +125,18 @@ sys.stderr.write("three")
 """
 
 
-def test_what_was_taken_is_given_back():
+def test_what_was_taken_is_given_back(tmp_path):
     """In a process of its own: pytest has streams of its own here."""
-    ended = subprocess.run([sys.executable, "-c", TAKEN], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", TAKEN, str(tmp_path / "said")], capture_output=True, text=True, check=True
+    )
     assert json.loads(ended.stdout) == ["one\ntwo\n", "x" * 3999 + "\n"] and ended.stderr == "three"
+    assert not list(tmp_path.iterdir())
 
 
-def test_other_threads_are_left_alone(capsys):
+def test_other_threads_are_left_alone(capsys, tmp_path):
     found = []
-    for hearing in (taken, overheard):
+    for hearing in (partial(taken, tmp_path / "said"), overheard):
 
         def listen(hearing=hearing):
             with hearing() as said:

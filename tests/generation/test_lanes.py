@@ -281,12 +281,15 @@ def test_nothing_to_do_starts_no_process(store):
 @pytest.mark.slow
 def test_a_hanging_process_is_killed_and_its_sample_named(store):
     def hang(solution):
+        print("step 12")  # noqa: T201
         time.sleep(600)
         return solution
 
     with open_pool(1) as pool:
         report = run(toy(on({8}, hang)), store, pool, requests=[Request("train", 0, 17)], timeout=2.0, retries=0)
     assert failures(store) == {8: "timeout"} and report.solved == 16
+    assert store.ledger("train", 0)[8].note == "took longer than 2 s; it printed: step 12"
+    assert list(store.scratch.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -30,12 +31,20 @@ def blocks(kind):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def port():
+    """A port that nobody listens at, in place of the page's."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, port):
     """The files of the page, and the program that its command makes."""
     place = tmp_path_factory.mktemp("user")
     for kind in ("python", "c"):
         for block in blocks(kind):
-            (place / re.match(r"(?:#|//) (\w+\.\w+):", block)[1]).write_text(block)
+            (place / re.match(r"(?:#|//) (\w+\.\w+):", block)[1]).write_text(block.replace("4242", str(port)))
     commands = [line[2:] for block in blocks("console") for line in block.splitlines()]
     for command in commands:
         if command.startswith("cc "):
@@ -55,13 +64,13 @@ def module(folder, monkeypatch):
 
 
 @pytest.fixture
-def server(folder):
-    """The server of the page, at the port that the page says."""
+def server(folder, port):
+    """The server of the page."""
     process = subprocess.Popen([sys.executable, "server.py"], cwd=folder, stdout=subprocess.DEVNULL)
     end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
-            with urllib.request.urlopen("http://localhost:4242/Info", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://localhost:{port}/Info", timeout=5) as answer:
                 assert b"integral" in answer.read()
                 break
         except OSError:

@@ -139,6 +139,9 @@ def test_a_reference_is_looked_at_and_one_that_raises_is_a_missing_number_with_i
     assert found.result == "ok" and re.match("of 2 draws; solutions of the finest are 0.0003. away", found.measured)
     order = seen(with_reference(right), "order seen", None)
     assert re.match(r"2\.0, \d\.\d from level to level, towards the reference; 2 is stated", order.measured)
+    flat = Toy(hierarchy=SQUARE, has_reference=True)
+    flat.reference = lambda rows: np.tanh(evaluate(rows, SQUARE[-1])) + 1.0
+    assert seen(flat, "reference", None).measured.startswith("of 1 draw; solutions of the finest are")
     for reference, said in (
         (lambda rows: right(rows)[..., 1:], "references on 48 have shape (2, 1, 47)"),
         (lambda rows: np.repeat(right(rows), 2, axis=1), "2 channels for 1"),

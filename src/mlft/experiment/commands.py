@@ -1,14 +1,12 @@
-"""One function a command: `mlft.plan`, `run`, `compare`, `trust`, `report`, `check`."""
+"""One function a command that needs a budget: `mlft.run`, `plan`, `compare`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlft.errors import ConfigError
 from mlft.experiment import compare as comparing
 from mlft.experiment import loop
-from mlft.experiment.asking import ask, named_problem
-from mlft.experiment.config import configure
+from mlft.experiment.asking import ask
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast
 from mlft.experiment.growth import continued, grow
@@ -18,7 +16,6 @@ from mlft.experiment.screen import Told, shown
 from mlft.experiment.whole import PLAN
 from mlft.files import writing
 from mlft.problems import Problem
-from mlft.problems.contract import Examination, examine
 
 
 def run(
@@ -131,31 +128,3 @@ def compare(
     asked = ask(problem, budget=budget, **options)
     with writing(Path(out)), shown(report, runs=len(strategies) * seeds) as tell:
         return comparing.compare(asked, Path(out), strategies=strategies, seeds=seeds, jobs=jobs, report=tell)
-
-
-def check(
-    problem: str | Problem, *, draws: int = 5, seed: int = 0, options: dict[str, Any] | None = None
-) -> Examination:
-    """Return whether a problem keeps what a run relies on, as a table of findings: `print(mlft.check(problem))`.
-
-    Its inputs are the same functions on every level; a sample does not depend on its batch; solves are deterministic
-    and leave their inputs alone; shapes, statuses, prices and the reference are right. What of it needs no solve comes
-    before the first purchase of every run.
-
-    Args:
-        problem: as in `run`.
-        draws: how many are looked at, at least 2.
-        seed: names the random streams.
-        options: the problem's parameters, for a named one.
-
-    Raises:
-        ConfigError: for an unknown name or a value that is not allowed.
-    """
-    if draws < 2:
-        raise ConfigError(f"at least 2 draws are needed, got {draws}")
-    own = problem if isinstance(problem, Problem) else None
-    name = problem if own is None else own.name
-    config = configure(
-        {"problem": name, "budget": "1solve", "options": options or {}, "seed": seed}
-    )  # types and ranges
-    return examine(own or named_problem(config.problem, config.options), draws=draws, seed=config.seed)

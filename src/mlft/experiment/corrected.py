@@ -10,7 +10,7 @@ from torch import nn
 
 from mlft import lifts, surrogates
 from mlft.errors import ConfigError, GenerationError, plain
-from mlft.experiment.asking import written_problem
+from mlft.experiment.naming import written_problem
 from mlft.lifts import Coarse, Lift, LiftError, Place, ratio_of
 from mlft.problems import Problem, prolonged
 from mlft.process import unchanged

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlft.datasets import FORMATS, Part, write
 from mlft.errors import ConfigError, DataError, MlftError, unknown_name
-from mlft.experiment.asking import named_problem
+from mlft.experiment.naming import named_problem
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import read_evaluation
 from mlft.files import writing

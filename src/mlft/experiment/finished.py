@@ -14,10 +14,10 @@ from torch import nn
 import mlft
 from mlft.datasets.formats.named import as_xarray
 from mlft.errors import ConfigError, MlftError, UnfamiliarWarning, unknown_name
-from mlft.experiment.asking import written_problem
 from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.exporting import Exported, export, part_of
 from mlft.experiment.manifest import refuse_unfit
+from mlft.experiment.naming import written_problem
 from mlft.experiment.other_grids import grid_of, predict_on
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import RECORD, read_alarm, read_bands, read_outcome

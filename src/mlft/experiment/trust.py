@@ -11,10 +11,11 @@ from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.trust import Trust, inputs_of_laws, measure_trust, trust_of_rows
 from mlft.errors import ConfigError, unknown_name
 from mlft.experiment.again import refuse_other_solver
-from mlft.experiment.asking import Asked, resolve, written_problem
+from mlft.experiment.asking import Asked, resolve
 from mlft.experiment.config import EXECUTION, configure
 from mlft.experiment.finished import Record, store_of
 from mlft.experiment.manifest import refuse_unfit
+from mlft.experiment.naming import written_problem
 from mlft.experiment.outcome import Outcome, TrustOutcome
 from mlft.experiment.record import RECORD, from_plain, read_alarm, read_outcome, read_trust, write_trust
 from mlft.experiment.screen import Told, shown

@@ -15,7 +15,7 @@ from mlft.generation.elsewhere import DaskLane, ExecutorLane, Own, is_dask
 from mlft.generation.lanes import InlineLane, Lane, ProcessLane
 from mlft.generation.pool import Pool, open_pool
 from mlft.generation.records import GenerationReport, Inbox, Place, Progress, Request, Supervision, Task
-from mlft.generation.supervise import Quota, Supervisor
+from mlft.generation.supervise import Quota, Supervisor, said_by
 from mlft.generation.work import one_line, solve_batch, solve_here, solve_packed, solve_to_file
 from mlft.sources import Source
 from mlft.status import OK
@@ -139,7 +139,7 @@ class _Call:
         if lane.by_reference:
             return lane.submit(solve_here, self.sources[task.stream], task.level, **named)
         if lane.by_file:
-            inbox = Inbox(str(self.store.scratch), self.store.identity)
+            inbox = Inbox(str(self.store.scratch), self.store.identity, str(said_by(lane, self.store)))
             return lane.submit(solve_to_file, self._packed(task.stream), inbox, task.level, **named)
         return lane.submit(solve_packed, self._packed(task.stream), task.level, **named)
 

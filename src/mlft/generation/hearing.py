@@ -2,13 +2,14 @@
 
 import contextlib
 import ctypes
+import io
 import os
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 Said = Callable[[], str]
@@ -18,6 +19,9 @@ Hearing = Callable[[], AbstractContextManager[Said]]
 
 MOST = 4000
 """Signs, or bytes, that are kept."""
+
+_BY_LINES = 1
+"""C's _IOLBF."""
 
 
 @contextlib.contextmanager
@@ -38,29 +42,34 @@ def overheard() -> Iterator[Said]:
 
 
 @contextlib.contextmanager
-def taken() -> Iterator[Said]:
+def taken(file: Path) -> Iterator[Said]:
     """Take what is printed in a block to this process's standard output and error, also by libraries and children.
 
     For a process of its own: nothing of it reaches the terminal of the run. Where there is nothing to print to, or
     another thread might, nothing is taken.
+
+    Args:
+        file: where it goes; the end of the block removes it, and leaves it where the process is killed: `last_words`.
     """
-    try:
-        streams = [(number, os.dup(number)) for number in (1, 2)] if _alone() else []
-    except OSError:
-        streams = []
-    if not streams:
+    if not _alone():
         yield _nothing
         return
-    with tempfile.TemporaryFile() as file:
+    with contextlib.ExitStack() as stack:
+        stack.callback(file.unlink, missing_ok=True)
+        try:
+            printed = stack.enter_context(file.open("w+b"))
+            streams = [(number, os.dup(number)) for number in (1, 2)]
+        except OSError:
+            yield _nothing
+            return
 
         def said() -> str:
             _flush()
-            size = os.fstat(file.fileno()).st_size
-            return os.pread(file.fileno(), MOST, max(0, size - MOST)).decode(errors="replace")
+            return _end_of(printed.fileno())
 
         _flush()
         for number, _ in streams:
-            os.dup2(file.fileno(), number)
+            os.dup2(printed.fileno(), number)
         try:
             yield said
         finally:
@@ -68,6 +77,28 @@ def taken() -> Iterator[Said]:
             for number, kept in streams:
                 os.dup2(kept, number)
                 os.close(kept)
+
+
+def last_words(file: Path) -> str:
+    """Return the last of what a process had printed in a `taken` block that did not end, and remove the file."""
+    try:
+        with file.open("rb") as printed:
+            return _end_of(printed.fileno())
+    except FileNotFoundError:  # it was not in such a block
+        return ""
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def print_by_lines() -> None:
+    """Let Python and C write out every line as it is printed: what a process that is killed has buffered is lost."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    library = ctypes.CDLL(None)
+    for name in ("stdout", "__stdoutp"):  # of Linux, and of macOS
+        with contextlib.suppress(ValueError):
+            library.setvbuf(ctypes.c_void_p.in_dll(library, name), None, _BY_LINES, ctypes.c_size_t(0))
 
 
 class _Tee:
@@ -83,6 +114,11 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _end_of(file: int) -> str:
+    size = os.fstat(file).st_size
+    return os.pread(file, MOST, max(0, size - MOST)).decode(errors="replace")
 
 
 def _nothing() -> str:

@@ -17,6 +17,8 @@ from typing import Any, final
 import torch
 from threadpoolctl import threadpool_limits
 
+from mlft.generation.hearing import print_by_lines
+
 _ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB_MAXIMUM", "NUMEXPR")
 }
@@ -191,12 +193,14 @@ def _deaf() -> Iterator[None]:
 def _begin(parent: int) -> None:
     """Prepare a process: one thread, deaf to Ctrl-C (which is the driver's to handle), and no longer than the driver.
 
-    It leads a group of its own, so that the children of a solver can be ended with it.
+    It leads a group of its own, so that the children of a solver can be ended with it. What it prints is written out
+    line by line, so that the last lines of one that is killed are there.
 
     The libraries that are loaded already are told by `threadpool_limits`; the environment told the others.
     """
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print_by_lines()
     threadpool_limits(1)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

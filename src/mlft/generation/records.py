@@ -140,7 +140,8 @@ class Returned(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Inbox:
-    """Where workers of this machine leave sample files, and the identity to write into them."""
+    """Where a worker of this machine leaves sample files, with which identity, and in which file what it prints."""
 
     folder: str
     identity: dict[str, Any]
+    said: str

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
-from mlft.errors import GenerationError, MlftError
+from mlft.errors import GenerationError, MlftError, last_lines
+from mlft.generation.hearing import last_words
 from mlft.generation.lanes import Lane, is_death
 from mlft.generation.pool import Pool
 from mlft.generation.records import Place, Progress, Returned, Supervision, Task
@@ -135,10 +136,22 @@ class Supervisor:
         depth = lane.width if self._options.timeout else lane.depth
         if len(load) >= depth or any(task.alone for task in load) or (load and (lane.worn or self._suspects)):
             return None
+        if load and lane.width == 1 and not self._is_short():
+            return None
         for waiting in (self._suspects, self._again):
             if waiting:
                 return waiting.popleft()
         return self._cut()
+
+    def _is_short(self) -> bool:
+        """Whether the next task is known to take no longer than a batch, so that it may wait behind another.
+
+        The one worker of a lane may be at a sample that takes a thousand times what the others do: what waits behind it
+        is to be little, and nothing that another worker could begin.
+        """
+        levels = [task.level for task in self._again]
+        levels += [level for (_, level), quota in self._quotas.items() if quota.todo]
+        return bool(levels) and self._pace.get(levels[0], math.inf) <= self._options.batch_seconds
 
     def _cut(self) -> Task | None:
         """Return the next batch of samples that were not tried yet."""
@@ -250,7 +263,7 @@ class Supervisor:
     def _recover(self, lane: Lane) -> None:
         """A worker of the lane died: what it was running is suspect, what was waiting behind is not."""
         begun, now = lane.begun, time.perf_counter()
-        lane.restart([])
+        printed = self._restart(lane, [])
         self.restarts += 1
         lost = self._take_broken(lane)
         if not begun:
@@ -259,7 +272,7 @@ class Supervisor:
         for flight in lost[: lane.width]:
             task = flight.task
             if task.alone and len(task.indices) == 1:
-                note = "its worker died while it was solved alone"
+                note = "its worker died while it was solved alone" + last_lines(printed)
                 self._convict(task, WORKER_DIED, now - flight.since, note)
             else:
                 self._suspects.extend(_split(replace(task, alone=True)))
@@ -303,11 +316,11 @@ class Supervisor:
     def _stop(self, lane: Lane, overdue: list[Future[Any]]) -> None:
         flights = [self._flights.pop(future) for future in overdue]
         now = time.perf_counter()
-        lane.restart(overdue)
+        printed = self._restart(lane, overdue)
         self.restarts += 1
         for flight in flights:
             if len(flight.task.indices) == 1:
-                note = f"took longer than {self._options.timeout:g} s"
+                note = f"took longer than {self._options.timeout:g} s" + last_lines(printed)
                 self._convict(flight.task, TIMEOUT, now - flight.since, note)
             else:
                 self._again.extend(_split(flight.task))
@@ -328,7 +341,17 @@ class Supervisor:
             stuck = [future for future, flight in self._flights.items() if flight.lane is lane]
             for future in stuck:
                 future.cancel()
-            lane.restart(stuck)
+            self._restart(lane, stuck)
+
+    def _restart(self, lane: Lane, stuck: list[Future[Any]]) -> str:
+        """Restart a lane; return the last of what its worker had printed, as far as it left that in a file."""
+        lane.restart(stuck)
+        return last_words(said_by(lane, self._store)) if lane.by_file else ""
+
+
+def said_by(lane: Lane, store: SampleStore) -> Path:
+    """Return the file that the worker of a lane prints to while it solves."""
+    return store.scratch / f"said-{id(lane):x}"
 
 
 def _split(task: Task) -> Iterable[Task]:

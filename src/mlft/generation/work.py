@@ -3,7 +3,7 @@
 import pickle
 import time
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +109,8 @@ def solve_to_file(packed: bytes, inbox: Inbox, level: int, *, stream: str, indic
     the path alone: a worker killed in the middle of a long message leaves the reader waiting for its end for ever.
     """
     started = time.perf_counter()
-    batch = solve_batch(_unpacked(packed), level, stream=stream, indices=indices, hearing=taken)
+    hearing = partial(taken, Path(inbox.said))
+    batch = solve_batch(_unpacked(packed), level, stream=stream, indices=indices, hearing=hearing)
     path = write_parcel(batch, inbox.identity, Path(inbox.folder))
     return Returned(str(path), time.perf_counter() - started)
 

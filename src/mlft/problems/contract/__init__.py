@@ -32,9 +32,9 @@ STREAMS, REHEARSED = 5, 2
 def examine(problem: Problem, *, draws: int = 5, seed: int = 0) -> Examination:
     """Return what was found out about a problem: `print` it, or ask whether it is `ok`.
 
-    Draws some samples as a run would, evaluates them on every level and solves them there, about three times each, in
-    this process and without supervision; it asks for two references. Nothing is stored. An exception of the problem's
-    functions is a finding, not an error.
+    Draws some samples as a run would, evaluates them on every level and solves them there, two or three times each,
+    in this process and without supervision; it asks for two references, in 2D for one. Nothing is stored. An exception
+    of the problem's functions is a finding, not an error.
 
     Args:
         problem: yours, or one that is shipped.

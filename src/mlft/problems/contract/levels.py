@@ -16,8 +16,8 @@ from mlft.status import OK
 
 Array = np.ndarray
 
-REFERENCES = 2
-"""Draws that the reference is asked for: it may be dear."""
+REFERENCES = {1: 2, 2: 1}
+"""Draws that the reference is asked for, by the dimension of the grids: it may be dear, and most of a check."""
 
 
 def across(problem: Problem, rows: Array, solved: dict[int, Solved]) -> list[Finding]:
@@ -35,8 +35,9 @@ def across(problem: Problem, rows: Array, solved: dict[int, Solved]) -> list[Fin
         if level != finest
     ]
     findings.append(judge("distance to the finest", None, partial(_approach, problem, fields)))
-    reference, finding = _reference(problem, rows[common[:REFERENCES]], fields[finest])
-    few = {level: field[:REFERENCES] for level, field in fields.items()}
+    count = REFERENCES[problem.finest.dimension]
+    reference, finding = _reference(problem, rows[common[:count]], fields[finest])
+    few = {level: field[:count] for level, field in fields.items()}
     return [*findings, finding, judge("order seen", None, partial(_order, problem, few, reference))]
 
 
@@ -77,7 +78,8 @@ def _reference(problem: Problem, rows: Array, finest: Array) -> tuple[Array | No
         verdict = Verdict(False, "references that are not finite", "raise a ValueError that says why instead")
     if verdict is None:
         off = distance(finest[: len(rows)], values)
-        return values, Finding(name, None, True, f"of {len(rows)} draws; solutions of the finest are {off:.2g} away")
+        told = f"of {len(rows)} draw{'s' * (len(rows) > 1)}; solutions of the finest are {off:.2g} away"
+        return values, Finding(name, None, True, told)
     return None, Finding(name, None, verdict.passed, verdict.measured, verdict.advice)
 
 
