@@ -26,6 +26,7 @@ from well_rules import check_well
 GRIDS = {
     "line": Grid((18,), (2.5,), "cell", periodic=True),
     "plane": Grid((12, 20), (2.0, 1.5), "nodal", periodic=False),
+    "channel": Grid((12, 20), (2.0, 1.5), "nodal", (True, False), origin=(-1.0, 0.5)),
 }
 PRECISION = {"npz": 0.0, "xarray": 0.0, "pdebench": 0.0, "neuralop": 2.0**-24, "well": 2.0**-24}
 
@@ -89,6 +90,17 @@ def test_periodic_ends_are_told_to_the_well(tmp_path: Path) -> None:
     assert row["boundary_conditions"].tolist() == [[2.0, 2.0]]
 
 
+@pytest.mark.parametrize("to", ["pdebench", "well"])
+def test_coordinates_tell_the_origin_and_the_well_which_axes_are_periodic(to: str, tmp_path: Path) -> None:
+    made = part(GRIDS["channel"], (1, 1))
+    (file,) = write([made], tmp_path, to=to)
+    with h5py.File(file, "a") as opened_file:
+        del opened_file.attrs["mlft"]
+    told = {} if to == "well" else {"periodic": (True, False)}
+    found = read(file, hints=Hints(**told, centring="nodal"))
+    assert found.levels[0].grid == made.grid
+
+
 def test_neuraloperator_takes_what_is_written_for_it(tmp_path: Path) -> None:
     made = part(GRIDS["plane"], (2, 3))
     train = Part(made.grid, made.inputs + 1, made.solutions + 1, stream="train")
@@ -133,7 +145,7 @@ def test_fields_in_time_are_read_from_the_first_to_the_last(tmp_path: Path) -> N
     (level,) = read(tmp_path / "a.hdf5", hints=Hints(periodic=True)).levels
     np.testing.assert_array_equal(level.inputs[:, 0], tensor[:, 0].astype(np.float32))
     np.testing.assert_array_equal(level.solutions[:, 0], tensor[:, 3].astype(np.float32))
-    assert level.grid == Grid((16,), (2.0,), "cell", periodic=True)
+    assert level.grid == Grid((16,), (2.0,), "cell", periodic=True, origin=(-1.0,))
     pdebench(tmp_path / "b.hdf5", density=tensor, Vx=tensor + 1, x_coordinate=np.linspace(0, 3, 16))
     found = read(tmp_path / "b.hdf5")
     assert found.levels[0].grid == Grid((15,), (3.0,), "nodal", periodic=False)

@@ -350,6 +350,7 @@ def _refuse_unlike(parts: Sequence[Part]) -> None:
             "side lengths": (part.grid.lengths, first.grid.lengths),
             "centring": (part.grid.centring, first.grid.centring),
             "periodic ends": (part.grid.periodic, first.grid.periodic),
+            "origin": (part.grid.origin, first.grid.origin),
             "channels of inputs": (part.inputs.shape[1], first.inputs.shape[1]),
             "channels of solutions": (part.solutions.shape[1], first.solutions.shape[1]),
             "names of input channels": (part.input_channels, first.input_channels),

@@ -1,13 +1,14 @@
 """The grid that rows stand on: what a caller says, else what the file says, else what is assumed, and told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
 from mlft.errors import DataError
 from mlft.grids import Grid
+from mlft.grids.grid import axiswise
 
 Array = np.ndarray
 
@@ -23,14 +24,14 @@ class Hints:
     Attributes:
         lengths: side lengths of the box.
         centring: "cell" (averages over cells) or "nodal" (values at points).
-        periodic: whether every axis is periodic.
+        periodic: whether every axis is periodic, or one truth value an axis.
         channel_axis: whether arrays have an axis of channels after that of the rows; None looks.
         coupled: whether row i of every level is the same draw, where the files do not say.
     """
 
     lengths: tuple[float, ...] | None = None
     centring: str | None = None
-    periodic: bool | None = None
+    periodic: bool | tuple[bool, ...] | None = None
     channel_axis: bool | None = None
     coupled: bool = True
 
@@ -50,9 +51,8 @@ def like(grid: Grid, points: Sequence[int], where: object) -> Grid:
     Raises:
         DataError: for another number of axes, or fewer than 2 cells on one.
     """
-    ends = grid.shape[0] - grid.cells[0]
     try:
-        return Grid(tuple(n - ends for n in points), grid.lengths, grid.centring, grid.periodic)
+        return replace(grid, cells=tuple(n - end for n, end in zip(points, grid.ends, strict=False)))
     except ValueError as error:
         raise DataError(f"{where}: fields of {tuple(points)} points are on no grid of this box: {error}") from None
 
@@ -63,18 +63,18 @@ def ground(
     *,
     where: object,
     coordinates: Sequence[Array] | None = None,
-    periodic: bool | None = None,
+    periodic: bool | Sequence[bool] | None = None,
 ) -> tuple[Grid, tuple[str, ...]]:
     """Return the uniform grid of so many points an axis, and what of it is assumed.
 
-    Points at multiples of the spacing h are nodes, at (i + ½) h the centres of cells.
+    Points at multiples of the spacing h are nodes, at (i + ½) h the centres of cells; the first tells the origin.
 
     Args:
         points: an axis.
         hints: what the caller says.
         where: the file, for errors.
         coordinates: of the points, an array an axis, where they are known.
-        periodic: what the file says of its ends.
+        periodic: what the file says of its ends, of all axes or of each.
 
     Raises:
         DataError: for another number of axes than one or two, points that are no uniform grid, or lengths of another
@@ -98,23 +98,31 @@ def ground(
     if ends is None:
         ends = False
         assumed.append("the ends are not periodic (periodic=True where they are)")
-    less = int(centring == "nodal" and not ends)
-    cells = tuple(n - less for n in points)
-    lengths = hints.lengths
+    wraps = axiswise(ends, len(points))
+    kind: Literal["cell", "nodal"] = "cell" if centring == "cell" else "nodal"
+    cells = tuple(n - (kind == "nodal" and not wrap) for n, wrap in zip(points, wraps, strict=False))
+    lengths, origin = hints.lengths, tuple[float, ...]()
+    if known:
+        origin = tuple(_corner(first, h, kind) for h, _, first in known)
     if lengths is None and known:
-        lengths = tuple(float(f"{h * n:.6g}") for (h, _), n in zip(known, cells, strict=True))
+        lengths = tuple(float(f"{h * n:.6g}") for (h, *_), n in zip(known, cells, strict=False))
     if lengths is None:
         lengths = (1.0,) * len(cells)
         assumed.append("the box has sides of length 1 (lengths=...)")
     try:
-        kind: Literal["cell", "nodal"] = "cell" if centring == "cell" else "nodal"
-        return Grid(cells, tuple(map(float, lengths)), kind, bool(ends)), tuple(assumed)
+        return Grid(cells, tuple(map(float, lengths)), kind, wraps, origin), tuple(assumed)
     except ValueError as error:
         raise DataError(f"{where}: {error}") from None
 
 
-def _axis(values: Array, n: int, where: object) -> tuple[float, Literal["cell", "nodal"]]:
-    """Return the spacing of an axis, and whether its points are the centres of cells or nodes."""
+def _corner(first: float, h: float, kind: str) -> float:
+    """Return where the box of an axis begins, in six digits as its length is."""
+    start = first - h / 2 if kind == "cell" else first
+    return float(f"{start:.6g}") if abs(start) > UNIFORM * h else 0.0
+
+
+def _axis(values: Array, n: int, where: object) -> tuple[float, Literal["cell", "nodal"], float]:
+    """Return the spacing of an axis, whether its points are the centres of cells or nodes, and the first of them."""
     x = np.asarray(values, dtype=np.float64).reshape(-1)[:n]
     if len(x) < 2 or len(x) != n:
         raise DataError(f"{where}: an axis of {n} points has {len(x)} coordinates; each point needs its own")
@@ -126,4 +134,4 @@ def _axis(values: Array, n: int, where: object) -> tuple[float, Literal["cell", 
             f"{steps.max():.4g}: interpolate the fields to one"
         )
     offset = x[0] / h % 1.0
-    return h, "cell" if 0.25 < offset < 0.75 else "nodal"
+    return h, "cell" if 0.25 < offset < 0.75 else "nodal", float(x[0])

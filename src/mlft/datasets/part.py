@@ -55,7 +55,7 @@ class Part:
     @property
     def meta(self) -> str:
         """What a format does not say of itself, as JSON: the grid, the draws, the stream, the names, further facts."""
-        grid = {name: getattr(self.grid, name) for name in ("cells", "lengths", "centring", "periodic")}
+        grid = {name: getattr(self.grid, name) for name in ("cells", "lengths", "centring", "periodic", "origin")}
         told = {
             "grid": grid,
             "draws": self.draws,
@@ -82,7 +82,9 @@ def meta_of(text: str | None, file: object) -> dict[str, Any]:
     try:
         told = json.loads(text)
         grid = told.pop("grid")
-        told["grid"] = Grid(tuple(grid["cells"]), tuple(grid["lengths"]), grid["centring"], grid["periodic"])
+        ends = grid["periodic"] if isinstance(grid["periodic"], bool) else tuple(grid["periodic"])
+        origin = tuple(grid.get("origin", ()))  # files of before there was one have none
+        told["grid"] = Grid(tuple(grid["cells"]), tuple(grid["lengths"]), grid["centring"], ends, origin)
         told["draws"] = None if told["draws"] is None else tuple(map(int, told["draws"]))
         for name in ("input_channels", "solution_channels"):
             told[name] = tuple(map(str, told[name]))

@@ -163,15 +163,23 @@ def _variable(
 
 def _coordinates(grid: Grid, suffix: str) -> dict[str, Any]:
     """Return the points of a grid by axis, and how values stand on them."""
-    ends = "periodic" if grid.periodic else "bounded"
     means = "average over the cell about the point" if grid.centring == "cell" else "value at the point"
     return {
         axis + suffix: (
             axis + suffix,
             points,
-            {"centring": grid.centring, "values": means, "ends": ends, "spacing": spacing, "length": length},
+            {
+                "centring": grid.centring,
+                "values": means,
+                "ends": "periodic" if wraps else "bounded",
+                "spacing": spacing,
+                "length": length,
+                "origin": origin,
+            },
         )
-        for axis, points, spacing, length in zip(_AXES, grid.points, grid.spacing, grid.lengths, strict=False)
+        for axis, points, wraps, spacing, length, origin in zip(
+            _AXES, grid.points, grid.wraps, grid.spacing, grid.lengths, grid.origin, strict=False
+        )
     }
 
 
@@ -210,8 +218,9 @@ def _grid(axes: list[Any] | None, points: tuple[int, ...], hints: Hints, where: 
     """Return the grid that coordinates tell, and what of it is assumed."""
     told: Mapping[str, Any] = axes[0].attrs if axes else {}
     if axes and {"centring", "ends", "length"} <= set(told):
-        periodic, centring = told["ends"] == "periodic", told["centring"]
-        less = int(centring == "nodal" and not periodic)
-        lengths = tuple(float(axis.attrs["length"]) for axis in axes)
-        return Grid(tuple(n - less for n in points), lengths, centring, periodic), ()
+        wraps = tuple(axis.attrs["ends"] == "periodic" for axis in axes)
+        nodal, lengths = told["centring"] == "nodal", tuple(float(axis.attrs["length"]) for axis in axes)
+        origin = tuple(float(axis.attrs.get("origin", 0.0)) for axis in axes)
+        cells = tuple(n - (nodal and not wrap) for n, wrap in zip(points, wraps, strict=True))
+        return Grid(cells, lengths, told["centring"], wraps, origin), ()
     return ground(points, hints, where=where, coordinates=[axis.values for axis in axes] if axes else None)

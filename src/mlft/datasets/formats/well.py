@@ -43,7 +43,7 @@ def read(file: Path, hints: Hints) -> list[Part]:
             axes = [text(name) for name in found["dimensions"].attrs["spatial_dims"]]
             points = [found["dimensions"][axis][()] for axis in axes]
             rows, shape = int(found.attrs["n_trajectories"]), tuple(len(x) for x in points)
-            kinds = [text(bc.attrs["bc_type"]).upper() for bc in found["boundary_conditions"].values()]
+            periodic = [axis in _periodic(found["boundary_conditions"]) for axis in axes]
             constant, varying = _fields(found, file, rows, shape)
         except KeyError as error:
             raise DataError(
@@ -54,7 +54,6 @@ def read(file: Path, hints: Hints) -> list[Part]:
         raise DataError(f"{file}: no field varies in time, so that there is no solution to learn")
     grid, assumed = told.pop("grid", None), tuple[str, ...]()
     if grid is None:
-        periodic = bool(kinds) and set(kinds) == {"PERIODIC"}
         grid, assumed = ground(shape, hints, where=file, coordinates=points, periodic=periodic)
     first = {} if next(iter(varying.values())).shape[1] == 1 else {name: f[:, 0] for name, f in varying.items()}
     given, solved = constant | first, {name: f[:, -1] for name, f in varying.items()}
@@ -96,6 +95,12 @@ def write(folder: Path, stem: str, part: Part) -> dict[Path, bytes]:
     return {place / f"{stem}.hdf5": buffer.getvalue()}
 
 
+def _periodic(conditions: Any) -> set[str]:
+    """Return the axes that conditions of a file say are periodic."""
+    found = [bc.attrs for bc in conditions.values() if text(bc.attrs["bc_type"]).upper() == "PERIODIC"]
+    return {text(axis) for told in found for axis in told["associated_dims"]}
+
+
 def _texts(names: list[str]) -> Array:
     return np.array(names, dtype=needed().string_dtype())
 
@@ -112,8 +117,9 @@ def _dimensions(made: Any, part: Part, axes: tuple[str, ...]) -> None:
 
 def _boundaries(made: Any, part: Part, axes: tuple[str, ...]) -> None:
     """Write the ends of each axis: periodic, or open, since a grid does not say what holds there."""
-    group, kind = made.create_group("boundary_conditions"), "PERIODIC" if part.grid.periodic else "OPEN"
-    for axis, n in zip(axes, part.grid.shape, strict=True):
+    group = made.create_group("boundary_conditions")
+    for axis, n, wraps in zip(axes, part.grid.shape, part.grid.wraps, strict=True):
+        kind = "PERIODIC" if wraps else "OPEN"
         one, mask = group.create_group(f"{axis}_{kind.lower()}"), np.zeros(n, dtype=bool)
         mask[[0, -1]] = True
         one["mask"] = mask
