@@ -4,6 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
+# In the tests of the rooms that compute, the types and shapes of arrays are checked at every call. Whole runs are tested as
+# people run them: there these checks are a quarter of the time, and find nothing new.
+ROOMS := datasets estimators familiarity grids kernels laboratory learners lifts planning problems solvers sources \
+	surrogates training uncertainty
+comma := ,
+space := $(comma) $(comma)
+space := $(subst $(comma),,$(space))
+TYPED := --jaxtyping-packages=$(subst $(space),$(comma),$(ROOMS:%=mlft.%)),mlft.diagnostics,typechecker.check
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile
+
 .PHONY: run quick test docs clean
 
 # Large fields: patches of 8 x 8 points are channels of a coarser grid, and two threads train.
@@ -24,7 +34,8 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile --doctest-modules src tests
+	$(PYTEST) $(TYPED) $(ROOMS:%=tests/%)
+	$(PYTEST) --doctest-modules src tests $(ROOMS:%=--ignore=tests/%)
 
 # Strict: a link or a name that leads nowhere ends it. `make test` builds it too, and runs the pages' code.
 docs: $(STAMP)

@@ -85,7 +85,7 @@ def test_a_finished_run_is_read_and_not_run_again(tmp_path, monkeypatch):
     assert same_outcome(small_run(tmp_path), first)
 
 
-@pytest.mark.parametrize("stop", [1, 3, 5, 9, 20, 28])
+@pytest.mark.parametrize("stop", [1, 5, 20])
 def test_a_run_that_was_stopped_anywhere_continues_to_the_same_outcome(tmp_path, stop):
     whole = small_run(tmp_path / "whole")
     steps = iter(range(10**6))

@@ -65,8 +65,15 @@ FILES = (
 )
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("harm", [flipped, swapped, truncated, deleted])
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        *((name, flipped) for name in FILES),
+        *((name, harm) for name in (FILES[0], WEIGHTS) for harm in (swapped, truncated, deleted)),
+        ("bands.safetensors", swapped),
+        ("lifts/level-0/model.safetensors", deleted),
+    ],
+)
 def test_what_is_not_what_a_run_wrote_is_not_believed_and_made_anew(
     harm: Callable[[Path, str, Path], None], name: str, runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -124,7 +124,7 @@ def test_a_surrogate_is_told_of_groups_that_live_on_its_grid(generator: torch.Ge
 def test_an_export_has_the_average_in_it(
     grid: Grid, generators: list[Symmetry], tmp_path: Path, generator: torch.Generator
 ) -> None:
-    surrogate = told(grid, generators, generator)
+    surrogate = told(grid, generators[:1], generator)  # a large group takes torch's export minutes
     export_torch(surrogate, tmp_path / "model.pt2")
     inputs = normal(5, 2, *grid.shape, generator=generator)
     exported = torch.export.load(tmp_path / "model.pt2").module()(torch.from_numpy(inputs))

@@ -1,0 +1,1 @@
+from pictures import no_pictures as no_pictures
