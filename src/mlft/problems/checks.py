@@ -70,8 +70,9 @@ def on_grid(problem: Problem, grid: Grid) -> None:
     finest = problem.finest
     stretched = len({n * finest.cells[0] // m for n, m in zip(grid.cells, finest.cells, strict=False)}) > 1
     if grid.kind != finest.kind or stretched:
+        ends = "periodic" if all(finest.wraps) else "bounded"
         raise ValueError(
-            f"{problem.name} lives on grids ({finest.described}) of the box {finest.bounds}, "
+            f"{problem.name} lives on {ends} {finest.centring} grids of the box {finest.lengths}, "
             f"with cells as {finest}; got {grid!r}"
         )
 
