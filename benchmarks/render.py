@@ -15,7 +15,7 @@ SECTIONS = {
     "Networks": ("candidates", "symmetry", "surrogates"),
     "Store, workers and server": (
         *("storm", "kill", "resume", "harms", "forged"),
-        *("workers", "outside", "serving", "formats"),
+        *("workers", "outside", "check", "serving", "formats"),
     ),
     "Generalization": ("crossval", "generalization", "trust", "bands", "familiarity"),
 }

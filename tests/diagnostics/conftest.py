@@ -1,1 +1,0 @@
-from pictures import no_pictures as no_pictures
