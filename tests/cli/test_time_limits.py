@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -15,7 +14,6 @@ import pytest
 import mlft
 from mlft.cli import STOPPED
 
-SUPPORT = Path(__file__).parents[1] / "support"
 MODULE = """
 import time
 from pathlib import Path
@@ -47,7 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def surroundings(folder):
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, (folder, SUPPORT)), os.environ["PYTHONPATH"]])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
 
 
 def waited(found, seconds=180):
