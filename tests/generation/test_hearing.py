@@ -114,7 +114,8 @@ def test_what_a_killed_worker_had_printed_goes_with_its_sample_and_leaves_no_fil
 TAKEN = """
 import os, sys, json
 from pathlib import Path
-from mlft.generation.hearing import taken
+from mlft.generation.hearing import print_by_lines, taken
+print_by_lines()  # as a worker does
 with taken(Path(sys.argv[1])) as said:
     print("one"); os.write(2, b"two\\n")
     first = said()
