@@ -2,11 +2,13 @@
 
 import contextlib
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import torch
 
 from mlft import Dataset, Grid
+from mlft.datasets import Part
 from small import GRIDS, draw, evaluate, solve
 
 TRAINING = {"training": {"steps": 12, "batch": 4, "checks": 2}}
@@ -59,3 +61,17 @@ def unrelated(counts, coarse: Grid, *, off=0.0, coupled=True):
     solutions = [solve(given, grid) for given, grid in zip(inputs, (coarse, finest), strict=True)]
     solutions[0] += off * np.sin(2 * solutions[0])
     return Dataset.from_arrays(inputs, solutions, grid=finest, coupled=coupled, name="odd")
+
+
+BOXES = {
+    "line": Grid((18,), (2.5,), "cell", periodic=True),
+    "plane": Grid((12, 20), (2.0, 1.5), "nodal", periodic=False),
+    "channel": Grid((12, 20), (2.0, 1.5), "nodal", (True, False), origin=(-1.0, 0.5)),
+}
+
+
+def part(grid: Grid, channels: tuple[int, int] = (2, 2), **more: Any) -> Part:
+    """Seven rows of a test stream, with names of channels that are in no order."""
+    names = tuple(f"in_{i} [m]" for i in reversed(range(channels[0]))), ("heat", "flow", "rest")[: channels[1]]
+    x, y = fields(7, channels[0], grid), fields(7, channels[1], grid, seed=1)
+    return Part(grid, x, y, (4, 6, 7, 8, 9, 11, 12), "test", *names, **more)

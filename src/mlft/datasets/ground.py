@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal, final
 
 import numpy as np
@@ -52,7 +53,8 @@ def like(grid: Grid, points: Sequence[int], where: object) -> Grid:
         DataError: for another number of axes, or fewer than 2 cells on one.
     """
     try:
-        return replace(grid, cells=tuple(n - end for n, end in zip(points, grid.ends, strict=False)))
+        cells = tuple(n - end for n, end in zip_longest(points, grid.ends, fillvalue=0))  # of other axes: no such grid
+        return replace(grid, cells=cells)
     except ValueError as error:
         raise DataError(f"{where}: fields of {tuple(points)} points are on no grid of this box: {error}") from None
 
@@ -98,14 +100,14 @@ def ground(
     if ends is None:
         ends = False
         assumed.append("the ends are not periodic (periodic=True where they are)")
-    wraps = axiswise(ends, len(points))
+    wraps = _wraps(ends, len(points), where)
     kind: Literal["cell", "nodal"] = "cell" if centring == "cell" else "nodal"
-    cells = tuple(n - (kind == "nodal" and not wrap) for n, wrap in zip(points, wraps, strict=False))
+    cells = tuple(n - (kind == "nodal" and not wrap) for n, wrap in zip(points, wraps, strict=True))
     lengths, origin = hints.lengths, tuple[float, ...]()
     if known:
         origin = tuple(_corner(first, h, kind) for h, _, first in known)
     if lengths is None and known:
-        lengths = tuple(float(f"{h * n:.6g}") for (h, *_), n in zip(known, cells, strict=False))
+        lengths = tuple(float(f"{h * n:.6g}") for (h, *_), n in zip(known, cells, strict=True))
     if lengths is None:
         lengths = (1.0,) * len(cells)
         assumed.append("the box has sides of length 1 (lengths=...)")
@@ -113,6 +115,14 @@ def ground(
         return Grid(cells, tuple(map(float, lengths)), kind, wraps, origin), tuple(assumed)
     except ValueError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+def _wraps(ends: bool | Sequence[bool], axes: int, where: object) -> tuple[bool, ...]:
+    """Return whether each axis is periodic."""
+    wraps = axiswise(ends, axes)
+    if len(wraps) != axes:
+        raise DataError(f"{where}: fields have {axes} axes of space, and periodic is said of {len(wraps)}, {wraps}")
+    return wraps
 
 
 def _corner(first: float, h: float, kind: str) -> float:

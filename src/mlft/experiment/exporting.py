@@ -22,7 +22,8 @@ from mlft.problems import PROBLEMS
 from mlft.surrogates.export import as_exported
 
 if TYPE_CHECKING:
-    from mlft.experiment.finished import LevelSamples, Record
+    from mlft.experiment.finished import Record
+    from mlft.experiment.samples import LevelSamples
 
 Array = np.ndarray
 

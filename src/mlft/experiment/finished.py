@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final, overload
 
 import numpy as np
-from jaxtyping import Float
 from torch import nn
 
 import mlft
 from mlft.datasets.formats.named import as_xarray
-from mlft.errors import ConfigError, MlftError, UnfamiliarWarning, unknown_name
+from mlft.errors import ConfigError, MlftError, UnfamiliarWarning
 from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.exporting import Exported, export, part_of
 from mlft.experiment.manifest import refuse_unfit
@@ -21,13 +20,12 @@ from mlft.experiment.naming import written_problem
 from mlft.experiment.other_grids import grid_of, predict_on
 from mlft.experiment.outcome import Outcome
 from mlft.experiment.record import RECORD, read_alarm, read_bands, read_outcome
-from mlft.experiment.session import INPUTS
+from mlft.experiment.samples import LevelSamples, levels_of, samples_of
 from mlft.experiment.unfamiliar import refuse_unknown, said, solved
 from mlft.familiarity import Alarm, Familiarity
 from mlft.grids import Grid
 from mlft.markup import html_table, in_words
 from mlft.problems import Problem
-from mlft.store import LEDGER, StoreReader
 from mlft.surrogates import Surrogate, load
 from mlft.uncertainty import Banded
 
@@ -36,31 +34,6 @@ if TYPE_CHECKING:
     import xarray
 
 Array = np.ndarray
-
-
-@final
-@dataclass(frozen=True)
-class LevelSamples:
-    """Solved samples of one level of a finished run.
-
-    Attributes:
-        level: the level, 0 the coarsest.
-        indices: index of each sample in its stream.
-        inputs: the input functions, on the finest grid.
-        solutions: the solver's, on the level's own grid.
-    """
-
-    level: int
-    indices: tuple[int, ...]
-    inputs: Float[Array, "n _c *_grid"]
-    solutions: Float[Array, "n _k *_coarse"]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __repr__(self) -> str:
-        """Return the level, and the shapes."""
-        return f"LevelSamples(level {self.level}: inputs {self.inputs.shape}, solutions {self.solutions.shape})"
 
 
 @final
@@ -263,9 +236,7 @@ class Record:
         levels = len(self.outcome.levels)
         if not 0 <= level < levels:
             raise ConfigError(f"the run has levels 0 (coarsest) to {levels - 1} (finest), got level {level!r}")
-        with StoreReader(store_of(self.folder, self.outcome)) as store:
-            _refuse_other_store(store, self.outcome)
-            return _samples(store, stream, level, levels - 1)
+        return samples_of(self.folder, self.outcome, stream, level)
 
     def levels_of(self, stream: str = "train") -> tuple[int, ...]:
         """Return the levels that have samples of a stream, with their inputs.
@@ -273,10 +244,7 @@ class Record:
         Raises:
             StoreError: as `samples`.
         """
-        with StoreReader(store_of(self.folder, self.outcome)) as store:
-            finest = len(self.outcome.levels) - 1
-            kept = set(store.solved(INPUTS + stream, finest))
-            return tuple(level for level in range(finest + 1) if kept & set(store.solved(stream, level)))
+        return levels_of(self.folder, self.outcome, stream)
 
     def to_xarray(
         self, level: int | None = None, stream: str = "train", *, predicted: bool = False
@@ -356,48 +324,7 @@ class Record:
         return html_table(f"{told.problem}: {told.equation}", rows)
 
 
-def store_of(folder: Path, told: Outcome) -> Path:
-    """Return the folder of a run's samples: its own, or one that it lies in and shares, as its record says.
-
-    Raises:
-        MlftError: if the record says another.
-    """
-    parts, store = Path(told.store).parts, folder / told.store
-    if len(parts) > 2 or any(part != ".." for part in parts) or (parts and not (store / LEDGER).is_file()):
-        raise MlftError(
-            f"the samples of {folder} are in {told.store!r}, says its record; they are in the run folder, or in one of "
-            "the two that it lies in: give the folder as the run left it"
-        )
-    return store
-
-
 def _problem(folder: Path, told: Outcome, given: str | Problem) -> Problem:
     name, options = told.config.get("problem", told.problem), told.config.get("options", {})
     how = f"mlft.Record.load({str(folder)!r}, problem={name!r})"
     return written_problem(name, options, given, told=str(folder / RECORD), how=how)
-
-
-def _refuse_other_store(store: StoreReader, told: Outcome) -> None:
-    known, asked = store.identity, {"problem": told.problem, "seed": told.seed}
-    for name, value in asked.items():
-        if known.get(name) != value:
-            raise MlftError(
-                f"the samples in {store.folder} are of another run: {name} is {known.get(name)!r} there and {value!r} "
-                "in the record; give the folder as the run left it"
-            )
-
-
-def _samples(store: StoreReader, stream: str, level: int, finest: int) -> LevelSamples:
-    """Return the samples of a stream on a level whose inputs are kept."""
-    known = {name: levels for name, levels in store.streams().items() if not name.startswith(INPUTS)}
-    if stream not in known:
-        raise unknown_name("stream of samples", stream, list(known))
-    kept = set(store.solved(INPUTS + stream, finest))
-    indices = [index for index in store.solved(stream, level) if index in kept]
-    if not indices:
-        there = ", ".join(map(str, known[stream]))
-        raise MlftError(
-            f"no sample of stream {stream!r} with its input is on level {level}: it has samples on level {there}"
-        )
-    inputs = store.read(INPUTS + stream, finest, indices).solutions
-    return LevelSamples(level, tuple(indices), inputs, store.read(stream, level, indices).solutions)

@@ -257,15 +257,8 @@ def from_plain(kind: type[Thing], value: Any) -> Thing:
     return made
 
 
-def _adapter(kind: Any) -> Any:
-    """Return what turns a typed record into JSON and back."""
-    return _made_adapter(kind)
-
-
-@functools.cache
-def _made_adapter(kind: Any) -> Any:
-    """Return it, made once: that takes a tenth of a second."""
-    return TypeAdapter(kind)
+_adapter: Callable[[Any], Any] = functools.cache(TypeAdapter)
+"""Returns what turns a typed record into JSON and back, made once: that takes a tenth of a second."""
 
 
 def _dumped(told: Told) -> bytes:

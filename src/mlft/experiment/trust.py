@@ -13,11 +13,12 @@ from mlft.errors import ConfigError, unknown_name
 from mlft.experiment.again import refuse_other_solver
 from mlft.experiment.asking import Asked, resolve
 from mlft.experiment.config import EXECUTION, configure
-from mlft.experiment.finished import Record, store_of
+from mlft.experiment.finished import Record
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.naming import written_problem
 from mlft.experiment.outcome import Outcome, TrustOutcome
 from mlft.experiment.record import RECORD, from_plain, read_alarm, read_outcome, read_trust, write_trust
+from mlft.experiment.samples import store_of
 from mlft.experiment.screen import Told, shown
 from mlft.experiment.session import Session
 from mlft.files import writing

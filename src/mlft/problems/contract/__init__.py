@@ -20,7 +20,7 @@ from mlft.problems.contract.setting import setting
 from mlft.problems.contract.solves import named, returned, solutions_in_any_batch, solved
 from mlft.problems.solved import Solved
 from mlft.process import unchanged
-from mlft.status import OK
+from mlft.status import OK, RAISED, WRONG_SHAPE
 
 __all__ = ["Examination", "Finding", "examine", "refuse_answers", "rehearse"]
 
@@ -69,9 +69,9 @@ def rehearse(problem: Problem, *, seed: int = 0) -> None:
 def refuse_answers(problem: Problem, inputs: np.ndarray, answers: Solved) -> None:
     """Refuse a problem by what its solver made of a few inputs on the coarsest level: what a run asks next.
 
-    Where all are solved, the names of their channels and their prolongation to each finer grid. Where none is, the
-    solver is called again, in this process: what it returns is malformed, or it takes one sample at a time. That it
-    raises of each sample alone, too, is no reason: a run names such samples.
+    Where all are solved, the names of their channels and their prolongation to each finer grid. Where all raised or
+    had the wrong shape, the solver is called again, in this process: what it returns is malformed, or it takes one
+    sample at a time. That it raises of each sample alone, too, is no reason: a run names such samples.
 
     Args:
         problem: yours, or one that is shipped.
@@ -84,7 +84,7 @@ def refuse_answers(problem: Problem, inputs: np.ndarray, answers: Solved) -> Non
     if {*answers.status} == {OK}:
         channels = judge("solutions", 0, partial(named, problem, answers))
         _refuse(problem, iter([channels, *upwards(problem, {0: answers})]))
-    elif OK not in answers.status:
+    elif all(name == WRONG_SHAPE or name.startswith(RAISED) for name in answers.status):
         _refuse(problem, _tried(problem, inputs))
 
 

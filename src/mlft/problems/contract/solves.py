@@ -53,7 +53,9 @@ def returned(problem: Problem, inputs: Array, level: int, results: dict[int, Sol
         return replace(wrong, advice=_one_at_a_time(problem, inputs, level) or wrong.advice)
     if not np.array_equal(given, inputs):
         return Verdict(
-            False, "solve wrote to the inputs it was given", "copy what you change: they are asked for again"
+            False,
+            "solve wrote to the inputs it was given",
+            "copy what you change: a run gives you a copy, others may not",
         )
     channels = {result.solutions.shape[1], *(other.solutions.shape[1] for other in results.values())}
     if len(channels) > 1:
