@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mlft.lifts.local import Layers, Local
 from mlft.store import SampleStore, StoreReader
 from small import GRIDS, SMALL, failing, problem
 
+NOBODY = 65534
 ASKED = {"strategy": "finetune:equal-cost", "budget": "24solves", **SMALL}
 
 
@@ -39,14 +41,22 @@ def copy(made: mlft.Record, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def locked(made: mlft.Record, tmp_path: Path) -> Iterator[mlft.Record]:
-    """A run, the folder of which cannot be written."""
-    folder = Path(shutil.copytree(made.folder, tmp_path / "run"))
-    for place in (folder, *folder.rglob("*")):
-        place.chmod(0o555 if place.is_dir() else 0o444)
-    yield mlft.Record.load(folder)
-    for place in (folder, *folder.rglob("*")):
-        place.chmod(0o755)
+def locked(made: mlft.Record) -> Iterator[mlft.Record]:
+    """A run, the folder of which cannot be written, for a user to whom that is refused: root is nobody meanwhile."""
+    with tempfile.TemporaryDirectory() as outer:  # not pytest's, which nobody but its owner may look into
+        folder = Path(shutil.copytree(made.folder, Path(outer) / "run"))
+        for place in (folder, *folder.rglob("*")):
+            place.chmod(0o555 if place.is_dir() else 0o444)
+        Path(outer).chmod(0o755)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(NOBODY)
+        try:
+            yield mlft.Record.load(folder)
+        finally:
+            os.seteuid(user)
+            for place in (folder, *folder.rglob("*")):
+                place.chmod(0o755)
 
 
 def test_a_finished_run_is_read_back_and_predicts_the_same_bits(made: mlft.Record) -> None:
@@ -175,8 +185,9 @@ def test_samples_are_read_while_a_driver_writes_and_leave_no_file(copy: Path) ->
     assert sorted(copy.rglob("*")) == there
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is refused to root")
 def test_samples_are_read_from_a_folder_that_cannot_be_written(locked: mlft.Record) -> None:
+    with pytest.raises(PermissionError):
+        (locked.folder / "mine").touch()
     assert len(locked.samples(0)) > 0
 
 
