@@ -142,3 +142,15 @@ def test_a_draw_that_is_given_twice_is_found_out(tmp_path: Path) -> None:
     (file,) = write([part(BOXES["line"])], tmp_path, to="npz")
     with pytest.raises(DataError, match="7 draws are on the level of 18 cells more than once, .* given twice"):
         read(file, file)
+
+
+def test_complex_numbers_of_a_file_are_refused_by_their_place(tmp_path: Path) -> None:
+    made = part(BOXES["line"], (1, 1))
+    (file,) = write([made], tmp_path, to="pdebench", name="rod")
+    with h5py.File(file, "r+") as found:
+        name = next(key for key, entry in found.items() if entry.ndim > 1)
+        waves = found[name][:] * (1 + 1j)
+        del found[name]
+        found[name] = waves
+    with pytest.raises(DataError, match=f"'{name}'.*complex"):
+        read(file)

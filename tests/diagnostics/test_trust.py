@@ -13,8 +13,9 @@ import small
 from doors import door
 from finished import INFINITE, record
 from mlft import FunctionProblem, run
+from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.green import superposition_defect
-from mlft.diagnostics.laws import breaking_amplitudes, slugs
+from mlft.diagnostics.laws import breaking_amplitudes, law_error, slugs
 from mlft.diagnostics.span import span
 from mlft.diagnostics.spectrum import Spectrum, spectrum_of
 from mlft.diagnostics.trust import AMPLITUDES, measure_trust
@@ -84,6 +85,16 @@ def test_the_waves_of_bounded_grids_are_cosines_in_half_periods():
         found = spectrum_of((wave + 0.1 * other)[None, None], wave[None, None], grid)
         assert found.solution[found.numbers == here] == pytest.approx([1.0])
         assert found.error[found.numbers == there] == pytest.approx([found.error.sum()])
+
+
+def test_the_interval_of_a_law_is_students():
+    grid, factors = Grid((6,)), np.array([1.1, 1.2, 1.0, 1.5])
+    inputs = np.ones((4, 1, 6))
+    answers = Answers(inputs, ("ok",) * 4, ("",) * 4)
+    found = law_error("flat", inputs, answers, lambda fields: fields * factors[:, None, None], grid, np.zeros((6, 0)))
+    half = 3.182446 * np.std([0.1, 0.2, 0.0, 0.5], ddof=1) / 2  # t(0.975; 3)
+    assert (found.mean, found.lower, found.upper) == pytest.approx((0.2, 0.2 - half, 0.2 + half), rel=1e-6)
+    assert found.median == pytest.approx(0.15) and found.outside == pytest.approx(1.0)
 
 
 def test_samples_that_were_not_solved_do_not_enter_the_spectrum():

@@ -129,6 +129,13 @@ def test_waves_of_a_channel_come_back_and_keep_the_norm(grid):
     assert np.sum(np.abs(waves) ** 2) == pytest.approx(np.sum(fields**2))
 
 
+def test_wave_numbers_count_periods_on_one_axis_and_half_periods_on_the_other():
+    assert wave_numbers(CELLS)[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1]
+    assert wave_numbers(CELLS)[0].tolist() == list(range(8))
+    assert wave_numbers(ACROSS)[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1]
+    assert wave_numbers(ACROSS)[:, 0].tolist() == list(range(9))
+
+
 def test_a_wave_of_a_channel_has_its_number_in_the_spectrum_and_its_band():
     field = sampled(CELLS, lambda x, y: np.cos(2 * np.pi * 3 * x / 3) * np.cos(np.pi * 4 * (y + 1) / 2))
     squares = np.abs(to_waves(field, CELLS)[0, 0]) ** 2

@@ -8,11 +8,11 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import stdtrit
 
 from mlft.diagnostics.answers import Answers
 from mlft.diagnostics.maps import Map, predictions
 from mlft.grids import Grid, relative_error
+from mlft.intervals import arithmetic
 
 Array = np.ndarray
 
@@ -92,10 +92,8 @@ def law_error(
         return FamilyError(name, outside=outside, failed=failed, failures=answers.failures)
     found = predictions(predict, inputs[good], answers.solutions[good].shape)
     errors = relative_error(found, answers.solutions[good], grid)
-    deviation = float(np.std(errors, ddof=1)) / len(errors) ** 0.5
-    half = float(stdtrit(len(errors) - 1, 0.975)) * deviation
-    mean, median = float(np.mean(errors)), float(np.median(errors))
-    return FamilyError(name, mean, mean - half, mean + half, median, outside, failed, failures=answers.failures)
+    mean, median = arithmetic(errors.tolist()), float(np.median(errors))
+    return FamilyError(name, mean.value, mean.lower, mean.upper, median, outside, failed, failures=answers.failures)
 
 
 def breaking_amplitudes(amplitudes: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
