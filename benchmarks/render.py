@@ -27,6 +27,9 @@ Written by `python -m benchmarks.render` from `benchmarks/results`, one file a b
 Each section names the command that repeats it from the root of the repository, the date, the commit and the machine
 (commits of 2026-11-22 are those that recorded the numbers). The machine was shared while times were taken: CPU times
 and ratios are good to about 30%.
+
+Where a table names no surrogate, its runs are older than the choice among several, which is the default since
+2026-11-30: they trained a Fourier neural operator alone (`--surrogate fno`).
 """
 
 

@@ -283,6 +283,22 @@ def test_a_configuration_goes_to_toml_and_back(tmp_path):
         read_config(tmp_path / "b.toml")
 
 
+@pytest.mark.parametrize(
+    ("values", "surrogate"),
+    [
+        ({}, "auto"),
+        ({"training": {"steps": 7}, "estimator": "learning-curve"}, "auto"),
+        ({"surrogate_options": {"width": 5}}, "fno"),
+        ({"estimator": "kernel-initial"}, "fno"),
+        ({"surrogate": "kernel"}, "kernel"),
+        ({"surrogate": "auto", "surrogate_options": {"members": []}}, "auto"),
+    ],
+)
+def test_networks_are_tried_by_default_and_options_are_those_of_a_fourier_network(values, surrogate):
+    assert configure({"problem": "burgers", "budget": "9solves", **values}).surrogate == surrogate
+    assert mlft.Config(problem="burgers", budget="9solves", **values).surrogate == surrogate
+
+
 def test_the_finished_runs_configuration_repeats_it(tmp_path):
     first = small_run(tmp_path / "a", seed=2)
     values = read_config(tmp_path / "a" / "config.toml")

@@ -21,6 +21,13 @@ CONFIG = "config.toml"
 UNITS = {"solve": 1.0, "solves": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 
 
+AUTO, FNO = "auto", "fno"
+"""The network by default, and the one that options of a network are of where none is named."""
+
+CURVE = "learning-curve"
+"""The estimator by default, the only one that asks for no tangent kernel."""
+
+
 @final
 @dataclass(frozen=True)
 class Budget:
@@ -100,11 +107,15 @@ class Config(BaseModel):
     seed: int = _option(0, "root of every random stream; the first seed of a comparison", ge=0, le=MOST)
     strategy: str = _option("finetune", "a way of spending the budget: a name in `mlft.STRATEGIES`")
     estimator: str = _option(
-        "learning-curve",
+        CURVE,
         "what a plan is estimated from: learning-curve (the network on nested subsets of the pilot), kernel-trained or "
         "kernel-initial (its tangent kernel at coarse-trained or initial weights)",
     )
-    surrogate: str = _option("fno", "the network: a name in `mlft.SURROGATES`")
+    surrogate: str = _option(
+        AUTO,
+        "the network: a name in `mlft.SURROGATES`; auto tries several and takes what errs least on held-out draws. By "
+        f"default {AUTO}, and {FNO} where options of the network are given, or an estimator by its tangent kernel",
+    )
     surrogate_options: dict[str, Any] = _option(
         dict, "an option of the network, as in width=32; again for more", flag="--network"
     )
@@ -139,6 +150,14 @@ class Config(BaseModel):
     retry_failed: bool = _option(
         False, "try the samples again that failed before, as after a repair of the solver; once a command"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _options_are_of_one_network(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "surrogate" in values:
+            return values
+        alone = values.get("surrogate_options") or values.get("estimator", CURVE) != CURVE
+        return {**values, "surrogate": FNO} if alone else values
 
     @field_validator("budget")
     @classmethod
