@@ -27,18 +27,21 @@ def record(tmp_path_factory):
     return mlft.run("small:problem", out=tmp_path_factory.mktemp("runs") / "one", **ASKED)
 
 
+IN_ORDER = (0, "mlft: the server has stopped\n", "")
+
+
 def ended(process, number):
-    """Whether a server ends in order, and says so."""
+    """How a server ends: its exit code, and what it says."""
     process.send_signal(number)
     out, err = process.communicate(timeout=240)
-    return (process.returncode, out, err) == (0, "mlft: the server has stopped\n", "")
+    return process.returncode, out, err
 
 
 @pytest.fixture(scope="module")
 def server(record):
     with a_server(record.folder) as (address, process):
         yield address
-        assert ended(process, signal.SIGTERM)
+        assert ended(process, signal.SIGTERM) == IN_ORDER
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +161,7 @@ def test_it_is_killed_and_starts_again_at_the_same_port_and_leaves_the_folder_as
         with a_server(folder, "--port", port) as (again, process):
             assert again == address
             assert requests.post(f"{again}/Evaluate", json=given, timeout=120).json() == first
-            assert ended(process, signal.SIGINT)
+            assert ended(process, signal.SIGINT) == IN_ORDER
     for path in [folder, *folder.rglob("*")]:
         path.chmod(path.stat().st_mode | 0o200)
     assert contents(folder) == before
