@@ -4,6 +4,7 @@ from benchmarks import runs
 from benchmarks.plans import sweep
 from benchmarks.plans.oscillating import problem as oscillating
 from mlft.estimators import ESTIMATORS
+from mlft.experiment.config import read_config
 from short_form import column, rows, short_form
 
 
@@ -63,6 +64,8 @@ def test_every_estimator_predicts_the_planned_runs(tmp_path, folder):
     assert list(rows(found, 1)) == [*ESTIMATORS, "at the end"]
     ratio = dict(zip(found.tables[0].columns, row, strict=True))["learning-curve"]
     assert rows(found, 1)["learning-curve"][3] == pytest.approx(ratio)
+    asked = [read_config(file)["surrogate"] for file in folder.rglob("config.toml")]
+    assert asked and set(asked) == {"fno"}  # one network for all estimators
 
 
 def test_a_finished_run_is_read_and_not_run_again(folder, monkeypatch, tmp_path):
