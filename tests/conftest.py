@@ -1,7 +1,8 @@
 import hashlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -56,6 +57,14 @@ def mlft_command(
         return int(caught.value.code or 0), out, err
 
     return call
+
+
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """Hear Ctrl-C, which a shell takes from what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 worth.SECONDS = 0.0  # a prediction of a run that a test makes is timed once

@@ -11,12 +11,7 @@ from mlft.cli import STOPPED
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-@pytest.fixture(autouse=True)
-def hearing():
-    """Hear Ctrl-C, which a shell takes from what it runs in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("hearing")
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -108,7 +108,6 @@ def test_a_budget_in_time_is_priced_by_a_pilot_that_is_charged_and_frozen(tmp_pa
     record = small_run(tmp_path, budget="0.004s", pilot=3, training={"steps": 4}, strategy="single-level:0", seed=1)
     told = facts(record)
     assert told["budget"]["unit"] == "seconds"
-    assert told["plan"]["cost"] <= 0.004
     assert told["budget"]["pilot"]["solves"] == pytest.approx(3 * (1 + told["levels"][0]["cost_solves"]))
     assert told["levels"][2]["samples"] == 3  # the pilot's, which single-level:0 does not train on
 

@@ -144,6 +144,7 @@ def test_the_command_line_does_not_load_a_server():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.usefixtures("hearing")
 def test_it_is_killed_and_starts_again_at_the_same_port_and_leaves_the_folder_as_it_was(record, tmp_path):
     folder = shutil.copytree(record.folder, tmp_path / "copy")
     before = contents(folder)
