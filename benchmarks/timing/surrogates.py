@@ -1,45 +1,56 @@
-"""Speed of the Fourier neural operator: matrix products on fields stored points first, against torch.fft.
+"""Speed of the Fourier neural operator beside the same by torch.fft and beside neuraloperator's of the same size.
 
-Both networks are the same function with the same weights, single precision. Times are medians of CPU time over repeats:
-a step is forward, backward and Adam on one batch; a prediction is without gradients, a sample.
+All three have the same modes, width and depth, single precision; the first two are the same function with the same
+weights. They take turns, call by call. A step is forward, backward and Adam on one batch. Predictions are those of a
+`Surrogate` around each network: float64 fields in and out. Memory is what the forward pass keeps for the backward one.
 """
 
+import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
 
+import numpy as np
 import torch
+from neuralop.models import FNO as NeuralopFNO  # type: ignore[import-untyped]
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import gelu
 
-from benchmarks.measure import median_cpu
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
+from mlft.grids import Grid
 from mlft.seeds import generator
-from mlft.surrogates import FNO
+from mlft.surrogates import FNO, Surrogate
 
-BENCHMARK = Benchmark("timing.surrogates", "The Fourier neural operator", ("torch",))
+BENCHMARK = Benchmark("timing.surrogates", "The Fourier neural operator", ("torch", "neuraloperator"))
 COLUMNS = (
-    "network, batch",
+    "network",
+    "by",
+    "device",
     "weights",
     "step, ms",
-    "by FFT",
-    "prediction, ms a sample",
-    "by FFT",
+    "steps a second",
+    "kept for backward, MiB",
+    "prediction alone, µs",
+    "of many, µs each",
     "relative difference",
 )
+MANY = 256
 
 
 @final
 @dataclass(frozen=True)
 class Case:
-    """A network and its batch."""
+    """A network, and the batch that it is trained by."""
 
     grid: tuple[int, ...]
     width: int
     modes: tuple[int, ...]
     batch: int
+    many: int = MANY
 
     def __str__(self) -> str:
         """Return the case in words."""
@@ -49,12 +60,28 @@ class Case:
 
 
 CASES = (
-    Case((256,), 32, (16,), 32),
-    Case((256,), 32, (24,), 32),
+    Case((128,), 32, (16,), 16),
+    Case((256,), 32, (16,), 16),
+    Case((32, 32), 24, (12, 12), 16),
     Case((64, 64), 24, (12, 12), 16),
-    Case((64, 64), 32, (12, 12), 16),
 )
-SHORT = (Case((24,), 4, (5,), 2), Case((12, 12), 4, (3, 3), 2))
+SHORT = (Case((24,), 4, (5,), 2, 3), Case((12, 12), 4, (3, 3), 2, 3))
+
+
+def by_neuraloperator(case: Case) -> nn.Module:
+    """Return neuraloperator's FNO with the same waves: of n modes it keeps n // 2 + 1 on the last axis."""
+    *first, last = case.modes
+    return NeuralopFNO(
+        n_modes=(*(2 * modes - 1 for modes in first), 2 * last - 2),
+        in_channels=1,
+        out_channels=1,
+        hidden_channels=case.width,
+        n_layers=4,
+        lifting_channel_ratio=1,
+        projection_channel_ratio=1,
+        positional_embedding=None,
+        use_channel_mlp=False,
+    )
 
 
 class ByFFT(nn.Module):
@@ -114,7 +141,8 @@ class ByFFT(nn.Module):
 
 def training_step(network: nn.Module, inputs: Tensor) -> Callable[[], object]:
     """Return a function that takes one step towards zero."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
+    real = not any(parameter.is_complex() for parameter in network.parameters())  # Adam is not fused for complex ones
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=real or None)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -124,25 +152,64 @@ def training_step(network: nn.Module, inputs: Tensor) -> Callable[[], object]:
     return step
 
 
-def rows(cases: Sequence[Case], repeats: int) -> Iterator[Row]:
-    """Measure case after case."""
+def kept(network: nn.Module, inputs: Tensor) -> float:
+    """Return the MiB that a forward pass keeps for the backward one, weights apart."""
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        outputs = network(inputs)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    found = sum(size for place, size in sizes.items() if place not in weights)
+    del outputs  # until here, so that no two had one address
+    return found / 2**20
+
+
+def in_turns(calls: Sequence[Callable[[], object]], repeats: int, device: str) -> list[float]:
+    """Return the median seconds of each call: of the processor, or by the clock on an accelerator."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    taken: list[list[float]] = [[] for _ in calls]
+    for turn in range(repeats + 1):
+        for call, times in zip(calls, taken, strict=True):
+            wait()
+            start = clock()
+            call()
+            wait()
+            times.extend([clock() - start] if turn else [])
+    return [statistics.median(times) for times in taken]
+
+
+def rows(cases: Sequence[Case], repeats: int, device: str) -> Iterator[Row]:
+    """Measure case after case, three rows each."""
     for case in cases:
         fno = FNO((1, 1), case.modes, width=case.width, generator=generator(0, "benchmark", "weights"))
-        inputs = torch.randn(case.batch, 1, *case.grid, generator=generator(0, "benchmark", "inputs"))
-        networks, predict = [fno, ByFFT(fno)], torch.no_grad()(lambda network, inputs=inputs: network(inputs))
-        one, other = (predict(network) for network in networks)
-        difference = float((one - other).abs().max() / one.abs().max())
-        calls = (partial(predict, network) for network in networks)
-        predictions = [1e3 * median_cpu(call, repeats, warm_up=3) / case.batch for call in calls]
-        steps = [1e3 * median_cpu(training_step(network, inputs), repeats, warm_up=3) for network in networks]
-        weights = sum(parameter.numel() for parameter in fno.parameters())
-        yield str(case), weights, *steps, *predictions, difference
+        networks = {"mlft": fno, "torch.fft": ByFFT(fno), "neuraloperator": by_neuraloperator(case)}
+        many = torch.randn(case.many, 1, *case.grid, generator=generator(0, "benchmark", "inputs"))
+        surrogates = [Surrogate(network, (1, 1), Grid(case.grid)).to(device).eval() for network in networks.values()]
+        predict = [partial(surrogate.predict, many.double().numpy()) for surrogate in surrogates]
+        alone = [partial(surrogate.predict, many[:1].double().numpy()) for surrogate in surrogates]
+        one, other = (call() for call in predict[:2])
+        differences = (None, float(np.abs(one - other).max() / np.abs(one).max()), None)
+        single, each = in_turns(alone, 20 * repeats, device), in_turns(predict, repeats, device)
+        inputs = many[: case.batch].to(device)
+        steps = in_turns([training_step(network, inputs) for network in networks.values()], 2 * repeats, device)
+        for i, (name, network) in enumerate(networks.items()):
+            weights = sum(torch.view_as_real(p).numel() if p.is_complex() else p.numel() for p in network.parameters())
+            memory = kept(network, inputs)
+            times = steps[i] * 1e3, 1 / steps[i], memory, single[i] * 1e6, each[i] * 1e6 / case.many
+            yield str(case), name, device, weights, *times, differences[i]
 
 
 def measure(cases: Sequence[Case], repeats: int, threads: int) -> Table:
-    """Return the table: a row a network."""
+    """Return the table: three rows a network and device."""
     torch.set_num_threads(threads)
-    return tabulate(f"{threads} thread(s), medians of {repeats}.", COLUMNS, rows(cases, repeats))
+    devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    caption = f"{threads} thread(s), medians of at least {repeats}; many are {cases[0].many}."
+    return tabulate(caption, COLUMNS, (row for device in devices for row in rows(cases, repeats, device)))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -150,7 +217,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser(BENCHMARK, __doc__)
     options.add_argument("--threads", type=int, default=1)
     asked = parse(options, words)
-    cases, repeats = (SHORT, 1) if asked.short else (CASES, 15)
+    cases, repeats = (SHORT, 1) if asked.short else (CASES, 7)
     publish(BENCHMARK, [measure(cases, repeats, asked.threads)], asked)
 
 

@@ -61,11 +61,21 @@ def test_pollution_grows_like_the_wave_number(tmp_path):
     assert (tmp_path / "pollution.svg").read_text().startswith("<?xml")
 
 
-def test_both_fourier_networks_are_the_same_function(tmp_path):
+def test_three_fourier_networks_have_one_size_and_two_are_the_same_function(tmp_path):
     found = short_form("timing.surrogates", tmp_path)
-    assert [row[0][:2] for row in found.tables[0].rows] == ["1D", "2D"]
-    assert max(column(found, 0, "relative difference")) < 1e-5
-    assert min(column(found, 0, "step, ms")) > 0
+    table = [dict(zip(found.tables[0].columns, row, strict=True)) for row in found.tables[0].rows if row[2] == "cpu"]
+    for mine, fft, theirs in (table[:3], table[3:]):
+        assert [row["by"] for row in (mine, fft, theirs)] == ["mlft", "torch.fft", "neuraloperator"]
+        assert mine["weights"] == fft["weights"] == pytest.approx(theirs["weights"], rel=0.05)
+        assert fft["relative difference"] < 1e-5
+        for name in (
+            "step, ms",
+            "steps a second",
+            "kept for backward, MiB",
+            "prediction alone, µs",
+            "of many, µs each",
+        ):
+            assert min(row[name] for row in (mine, fft, theirs)) > 0
 
 
 def test_two_workers_are_timed_against_one(tmp_path):

@@ -10,7 +10,7 @@ from torch.func import functional_call, jacrev, jvp, vmap
 from mlft.errors import ConfigError
 from mlft.grids import Grid
 from mlft.surrogates import FNO, SURROGATES, Average, Network, Regression, Surrogate, build
-from mlft.surrogates.spectral import SpectralLayer, analyse, mix, synthesise, transform
+from mlft.surrogates.spectral import SpectralLayer, _traced, analyse, mix, synthesise, transform
 from small_networks import GRIDS, normal, small
 
 DESCENDED = [name for name in SURROGATES if not issubclass(SURROGATES[name], Regression | Average)]
@@ -89,6 +89,46 @@ def test_a_layer_adds_the_convolution_the_pointwise_map_and_the_bias(generator: 
 def test_too_few_points_are_refused() -> None:
     with pytest.raises(ValueError, match="6 modes need at least 12 points on their axis, got 11"):
         transform(torch.zeros(11, 2, 3), 0, modes=6, period=(1, 1))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
+@pytest.mark.parametrize(("points", "modes"), [(11, 5), (20, 10), (256, 16)])
+@pytest.mark.parametrize("period", [(1, 1), (5, 4)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_kept_matrices_are_those_of_the_operations_that_are_exported(
+    points: int, modes: int, period: tuple[int, int], axis: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    field = torch.zeros(points, points, 2, 3, dtype=dtype)
+    traced = _traced(field, points, modes=modes, period=period, last=axis == 1)
+    for one, other in zip(transform(field, axis, modes=modes, period=period), traced, strict=True):
+        assert one.dtype == dtype and torch.allclose(one, other, rtol=0, atol=tolerance * float(other.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("grid", "periodic"), [((19,), True), ((19,), False), ((13, 11), (True, False)), ((13, 11), False)]
+)
+def test_without_gradients_a_network_gives_the_same_and_leaves_its_inputs(
+    grid: tuple[int, ...], periodic: bool | tuple[bool, ...], generator: torch.Generator
+) -> None:
+    network = FNO((2, 3), (4,) * len(grid), width=6, periodic=periodic, generator=generator)
+    for layer in network.layers:
+        nn.init.normal_(layer.bias, generator=generator)
+    for points in (grid, tuple(2 * n for n in grid)):
+        inputs = torch.randn(5, 2, *points, generator=generator)
+        before, expected = inputs.clone(), network(inputs).detach()
+        for without in (torch.no_grad, torch.inference_mode):
+            with without():
+                assert torch.allclose(network(inputs), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+        assert torch.equal(inputs, before)
+
+
+def test_a_network_that_was_first_used_in_inference_mode_trains(generator: torch.Generator) -> None:
+    network = FNO((1, 1), (3,), width=4, generator=generator)
+    inputs = torch.randn(2, 1, 4321, generator=generator)  # points of no other test: nothing is kept of them yet
+    with torch.inference_mode():
+        network(inputs)
+    network(inputs).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
 
 
 # Every network of the registry, on every kind of grid

@@ -66,6 +66,24 @@ def test_a_prediction_is_the_average_and_a_training_sees_one_evaluation(generato
     assert torch.equal(surrogate.train()(x), once)
 
 
+@pytest.mark.parametrize(("grid", "generators"), CASES)
+def test_elements_that_are_evaluated_together_average_as_one_by_one(
+    grid: Grid, generators: list[Symmetry], generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surrogate = told(grid, generators, generator)
+    inputs = normal(2, 2, *grid.shape, generator=generator)
+    sizes: list[int] = []
+    surrogate.network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    found, points = [], 2 * int(np.prod(grid.shape))
+    for most in (1, 3 * points, 100 * points):
+        monkeypatch.setattr("mlft.surrogates.surrogate._POINTS_AT_ONCE", most)
+        found.append(surrogate.predict(inputs))
+    elements = len(surrogate.symmetries)
+    assert sizes[: 2 * elements] == [1] * (2 * elements) and sizes[-1] == 2 * elements
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=0, atol=1e-13 * np.abs(found[0]).max())
+
+
 @pytest.mark.parametrize("averaged", [True, False])
 def test_a_loaded_surrogate_has_its_symmetries_and_predicts_the_same_bits(
     averaged: bool, tmp_path: Path, generator: torch.Generator

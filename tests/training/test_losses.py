@@ -119,6 +119,22 @@ def test_each_choice_trains_otherwise_and_resumes_to_the_same_bits(options: dict
         assert all(torch.equal(plain[name], other[name]) for name in plain)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])
+def test_adam_in_one_pass_is_adam_and_complex_weights_have_it_too(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    one, two = torch.nn.Parameter(torch.randn(7, dtype=dtype)), torch.nn.Parameter(torch.randn(7, dtype=dtype))
+    two.data.copy_(one.data)
+    mine = optimizer("adam", [one], rate=0.1, decay=0.2)
+    known = torch.optim.AdamW([two], lr=0.1, weight_decay=0.2, foreach=False)
+    assert bool(mine.defaults["fused"]) is not dtype.is_complex
+    for _ in range(5):
+        for p, by in ((one, mine), (two, known)):
+            by.zero_grad()
+            (p.abs() ** 4).sum().backward()
+            by.step()
+    assert torch.allclose(one, two, rtol=1e-5)
+
+
 def test_decay_is_by_the_rate_and_apart_from_the_moments() -> None:
     torch.manual_seed(0)
     one, two = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))

@@ -181,6 +181,13 @@ def test_an_epoch_sees_every_sample_once_and_each_epoch_in_another_order():
     assert first.tolist() != second.tolist()
 
 
+def test_a_batch_that_is_changed_changes_no_later_one():
+    first = batch_indices(9, 3, 0, seed=0, stream="a")
+    known = first.clone()
+    first.zero_()
+    assert torch.equal(batch_indices(9, 3, 0, seed=0, stream="a"), known)
+
+
 def test_replayed_samples_fill_their_share_of_a_batch(generator):
     x = torch.zeros(9, 1, 18)
     spec = Stage(1, Pairs(x, x), Pairs(x + 1, x + 1), none(), 4, 1e-3, replay=0.25)

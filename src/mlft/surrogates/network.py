@@ -50,5 +50,5 @@ def precision(network: nn.Module) -> torch.dtype:
 
 
 def _first(network: nn.Module) -> torch.dtype:
-    kinds = [p.dtype for p in network.parameters() if p.is_floating_point() or p.is_complex()]
+    kinds = (p.dtype for p in network.parameters() if p.is_floating_point() or p.is_complex())
     return next((kind.to_real() for kind in kinds), torch.float32)

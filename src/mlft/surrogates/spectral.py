@@ -6,8 +6,10 @@ transposition. On a CPU that is faster than FFTs for the few waves that are kept
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple, final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -49,6 +51,29 @@ def transform(field: Float[Tensor, "*grid n c"], axis: int, *, modes: int, perio
             f"{modes} modes need at least {2 * modes} points on their axis, got {points}: "
             "take fewer modes or a finer grid"
         )
+    last = axis == field.ndim - 3
+    if torch.compiler.is_compiling():  # an export knows the points by a symbol
+        return _traced(field, points, modes=modes, period=period, last=last)
+    tables = _tables(points, modes, period, last, single=field.dtype != torch.float64)
+    return Axis(*(torch.from_numpy(table).to(field.device, field.dtype) for table in tables))
+
+
+@lru_cache(maxsize=64)
+def _tables(
+    points: int, modes: int, period: tuple[int, int], last: bool, *, single: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrices of an axis; arrays, as a kept tensor would remember in which mode of torch it was made."""
+    turns = np.arange(modes)[:, None] * (2 * np.arange(points) + 1) * period[1]
+    half_turn = period[0] * points
+    angles = ((turns + half_turn) % (2 * half_turn) - half_turn) / half_turn * math.pi
+    waves = np.stack([np.cos(angles), np.sin(angles)], axis=1).reshape(2 * modes, points)
+    doubled = np.concatenate([waves[:2], 2 * waves[2:]]) if last else waves
+    kind = np.float32 if single else np.float64
+    return (waves / points).astype(kind), np.ascontiguousarray(doubled.T, dtype=kind)
+
+
+def _traced(field: Tensor, points: int, *, modes: int, period: tuple[int, int], last: bool) -> Axis:
+    """Return the same by operations on tensors."""
     numerator, denominator = period
     half_turn = numerator * points
     odd = 2 * torch.arange(points, device=field.device) + 1
@@ -57,7 +82,7 @@ def transform(field: Float[Tensor, "*grid n c"], axis: int, *, modes: int, perio
     turns = torch.remainder(turns + half_turn, whole_turn) - half_turn
     angles = turns.to(field.dtype) / half_turn * math.pi
     waves = torch.stack([angles.cos(), angles.sin()], dim=1).flatten(0, 1)
-    doubled = torch.cat([waves[:2], 2 * waves[2:]]) if axis == field.ndim - 3 else waves
+    doubled = torch.cat([waves[:2], 2 * waves[2:]]) if last else waves
     return Axis(waves / points, doubled.t())
 
 
@@ -86,9 +111,7 @@ class SpectralLayer(nn.Module):
     def forward(self, field: Float[Tensor, "*grid n c"], axes: tuple[Axis, ...]) -> Float[Tensor, "*grid n c"]:
         """Return the layer's output; the transforms `axes` are shared by all layers of a network."""
         spectrum = mix(analyse(field, axes), self.weight)
-        # The bias goes to the constant wave: a spectrum is much smaller than a field.
-        spectrum = torch.cat([spectrum[:1] + self.bias, spectrum[1:]])
-        local = field.flatten(0, -2) @ self.skip
+        local = torch.addmm(self.bias, field.flatten(0, -2), self.skip)
         return synthesise(spectrum, axes, onto=local.view(field.shape))
 
 
@@ -113,7 +136,7 @@ def mix(spectrum: Float[Tensor, "k 2 n c"], weight: Float[Tensor, "k c two_d"]) 
     waves, _, n, c = spectrum.shape
     products = torch.bmm(spectrum.reshape(waves, 2 * n, c), weight).view(waves, 2, n, 2, weight.shape[-1] // 2)
     real, imaginary = products.unbind(3)
-    return real + _turn(imaginary, dim=1)
+    return torch.addcmul(real, imaginary.flip(1), _signs(real))
 
 
 def synthesise(
@@ -122,7 +145,9 @@ def synthesise(
     """Return `onto` plus the field whose coefficients are `spectrum`."""
     lines = spectrum if len(axes) == 1 else _synthesise_last(spectrum, axes)
     inverse = axes[0].synthesise
-    return torch.addmm(onto.flatten(1), inverse, lines.reshape(inverse.shape[1], onto[0].numel())).view(onto.shape)
+    lines = lines.reshape(inverse.shape[1], -1)
+    add = torch.addmm if torch.is_grad_enabled() else Tensor.addmm_  # in place: a copy less
+    return add(onto.flatten(1), inverse, lines).view(onto.shape)
 
 
 def _synthesise_last(spectrum: Tensor, axes: tuple[Axis, ...]) -> Tensor:
@@ -138,5 +163,8 @@ def _synthesise_last(spectrum: Tensor, axes: tuple[Axis, ...]) -> Tensor:
 
 def _turn(pairs: Tensor, *, dim: int) -> Tensor:
     """Return (s, −c) for the pairs (c, s): c − is multiplied by i."""
-    cosine, sine = pairs.unbind(dim)
-    return torch.stack([sine, -cosine], dim)
+    return pairs.flip(dim) * _signs(pairs)
+
+
+def _signs(pairs: Tensor) -> Tensor:
+    return pairs.new_tensor((1.0, -1.0)).view(2, 1, 1)

@@ -22,7 +22,8 @@ from mlft.surrogates.shipped import SURROGATES
 
 Array = np.ndarray
 
-_POINTS_AT_ONCE = 2**15
+_POINTS_AT_ONCE = 2**14
+"""Of a prediction: on one core a sample of 256 points took 236 µs so, 271 at twice as many, 267 at a quarter."""
 
 SYMMETRY = "symmetry"
 """The name of the group among the weights of a saved surrogate."""
@@ -100,9 +101,13 @@ class Surrogate(nn.Module):
         """
         if self.training or not self.averaged or len(self.symmetries) < 2:
             return self._once(inputs)
-        total = self._once(inputs)
-        for element in self.symmetries[1:]:
-            total = total + element.inverse.of_outputs(self._once(element.of_inputs(inputs)))
+        together = 1 if torch.compiler.is_compiling() else max(1, _POINTS_AT_ONCE // max(1, inputs[:, 0].numel()))
+        total = torch.zeros_like(inputs[:, :1])
+        for start in range(0, len(self.symmetries), together):
+            elements = self.symmetries[start : start + together]
+            outputs = self._once(torch.cat([element.of_inputs(inputs) for element in elements]))
+            for element, part in zip(elements, outputs.chunk(len(elements)), strict=True):
+                total = total + element.inverse.of_outputs(part)
         return total / len(self.symmetries)
 
     def _once(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
@@ -131,14 +136,15 @@ class Surrogate(nn.Module):
         self._check(inputs, shape)
         rows = max(1, _POINTS_AT_ONCE // int(np.prod(shape)))
         outputs = np.empty((len(inputs), self.channels[1], *shape))
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
+        training = [module for module in self.modules() if module.training]
+        if training:
+            self.eval()
         try:
             for start in range(0, len(inputs), rows):
                 outputs[start : start + rows] = self._predict(inputs[start : start + rows])
         finally:
-            for module, training in modes:
-                module.training = training
+            for module in training:
+                module.training = True
         return outputs
 
     def parts(self) -> "tuple[Surrogate, ...]":

@@ -1,6 +1,7 @@
 """What a training sees, and what an optimizer step does: pure functions, so that a resumed training sees the same."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -31,8 +32,13 @@ def batch_indices(n: int, size: int, step: int, *, seed: int, stream: str) -> In
     """
     size = min(n, size)
     epoch, position = divmod(step, n // size)
-    order = torch.randperm(n, generator=generator(seed, "batches", stream, epoch))
-    return order[position * size : (position + 1) * size]
+    return _order(n, seed, stream, epoch)[position * size : (position + 1) * size].clone()
+
+
+@lru_cache(maxsize=8)
+def _order(n: int, seed: int, stream: str, epoch: int) -> Int[Tensor, " n"]:
+    """Return the permutation of an epoch; the last ones are kept, as each serves all batches of its epoch."""
+    return torch.randperm(n, generator=generator(seed, "batches", stream, epoch))
 
 
 def batch_symmetries(n: int, elements: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " n"]:
