@@ -51,3 +51,13 @@ def test_an_estimate_by_a_tangent_kernel_that_is_not_there_is_refused_before_a_s
     with pytest.raises(ConfigError, match=f"the estimator '{estimator}' needs the tangent kernel .* '{name}' is not"):
         mlft.run("small:problem", budget="60solves", out=tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_network_fits_to_labels_is_there_before_its_first_stage(tmp_path):
+    """The kernel of a trunk that is still 0 is 0, and no movement from it could be told."""
+    record = mlft.run("small:problem", budget="60solves", out=tmp_path / "run", surrogate="pod-deeponet", **RUN)
+    assert record.error < 1
+    assert all(0 < stage.movement < 100 and 0 < stage.alignment <= 1 for stage in record.outcome.stages)
+    inputs = np.ones((2, record.surrogate.channels[0], *record.surrogate.grid.shape))
+    again = mlft.load(record.folder / "surrogate")
+    np.testing.assert_array_equal(again.predict(inputs), record.surrogate.predict(inputs))

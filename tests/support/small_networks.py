@@ -5,10 +5,17 @@ import torch
 from torch import Tensor, nn
 
 from mlft.grids import Grid
-from mlft.surrogates import Surrogate, build
+from mlft.surrogates import SURROGATES, Surrogate, build
 
 GRIDS = [Grid((22,)), Grid((20,), centring="nodal", periodic=False), Grid((10, 12)), Grid((12, 9), periodic=False)]
-SMALL = {"width": 5, "depth": 2}
+SMALL: dict[str, dict[str, object]] = {
+    "fno": {"width": 5, "depth": 2},
+    "unet": {"width": 3, "depth": 2},
+    "mnn-h2": {"rank": 3, "layers": 2},
+    "deeponet": {"width": 6, "depth": 2, "terms": 5, "waves": 2},
+    "pod-deeponet": {"width": 6, "depth": 2, "terms": 4},
+}
+"""Options by name; what a network has not is left out of those that a test adds."""
 
 
 def normal(*shape: int, generator: torch.Generator) -> np.ndarray:
@@ -18,7 +25,12 @@ def normal(*shape: int, generator: torch.Generator) -> np.ndarray:
 def small(grid: Grid, generator: torch.Generator, name: str = "fno", **options: object) -> Surrogate:
     """A fitted surrogate from 2 channels to 3."""
     modes = [4] if grid.dimension == 1 else [3, 4]
-    surrogate = build(name, (2, 3), grid, generator=generator, options={"modes": modes, **SMALL, **options})
+    chosen = {"modes": modes, **SMALL.get(name, {}), **options}
+    known = SURROGATES[name].defaults(grid)
+    anywhere = {option for one in SMALL for option in SURROGATES[one].defaults(grid)}
+    assert anywhere.issuperset(options), f"no network has {set(options) - anywhere}"
+    asked = {option: value for option, value in chosen.items() if option in known}
+    surrogate = build(name, (2, 3), grid, generator=generator, options=asked)
     inputs = 7 + 3 * normal(6, 2, *grid.shape, generator=generator)
     surrogate.fit_normalisers(inputs, 40 + normal(6, 3, *grid.shape, generator=generator))
     return surrogate

@@ -177,6 +177,7 @@ def test_build_chooses_options_that_the_grid_can_carry(generator: torch.Generato
         "depth": 4,
         "periodic": True,
         "patch": 1,
+        "stencil": 0,
     }
     assert FNO.defaults(Grid((64, 64), periodic=False)) == {
         "modes": [12, 12],
@@ -184,6 +185,7 @@ def test_build_chooses_options_that_the_grid_can_carry(generator: torch.Generato
         "depth": 4,
         "periodic": False,
         "patch": 1,
+        "stencil": 0,
     }
     assert [FNO.defaults(Grid((n, n)))["patch"] for n in (95, 96, 190, 192, 256, 512)] == [1, 2, 2, 4, 4, 8]
     assert FNO.defaults(Grid((99, 198)))["patch"] == 1  # what no patch divides

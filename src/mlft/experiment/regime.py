@@ -10,7 +10,7 @@ from mlft.experiment.session import Session
 from mlft.kernels import KernelError, Linearised, alignment, block_kernel, movement, point_probes, random_points
 from mlft.learners import Fitted
 from mlft.store import Samples
-from mlft.surrogates import Average, Surrogate
+from mlft.surrogates import Average, Network, Surrogate
 from mlft.training import restore
 
 SAMPLES, POINTS = 10, 3
@@ -42,14 +42,19 @@ def regime(session: Session, fitted: Fitted, test: Samples) -> list[dict[str, fl
 
 
 def _start(session: Session, fitted: Fitted, test: Samples) -> Surrogate:
-    """Return the surrogate as it was before training, with the normalisers that training fitted, on the CPU.
+    """Return the surrogate as it was before training, with normalisers and all else fitted to labels, on the CPU.
 
     Of several candidates it is the one whose stages are told.
     """
     start, trained = session.surrogate(test), fitted.surrogate
-    if isinstance(start.network, Average):
+    if isinstance(start.network, Average) and isinstance(trained.network, Average):
         best = max(fitted.candidates, key=lambda log: log.weight).name
         start = start.parts()[start.network.names.index(best)]
+        trained = trained.parts()[trained.network.names.index(best)]
+    if isinstance(start.network, Network):
+        found = dict(trained.network.named_buffers())
+        for name, buffer in start.network.named_buffers():
+            buffer.copy_(found[name])
     start.input_normaliser = copy.deepcopy(trained.input_normaliser)
     start.output_normaliser = copy.deepcopy(trained.output_normaliser)
     return start.cpu()

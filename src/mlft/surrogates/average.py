@@ -86,6 +86,12 @@ class Average(Network):
         """Return the candidates with their own defaults."""
         return {"members": [{"network": name, "options": SURROGATES[name].defaults(grid)} for name in CANDIDATES]}
 
+    def fit_labels(self, labels: Float[Tensor, "n d *grid"]) -> None:
+        """Let every member take what it fits in closed form."""
+        members: list[Any] = list(self.members)
+        for one in members:
+            one.fit_labels(labels)
+
     def keep(self, weights: Sequence[float]) -> None:
         """Give the members new weights, and drop those of weight 0.
 

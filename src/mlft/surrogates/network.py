@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from mlft.grids import Grid
 
@@ -34,6 +35,12 @@ class Network(nn.Module, ABC):
     def any_grid(self) -> bool:
         """Whether the same weights take other grids than the one they were trained on."""
         return True
+
+    def fit_labels(self, labels: Float[Tensor, "n d *grid"]) -> None:  # noqa: B027 (most have nothing to fit)
+        """Take from scaled labels what is fitted in closed form, before the first stage trains the rest.
+
+        What it sets is buffers, of shapes that the options tell.
+        """
 
     @staticmethod
     @abstractmethod

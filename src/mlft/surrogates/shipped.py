@@ -11,6 +11,10 @@ SURROGATES: "Registry[type[Network]]" = Registry(
     "network",
     {
         "fno": "mlft.surrogates.fno:FNO",
+        "unet": "mlft.surrogates.unet:UNet",
+        "mnn-h2": "mlft.surrogates.mnn:MNNH2",
+        "deeponet": "mlft.surrogates.deeponet:DeepONet",
+        "pod-deeponet": "mlft.surrogates.pod:PODDeepONet",
         "linear": "mlft.surrogates.regression:Linear",
         "kernel": "mlft.surrogates.regression:Kernel",
         "auto": "mlft.surrogates.average:Average",

@@ -93,26 +93,61 @@ class SpectralLayer(nn.Module):
     y(x) = b + W u(x) + Σ_k Re(R_k û_k e^{iθ_k(x)}), with û_k the Fourier coefficients of u, R_k one complex matrix a
     wave, and the sum over the waves of `transform`. Linear in u and, where P = 1, commuting with shifts.
 
+    With a stencil s > 0 it also sees, at every point, differences u(x + o) − u(x) for offsets o of up to s points along
+    each axis, and adds a linear map of these: a convolution whose kernel has the mean 0, as a difference quotient.
+    Beyond a bounded axis it sees the end point again.
+
     The initial R_k and W have 1/3 and 0.6 times the deviation that keeps the variance of u. On 192 samples of Burgers
     with shocks the trained error was 0.106 instead of 0.131, on 192 of a 1D Darcy problem 0.134 instead of 0.152.
 
     Source: Li et al. 2020, "Fourier neural operator for parametric partial differential equations",
-    arXiv 2010.08895, eq. 5.
+    arXiv 2010.08895, eq. 5; the stencil: Liu-Schiaffini et al. 2024, "Neural operators with localized integral and
+    differential kernels", arXiv 2402.16845, section 4.1.
     """
 
-    def __init__(self, width: int, modes: tuple[int, ...], *, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        width: int,
+        modes: tuple[int, ...],
+        *,
+        generator: torch.Generator,
+        stencil: int = 0,
+        wraps: tuple[bool, ...] = (),
+    ) -> None:
         super().__init__()
+        self.stencil, self.wraps = stencil, wraps
         waves = modes[0] if len(modes) == 1 else (2 * modes[0] - 1) * modes[1]
         # Smaller than what keeps the variance: on a few hundred samples that generalises better (see the class).
         self.weight = nn.Parameter(torch.randn(waves, width, 2 * width, generator=generator) / (3 * (2 * width) ** 0.5))
         self.skip = nn.Parameter(torch.randn(width, width, generator=generator) * 0.6 * width**-0.5)
         self.bias = nn.Parameter(torch.zeros(width))
+        if stencil:
+            rows = width * 2 * stencil * len(modes)
+            self.local = nn.Parameter(torch.randn(rows, width, generator=generator) * 0.6 * rows**-0.5)
 
     def forward(self, field: Float[Tensor, "*grid n c"], axes: tuple[Axis, ...]) -> Float[Tensor, "*grid n c"]:
         """Return the layer's output; the transforms `axes` are shared by all layers of a network."""
         spectrum = mix(analyse(field, axes), self.weight)
         local = torch.addmm(self.bias, field.flatten(0, -2), self.skip)
+        if self.stencil:
+            local = torch.addmm(local, differences(field, self.stencil, self.wraps).flatten(0, -2), self.local)
         return synthesise(spectrum, axes, onto=local.view(field.shape))
+
+
+def differences(field: Float[Tensor, "*grid n c"], stencil: int, wraps: tuple[bool, ...]) -> Float[Tensor, "*grid n d"]:
+    """Return the differences of the neighbours up to `stencil` points away along each axis, and the point itself."""
+    offsets = [points for points in range(-stencil, stencil + 1) if points]
+    moved = [_moved(field, axis, points, wraps[axis]) - field for axis in range(len(wraps)) for points in offsets]
+    return torch.cat(moved, dim=-1)
+
+
+def _moved(field: Tensor, axis: int, points: int, wraps: bool) -> Tensor:
+    """Return u(x + o) for an offset of some points; beyond the ends of a bounded axis the end point."""
+    if wraps:
+        return field.roll(-points, axis)
+    last = field.shape[axis] - 1
+    rows = (torch.arange(last + 1, device=field.device) + points).clamp(0, last)
+    return field.index_select(axis, rows)
 
 
 def analyse(field: Float[Tensor, "*grid n c"], axes: tuple[Axis, ...]) -> Float[Tensor, "k 2 n c"]:
