@@ -8,7 +8,7 @@ from typing import Literal, final, get_args
 MOST = 2**31 - 1
 
 LossName = Literal["l2", "h1"]
-OptimizerName = Literal["adam", "nadam", "radam"]
+OptimizerName = Literal["adam", "nadam", "radam", "muon"]
 
 
 @final
@@ -35,7 +35,7 @@ class Training:
             where the two levels disagree, it falls to 0.
         loss: what is minimised, relative to the label: "l2", or "h1", which weighs slopes too (`RelativeH1`). The
             held-out error that chooses weights is the relative L2 error whatever it is.
-        optimizer: "adam", "nadam" or "radam".
+        optimizer: "adam", "nadam", "radam" or "muon".
         decay: of the weights, in a step by so many times the learning rate.
 
     Raises:
@@ -72,7 +72,7 @@ class Training:
             "checks >= 1": self.checks >= 1,
             f"counts of at most {MOST}": max(self.steps or 0, self.most, self.batch, self.guards, self.checks) <= MOST,
             "0 <= replay < 1": 0 <= self.replay < 1,
-            "0 <= decay < 1": 0 <= self.decay < 1,
+            "0 <= decay < 1 / rate": 0 <= self.decay * self.rate < 1,
             "loss l2 or h1": self.loss in get_args(LossName),
             f"optimizer one of {', '.join(get_args(OptimizerName))}": self.optimizer in get_args(OptimizerName),
         }
