@@ -12,7 +12,7 @@ from torch import nn
 from mlft.errors import ConfigError
 from mlft.grids import Grid, Symmetry, group
 from mlft.learners import FineTune, Fitted, StageLog, adapt
-from mlft.learners.choice import Candidate, _weights, convex, rivals
+from mlft.learners.choice import Candidate, _weights, convex, mixture, rivals
 from mlft.store import Samples
 from mlft.surrogates import SURROGATES, Average, Network, Surrogate, build
 from mlft.training import Course, Training, Verdict
@@ -244,3 +244,25 @@ def test_what_is_no_average_is_refused(generator):
         Average((1, 1), generator=generator, members=[member | {"network": "auto"}])
     with pytest.raises(ConfigError, match="unknown network 'linaer': did you mean 'linear'"):
         Average((1, 1), generator=generator, members=[member | {"network": "linaer"}])
+
+
+def test_a_mixture_has_the_least_mean_error_of_a_fine_lattice_and_one_bad_draw_does_not_decide(generator):
+    left = normal(3, 9, 4, generator=generator)
+    left[1] *= 0.3
+    left[1, 0] *= 10  # a draw on which the best candidate errs by far
+    steps = np.arange(0, 1.0001, 0.02)
+    lattice = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1])
+    errors = [np.linalg.norm(np.tensordot(w, left, axes=1), axis=1).sum() for w in lattice]
+    weights = mixture(left)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+    assert np.linalg.norm(np.tensordot(weights, left, axes=1), axis=1).sum() <= min(errors) * (1 + 1e-6)
+    assert np.abs(weights - lattice[int(np.argmin(errors))]).max() < 0.03
+    squares = convex(np.einsum("inp,jnp->ij", left, left))
+    assert weights[1] > squares[1] + 0.05
+
+
+def test_a_mixture_of_what_leaves_nothing_is_one():
+    assert mixture(np.zeros((2, 3, 4))).sum() == pytest.approx(1)
+    exact = np.stack([np.zeros((3, 4)), np.ones((3, 4))])
+    assert mixture(exact).tolist() == pytest.approx([1, 0])
