@@ -10,6 +10,7 @@ import numpy as np
 from loky import ProcessPoolExecutor
 
 import mlft
+from mlft.diagnostics.symmetry import LAW_DRAWS
 from mlft.diagnostics.trust import inputs_of_laws
 from mlft.estimators import estimate
 from mlft.experiment.asking import ask
@@ -18,10 +19,12 @@ from mlft.experiment.outcome import TrustOutcome
 from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.record import read_bands, read_outcome
 from mlft.experiment.session import Session
-from mlft.grids import relative_error
+from mlft.experiment.symmetry import examined
+from mlft.grids import Symmetry, group, relative_error
 from mlft.planning import predict
 from mlft.problems import Problem
 from mlft.reports.wording import known
+from mlft.seeds import generator
 from mlft.sources import Drawn
 from mlft.status import OK
 from mlft.uncertainty import Covered, calibrate, measure_coverage
@@ -155,6 +158,21 @@ class Compared:
     def named(self, name: str) -> "Compared":
         """Return the same under another name."""
         return replace(self, strategy=name)
+
+
+def symmetries(problem: Problem) -> tuple[Symmetry, ...]:
+    """Return the group of symmetries that a run of a problem finds and uses."""
+    grid = problem.hierarchy[0]
+    inputs = problem.evaluate(problem.draw(LAW_DRAWS, generator(0, "symmetry")), grid)
+
+    def solve(by: Symmetry | None, n: int) -> np.ndarray:
+        taken = inputs[:n] if by is None else by.of_inputs(inputs[:n])
+        try:
+            return problem.solve(taken, grid).solutions
+        except ValueError:  # the map takes a coefficient below 0, say
+            return np.full(problem.solve(inputs[:n], grid).solutions.shape, np.nan)
+
+    return group(examined(problem, inputs, solve, averaged=True).used)
 
 
 def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[T]:

@@ -1,16 +1,15 @@
 """Which network learns which map: every candidate, and the choice among them, on exact labels of every problem.
 
-Training and test draws are the finest grid's own, a fresh stream a seed; no level and no plan is in it. The choice
-(`--surrogate auto`) sees held-out draws of its training samples alone; the best is known only afterwards. Finished
-cells are read again.
+Training and test draws are the finest grid's own, a fresh stream a seed; no level and no plan is in it. The symmetries
+of each problem are found on its coarsest grid, and used as a run uses them. The choice (`--surrogate auto`) sees
+held-out draws of its training samples alone; the best is known only afterwards. Finished cells are read again.
 """
 
 import dataclasses
 import json
 import math
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, final
@@ -18,24 +17,25 @@ from typing import Any, final
 import numpy as np
 import torch
 
+from benchmarks import runs
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
 from mlft.files import write_whole
-from mlft.grids import relative_error
-from mlft.learners import OneLevel
+from mlft.grids import Symmetry, relative_error
+from mlft.learners import Fitted, OneLevel
 from mlft.problems import PROBLEMS, Problem
 from mlft.seeds import generator
 from mlft.status import OK
 from mlft.store import Samples
-from mlft.surrogates import build
+from mlft.surrogates import CANDIDATES, SURROGATES, build
 from mlft.training import Course, Training
 
 BENCHMARK = Benchmark("plans.candidates", "The choice of a network", ("torch", "numpy"))
-NETWORKS = ("linear", "kernel", "fno", "auto")
+PLAIN = "fno, no maps"
 TEST = 200
 COLUMNS = (
-    *("problem, points", "samples", "linear", "kernel", "fno", "auto"),
-    *("auto over the best", "its worst seed", "auto over fno", "CPU s: fno", "auto", "what auto took"),
+    *("problem, points", "samples", "maps", *CANDIDATES, "auto", PLAIN),
+    *("auto over the best", "its worst seed", f"auto over {PLAIN}", "CPU s: fno", "auto", "what auto took"),
 )
 
 
@@ -71,6 +71,8 @@ CASES = {
     "kohn-sham": Case("kohn-sham", {"cells": 160, "levels": 2}),
     "darcy": Case("darcy", {"cells": 32, "levels": 2}),
     "navier-stokes": Case("navier-stokes", {"cells": 32, "levels": 2}),
+    "burgers-256": Case("burgers", {"cells": 256, "levels": 2}),
+    "darcy-64": Case("darcy", {"cells": 64, "levels": 2}),
 }
 
 
@@ -79,7 +81,7 @@ CASES = {
 class Sizes:
     """Samples of a training, seeds, and how each trains."""
 
-    samples: tuple[int, ...] = (64, 256)
+    samples: tuple[int, ...] = (64, 256, 1024)
     seeds: tuple[int, ...] = (20, 21, 22, 23, 24)
     training: Training = Training()
     test: int = TEST
@@ -91,11 +93,15 @@ SHORT = Sizes((24,), (20,), Training(least=20, most=20, checks=4), 10)
 @final
 @dataclass(frozen=True)
 class Cell:
-    """What the networks err by on one set of samples, their CPU seconds, and what was taken."""
+    """What the networks err by on one set of samples, their CPU seconds, what was taken, and the size of the group.
+
+    A candidate that the choice dropped has no error.
+    """
 
     errors: dict[str, float]
     seconds: dict[str, float]
     taken: str
+    maps: int
 
 
 def draws(case: Case, seed: int, stream: str, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,57 +114,85 @@ def draws(case: Case, seed: int, stream: str, n: int) -> tuple[np.ndarray, np.nd
 
 
 @cache
-def drawn(name: str, seed: int, samples: int, test: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """Return training and test draws of a case; few of a seed are the first of many."""
-    return draws(CASES[name], seed, "train", samples), draws(CASES[name], seed, "test", test)
+def maps(name: str) -> tuple[Symmetry, ...]:
+    """Return the group of a case."""
+    return runs.symmetries(CASES[name].made)
 
 
-def trained(name: str, network: str, n: int, seed: int, sizes: Sizes, folder: Path) -> tuple[float, float, str]:
-    """Return error, CPU seconds and what was taken of one training; its checkpoints are the folder's."""
-    problem = CASES[name].made
-    (x, y), (inputs, solutions) = drawn(name, seed, max(sizes.samples), sizes.test)
-    n = min(n, len(x))
-    started = time.process_time()
-    surrogate = build(network, (x.shape[1], y.shape[1]), problem.finest, generator=generator(seed, "weights"))
-    samples = Samples(0, tuple(range(n)), x[:n], y[:n])
-    fitted = OneLevel().fit(surrogate, [samples], Course(sizes.training, seed, folder))
-    seconds = time.process_time() - started
-    error = float(relative_error(fitted.surrogate.predict(inputs), solutions, problem.finest).mean())
-    return error, seconds, " + ".join(log.name for log in fitted.candidates if log.weight)
+def members(grid: Any, *names: str) -> dict[str, Any]:
+    """Return options of `auto` that leave it these candidates."""
+    made = {one["name"]: one for one in SURROGATES["auto"].defaults(grid)["members"]}
+    return {"members": [made[name] for name in names]}
+
+
+def trained(  # noqa: PLR0913 (what makes a training)
+    name: str,
+    samples: Samples,
+    seed: int,
+    sizes: Sizes,
+    folder: Path,
+    *,
+    names: Sequence[str],
+    group: Sequence[Symmetry],
+) -> Fitted:
+    """Return the choice among some candidates, trained; its checkpoints are the folder's."""
+    grid, channels = CASES[name].made.finest, (samples.inputs.shape[1], samples.solutions.shape[1])
+    stream, options = generator(seed, "weights"), members(grid, *names)
+    surrogate = build("auto", channels, grid, generator=stream, options=options)
+    surrogate.tell(group)
+    return OneLevel().fit(surrogate, [samples], Course(sizes.training, seed, folder))
 
 
 def cell(name: str, n: int, seed: int, sizes: Sizes, out: Path) -> Cell:
     """Return one cell, measured where it is not there.
 
-    The choice comes first, and the network on its own goes on from what the choice made of it.
+    The choice comes first, and each candidate that it did not drop is what the choice made of it.
     """
+    torch.set_num_threads(1)
     folder = out / name / f"{n}-samples-seed-{seed}"
     file = folder / "cell.json"
     if file.exists():
         return Cell(**json.loads(file.read_text()))
-    errors, seconds = {}, {}
-    errors["auto"], seconds["auto"], taken = trained(name, "auto", n, seed, sizes, folder)
-    for network in NETWORKS[:-1]:
-        errors[network], seconds[network], _ = trained(name, network, n, seed, sizes, folder / network)
-    found = Cell(errors, seconds, taken)
+    (x, y), (inputs, solutions) = draws(CASES[name], seed, "train", n), draws(CASES[name], seed, "test", sizes.test)
+    samples, grid, group = Samples(0, tuple(range(len(x))), x, y), CASES[name].made.finest, maps(name)
+
+    def error(fitted: Fitted) -> float:
+        return float(relative_error(fitted.surrogate.predict(inputs), solutions, grid).mean())
+
+    chosen = trained(name, samples, seed, sizes, folder, names=list(CANDIDATES), group=group)
+    seconds = {log.name: log.cpu_seconds for log in chosen.candidates}
+    errors = {"auto": error(chosen)}
+    for log in chosen.candidates:
+        if log.name == "fno" or not log.verdict.startswith("dropped"):
+            errors[log.name] = error(trained(name, samples, seed, sizes, folder, names=[log.name], group=group))
+    plain = trained(name, samples, seed, sizes, folder / "plain", names=["fno"], group=())
+    errors[PLAIN], seconds[PLAIN] = error(plain), plain.candidates[0].cpu_seconds
+    taken = " + ".join(log.name for log in chosen.candidates if log.weight)
+    found = Cell(errors, seconds, taken, max(1, len(group)))
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(dataclasses.asdict(found)).encode())
     return found
 
 
-def rows(names: Sequence[str], sizes: Sizes, out: Path) -> Iterator[Row]:
+def rows(names: Sequence[str], sizes: Sizes, out: Path, jobs: int) -> Iterator[Row]:
     """Yield a row a problem and number of samples: geometric means over seeds."""
     for name in names:
         for n in sizes.samples:
-            cells = [cell(name, n, seed, sizes, out) for seed in sizes.seeds]
-            means = [middle([one.errors[network] for one in cells]) for network in NETWORKS]
-            over = [one.errors["auto"] / min(one.errors[network] for network in NETWORKS[:-1]) for one in cells]
-            gain = middle([one.errors["auto"] / one.errors["fno"] for one in cells])
-            auto = sum(one.seconds["auto"] for one in cells) / len(cells)
-            rest = sum(one.seconds["fno"] - one.seconds["linear"] - one.seconds["kernel"] for one in cells) / len(cells)
-            taken = sorted({one.taken for one in cells})
-            words = ", ".join(f"{what} ({sum(one.taken == what for one in cells)})" for what in taken)
-            yield str(CASES[name]), n, *means, middle(over), max(over), gain, auto + rest, auto, words
+            tasks = [(name, n, seed, sizes, out) for seed in sizes.seeds]
+            yield row(name, n, runs.side_by_side(cell, tasks, jobs))
+
+
+def row(name: str, n: int, cells: Sequence[Cell]) -> Row:
+    """Return the row of some seeds."""
+    columns = [[one.errors.get(network) for one in cells] for network in (*CANDIDATES, "auto", PLAIN)]
+    means = [None if None in column else middle([x for x in column if x is not None]) for column in columns]
+    over = [one.errors["auto"] / min(one.errors.get(network, math.inf) for network in CANDIDATES) for one in cells]
+    gain = middle([one.errors["auto"] / one.errors[PLAIN] for one in cells])
+    plain = sum(one.seconds[PLAIN] for one in cells) / len(cells)
+    auto = sum(sum(one.seconds[network] for network in CANDIDATES) for one in cells) / len(cells)
+    taken = sorted({one.taken for one in cells})
+    words = ", ".join(f"{what} ({sum(one.taken == what for one in cells)})" for what in taken)
+    return str(CASES[name]), n, cells[0].maps, *means, middle(over), max(over), gain, plain, auto, words
 
 
 def middle(values: Sequence[float]) -> float:
@@ -166,24 +200,28 @@ def middle(values: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def measure(names: Sequence[str], sizes: Sizes, out: Path) -> Table:
+def measure(names: Sequence[str], sizes: Sizes, out: Path, jobs: int) -> Table:
     """Return the table."""
-    torch.set_num_threads(1)
     seeds = ", ".join(map(str, sizes.seeds))
     caption = (
         f"Relative L2 error on {sizes.test} fresh draws, geometric mean over seeds {seeds}; labels are exact, of the "
-        "finest grid, one in five held out. **auto over the best**: its error over that of the best of the three "
-        "others, known only afterwards; the geometric mean, and the worst seed. **CPU s: fno** is the network's whole "
-        "training, **auto** that of all that it tried."
+        "finest grid, one in five held out. **maps**: of the group of symmetries that was found and used, the identity "
+        f"among them; **{PLAIN}** is told of none. A dash: the choice dropped the network after a fifth of its steps, "
+        "on some seed. **auto over the best**: its error over that of the best candidate, known only afterwards; the "
+        f"geometric mean, and the worst seed. **CPU s: fno** is the training of {PLAIN}, **auto** that of all that "
+        "auto tried."
     )
-    return tabulate(caption, COLUMNS, rows(names, sizes, out))
+    return tabulate(caption, COLUMNS, rows(names, sizes, out, jobs))
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and publish."""
-    asked = parse(parser(BENCHMARK, __doc__, cases=CASES, runs="runs/candidates"), words)
+    options = parser(BENCHMARK, __doc__, cases=CASES, runs="runs/candidates")
+    options.add_argument("--samples", type=int, nargs="+", help="of a training; 64, 256 and 1024 by default")
+    asked = parse(options, words)
     sizes = SHORT if asked.short else Sizes()
-    publish(BENCHMARK, [measure(asked.cases or list(CASES), sizes, asked.out)], asked)
+    sizes = replace(sizes, samples=tuple(asked.samples)) if asked.samples else sizes
+    publish(BENCHMARK, [measure(asked.cases or list(CASES), sizes, asked.out, asked.jobs)], asked)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The choice of a network: what is dropped, what is taken, what an average is, and what goes on after a failure."""
 
+import copy
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,15 @@ def members(*names: str, **options: Any) -> dict[str, Any]:
     known = {"fno": SURROGATES["fno"].defaults(GRID) | SMALL | options}
     rows = [(name, known.get(name, SURROGATES[name].defaults(GRID))) for name in names]
     return {"members": [{"network": name, "options": given} for name, given in rows]}
+
+
+MUON = {"optimizer": "muon", "decay": 2.0}
+
+
+def by_muon() -> dict[str, Any]:
+    """Members: a Fourier operator by Adam, and the same with another name and by Muon."""
+    small = {"network": "fno", "options": SURROGATES["fno"].defaults(GRID) | SMALL | {"width": 9}}
+    return {"members": [small, {**small, "name": "other", "training": MUON}]}
 
 
 def untrained(generator: torch.Generator, *names: str) -> Surrogate:
@@ -76,6 +86,33 @@ def test_each_candidate_is_what_it_would_be_alone(generator):
     together = untrained(torch.Generator().manual_seed(5), "kernel", "fno")
     found = {log.name: log.error for log in FineTune().fit(together, [given], QUICK).candidates}
     assert found == alone
+
+
+def test_what_the_training_of_a_candidate_has_of_its_own_is_its_alone(generator):
+    given = samples(60, generator)
+    stream = torch.Generator().manual_seed(5)
+    both = build("auto", (1, 1), GRID, generator=stream, options=by_muon())
+    found = {log.name: log.error for log in FineTune().fit(both, [given], QUICK).candidates}
+    stream = torch.Generator().manual_seed(5)
+    alone = {}
+    for name, course in (("fno", QUICK), ("other", QUICK.having(MUON))):
+        one = build("fno", (1, 1), GRID, generator=stream, options=SMALL | {"width": 9})
+        alone[name] = FineTune().fit(one, [given], course).stages[-1].verdict.error_after
+    assert found == alone
+    assert QUICK.having(MUON).training == Training(least=60, most=60, checks=6, optimizer="muon", decay=2.0)
+
+
+def test_further_training_of_a_member_is_by_its_own_optimizer(generator):
+    given = samples(60, generator)
+    stream = torch.Generator().manual_seed(5)
+    surrogate = build("auto", (1, 1), GRID, generator=stream, options=by_muon())
+    surrogate.fit_normalisers(given.inputs, given.solutions)
+    one, two = (copy.deepcopy(part) for part in surrogate.parts())
+    adapt(surrogate, given, QUICK)
+    adapt(one, given, QUICK)
+    adapt(two, given, QUICK.having(MUON))
+    for part, known in zip(surrogate.parts(), (one, two), strict=True):
+        np.testing.assert_array_equal(part.predict(given.inputs), known.predict(given.inputs))
 
 
 def test_a_candidate_that_an_earlier_one_has_beaten_is_dropped_early(generator):
@@ -130,11 +167,15 @@ def test_a_candidate_that_fails_is_named_and_the_others_go_on(generator):
         FineTune().fit(untrained(generator, "failing"), [samples(60, generator)], QUICK)
 
 
-def test_with_too_few_held_out_draws_the_last_candidate_is_taken(generator):
-    fitted = FineTune().fit(untrained(generator, "kernel", "fno"), [samples(15, generator)], QUICK)
-    assert [(log.name, log.weight) for log in fitted.candidates] == [("fno", 1.0)]
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [(("kernel", "fno"), "fno"), (("kernel", "fno", "linear"), "fno"), (("linear", "kernel"), "kernel")],
+)
+def test_with_too_few_held_out_draws_a_fourier_operator_is_taken_or_the_last(names, taken, generator):
+    fitted = FineTune().fit(untrained(generator, *names), [samples(15, generator)], QUICK)
+    assert [(log.name, log.weight) for log in fitted.candidates] == [(taken, 1.0)]
     assert fitted.candidates[0].verdict == "taken untried: a choice needs 4 held-out draws"
-    assert fitted.surrogate.network.names == ["fno"]
+    assert fitted.surrogate.network.names == [taken]
 
 
 def test_stages_of_several_levels_are_each_candidates_own(generator, tmp_path):
@@ -207,7 +248,7 @@ def test_candidates_are_told_of_the_symmetries(generator):
 
 
 def test_an_average_is_that_of_its_members(generator):
-    surrogate = untrained(generator, "fno", "fno")
+    surrogate = build("auto", (1, 1), GRID, generator=generator, options=by_muon())
     network = surrogate.network
     assert isinstance(network, Average)
     network.weights.copy_(torch.tensor([0.25, 0.75]))
@@ -217,7 +258,8 @@ def test_an_average_is_that_of_its_members(generator):
     assert surrogate.dtype == torch.float32 and untrained(generator, "fno", "kernel").dtype == torch.float64
     network.keep([0.0, 1.0])
     torch.testing.assert_close(network(inputs), two(inputs))
-    with pytest.raises(ValueError):
+    assert network.options["members"] == [by_muon()["members"][1]]
+    with pytest.raises(ValueError, match="1 members has as many weights, got 2"):
         network.keep([0.5, 0.5])
 
 

@@ -63,6 +63,9 @@ class Asked:
             else:
                 stream, options = generator(config.seed, "weights"), config.surrogate_options
                 made = build(config.surrogate, channels, grid, generator=stream, options=options)
+            if isinstance(made.network, Average):
+                for own in made.network.trainings:
+                    replace(config.training, **own)  # refuses what is no setting
         except ConfigError:
             raise
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:

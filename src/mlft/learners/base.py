@@ -59,7 +59,7 @@ class CandidateLog:
     """One network that was tried, in the record.
 
     Attributes:
-        name: in `mlft.SURROGATES`.
+        name: of the candidate: of its network in `mlft.SURROGATES`, and of its optimizer where that is its own.
         error: its held-out error; NaN where it has none.
         weight: what it has of the average; 0 for one that was not chosen.
         cpu_seconds: of its training.

@@ -28,6 +28,9 @@ Fit = Callable[[Surrogate, Sequence[Samples], Course, Errors], Fitted]
 LEAST = 4
 """Held-out draws that a choice is made on."""
 
+UNTRIED = "fno"
+"""The candidate that is taken where there is nothing to choose by."""
+
 WORTH = 0.95
 """An average must have at most this much of the held-out error of its best member: what is fitted promises too much."""
 
@@ -42,7 +45,7 @@ class Candidate:
     """A network that was trained.
 
     Attributes:
-        name: in `mlft.SURROGATES`.
+        name: of the member.
         fitted: its surrogate and stages; None where it failed.
         seconds: of CPU time.
         failure: in words.
@@ -68,7 +71,7 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
     The candidates are trained one after the other on the same samples. One that has five times the held-out error of
     an earlier one after a fifth of its steps is dropped. Of the rest the best is taken, or, where its held-out error
     is at least a twentieth less, the convex combination with the least (`mixture`). With fewer than 4 held-out draws
-    there is nothing to choose by: the last candidate is taken.
+    there is nothing to choose by: `fno` is taken, or the last one where it is none of them.
 
     Args:
         surrogate: with an untrained `Average`.
@@ -84,8 +87,8 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
     if _held_out(samples, course) < LEAST:
         return _alone(surrogate, network, samples, course, fit)
     found: list[Candidate] = []
-    for name, part in zip(network.names, surrogate.parts(), strict=True):
-        found.append(_tried(name, part, samples, course, fit, rivals(found)))
+    for name, own, part in zip(network.names, network.trainings, surrogate.parts(), strict=True):
+        found.append(_tried(name, part, samples, course.having(own), fit, rivals(found)))
     able = [i for i, one in enumerate(found) if math.isfinite(one.error)]
     if not able:
         raise ValueError(f"every candidate failed: {'; '.join(f'{one.name}: {one.failure}' for one in found)}")
@@ -163,10 +166,10 @@ def _tried(
 
 
 def _alone(surrogate: Surrogate, network: Average, samples: Sequence[Samples], course: Course, fit: Fit) -> Fitted:
-    """Return the last candidate, trained without rivals."""
-    name, weights = network.names[-1], [0.0] * (len(network.names) - 1) + [1.0]
-    network.keep(weights)
-    one = _tried(name, surrogate.parts()[0], samples, course, fit, NONE)
+    """Return the candidate that is taken untried, trained without rivals."""
+    name = UNTRIED if UNTRIED in network.names else network.names[-1]
+    network.keep([float(one == name) for one in network.names])
+    one = _tried(name, surrogate.parts()[0], samples, course.having(network.trainings[0]), fit, NONE)
     if one.fitted is None:
         raise ValueError(f"the candidate {name} failed: {one.failure}")
     words = f"taken untried: a choice needs {LEAST} held-out draws"

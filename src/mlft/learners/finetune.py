@@ -89,8 +89,8 @@ def adapt(surrogate: Surrogate, samples: Samples, course: Course) -> None:
         ValueError: if no sample is left to train on.
     """
     if isinstance(surrogate.network, Average):
-        for one in surrogate.parts():
-            adapt(one, samples, course)
+        for one, own in zip(surrogate.parts(), surrogate.network.trainings, strict=True):
+            adapt(one, samples, course.having(own))
         return
     settings = course.training
     _refuse_nothing([samples], settings)

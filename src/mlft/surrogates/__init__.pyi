@@ -1,3 +1,4 @@
+from .average import CANDIDATES as CANDIDATES
 from .average import Average as Average
 from .bundle import BundleError as BundleError
 from .bundle import holds as holds

@@ -1,9 +1,9 @@
 """How a training is run: its settings, its seed, where its checkpoints go, who is told."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from mlft.grids import Hierarchy
 from mlft.training.settings import Training
@@ -46,3 +46,12 @@ class Course:
     progress: Progress | None = None
     lifting: Callable[[str, int, int], None] | None = None
     scheme: Scheme | None = None
+
+    def having(self, own: Mapping[str, Any]) -> "Course":
+        """Return the same course with some settings of the training replaced.
+
+        Raises:
+            TypeError: for a setting that a training does not have.
+            ValueError: for a value out of range.
+        """
+        return replace(self, training=replace(self.training, **own))
