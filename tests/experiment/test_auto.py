@@ -5,7 +5,9 @@ import pytest
 
 import mlft
 from mlft.errors import ConfigError
-from small import SMALL
+from mlft.learners.choice import choose
+from mlft.surrogates import CANDIDATES, QUICK, SURROGATES
+from small import SMALL, problem
 
 RUN = SMALL | {"surrogate_options": {}, "estimator": "learning-curve"}
 
@@ -18,10 +20,10 @@ def chosen(tmp_path_factory):
 def test_the_record_says_what_was_tried_and_chosen_and_why(chosen):
     told = chosen.outcome.surrogate
     assert told.name == "auto"
-    assert [row.name for row in told.candidates] == ["linear", "kernel", "fno"]
+    assert [row.name for row in told.candidates] == ["linear", "kernel", "fno", "fno-muon", "unet"]
     assert sum(row.weight for row in told.candidates) == pytest.approx(1)
     taken = [row.name for row in told.candidates if row.weight]
-    assert [member["network"] for member in told.options["members"]] == taken
+    assert [member["name"] for member in told.options["members"]] == taken
     assert told.parameters > 0 and all(row.verdict for row in told.candidates)
     page = mlft.report(chosen.folder).read_text()
     assert "Networks tried on the same samples" in page
@@ -33,6 +35,32 @@ def test_the_folder_is_loaded_and_read_again(chosen):
     np.testing.assert_array_equal(again.predict(inputs), chosen.surrogate.predict(inputs))
     same = mlft.run("small:problem", budget="60solves", out=chosen.folder, surrogate="auto", **RUN)
     assert same.outcome == chosen.outcome
+
+
+def test_a_plan_is_made_by_the_quick_candidates_and_the_last_training_asks_all(tmp_path, monkeypatch):
+    asked = []
+
+    def spied(surrogate, *rest):
+        asked.append(tuple(surrogate.network.names))
+        return choose(surrogate, *rest)
+
+    monkeypatch.setattr("mlft.learners.finetune.choose", spied)
+    record = mlft.run("small:problem", budget="60solves", out=tmp_path, surrogate="auto", **RUN)
+    assert record.outcome.foresight is not None
+    assert asked == sorted(asked, key=len)
+    assert (asked[0], asked[-1]) == (QUICK, tuple(CANDIDATES))
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [({"rat": 0.1}, "unexpected keyword argument 'rat'"), ({"optimizer": "sgd"}, "training needs optimizer one of")],
+)
+def test_what_is_no_setting_of_a_training_is_refused_before_a_solve(own, words, tmp_path):
+    member = {"network": "linear", "options": SURROGATES["linear"].defaults(problem.finest), "training": own}
+    options = RUN | {"surrogate": "auto", "surrogate_options": {"members": [member]}}
+    with pytest.raises(ConfigError, match=f"surrogate 'auto': .*{words}"):
+        mlft.run("small:problem", budget="60solves", out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["linear", "kernel"])

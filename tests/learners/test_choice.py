@@ -284,6 +284,10 @@ def test_what_is_no_average_is_refused(generator):
         Average((1, 1), generator=generator, members=[{"network": "linear"}])
     with pytest.raises(ValueError, match="no member of an average"):
         Average((1, 1), generator=generator, members=[member | {"network": "auto"}])
+    with pytest.raises(ValueError, match="names of their own, got linear, linear"):
+        Average((1, 1), generator=generator, members=[member, member])
+    with pytest.raises(ValueError, match="0.name\n.*pattern"):
+        Average((1, 1), generator=generator, members=[member | {"name": "../elsewhere"}])
     with pytest.raises(ConfigError, match="unknown network 'linaer': did you mean 'linear'"):
         Average((1, 1), generator=generator, members=[member | {"network": "linaer"}])
 

@@ -25,6 +25,7 @@ from mlft.surrogates import (
     load,
 )
 from mlft.surrogates.layers import Convolution, Perceptron, extended
+from mlft.surrogates.patches import from_patches, to_patches
 from mlft.surrogates.spectral import SpectralLayer, differences, transform
 from mlft.training import Course, Training
 from small_networks import GRIDS, normal, small
@@ -162,6 +163,26 @@ def test_a_unet_sees_a_point_across_the_halvings_and_of_a_crop_only_the_points_a
         change = (network(moved) - network(inputs)).abs().flatten()
     assert len(change) == 17 and float(change[-1]) > 0
     assert int(change.argmax()) < 3  # the crop is at the far end
+
+
+def test_a_patched_unet_is_one_of_the_patches(generator: torch.Generator) -> None:
+    patched = UNet((2, 3), generator=generator, width=2, depth=1, axes=2, patch=2).double()
+    plain = UNet((8, 12), generator=generator, width=2, depth=1, axes=2).double()
+    plain.load_state_dict(patched.state_dict())
+    inputs = torch.from_numpy(normal(3, 2, 11, 8, generator=generator))
+    found = from_patches(plain(to_patches(inputs, 2)), 2, inputs)
+    assert torch.equal(patched(inputs), found)
+    assert found.shape == (3, 3, 11, 8)
+
+
+def test_the_unet_of_a_large_plane_has_the_patches_of_a_fourier_operator() -> None:
+    for cells in ((64, 64), (96, 128), (256, 256), (250, 250)):
+        grid = Grid(cells)
+        known = UNet.defaults(grid)
+        assert known["patch"] == SURROGATES["fno"].defaults(grid)["patch"]
+        assert min(cells) // known["patch"] >= 4 * 2 ** known["depth"]
+    assert UNet.defaults(Grid((256, 256)))["patch"] == 4
+    assert UNet.defaults(Grid((2048,)))["patch"] == 1
 
 
 # The MNN-H²

@@ -9,7 +9,7 @@ from typing import Any, final
 from mlft.estimators import estimate, evidence
 from mlft.experiment.memory import refuse_more_than_memory
 from mlft.experiment.outcome import Foresight, RateFacts, SymmetryFacts
-from mlft.experiment.pilot import foresight_of, outlook_of, plan_facts, planned, solve_pilot, study_of
+from mlft.experiment.pilot import foresight_of, outlook_of, plan_facts, planned, pupil, solve_pilot, study_of
 from mlft.experiment.pricing import Prices, prices
 from mlft.experiment.record import from_plain, to_plain
 from mlft.experiment.rounds import measured_round
@@ -157,7 +157,7 @@ def _repriced(session: Session, price: Prices) -> Prices:
 def _first(session: Session, price: Prices) -> dict[str, Any]:
     """Return plan and foresight from a pilot, as plain values."""
     asked, pilot = session.asked, solve_pilot(session, price.pilot)
-    start = session.surrogate(pilot.samples[min(pilot.samples)])
+    start = pupil(session, pilot.samples[min(pilot.samples)])
     outlook = estimate(asked.estimator, pilot, start, study_of(session), corrections=asked.strategy.planner.corrections)
     plan = planned(session, outlook, price)
     return _plain(session, plan, foresight_of(session, outlook, pilot, price))

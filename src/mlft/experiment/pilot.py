@@ -16,10 +16,10 @@ from mlft.experiment.progress import Progress
 from mlft.experiment.record import from_plain
 from mlft.experiment.session import Session
 from mlft.learners import OneLevel, adapt
-from mlft.planning import PASSES, ErrorCurve, Fall, Outlook, Pilot, Plan, Rates, Terms, pilot_of, rates
+from mlft.planning import PASSES, ErrorCurve, Fall, Labelled, Outlook, Pilot, Plan, Rates, Terms, pilot_of, rates
 from mlft.status import OK
 from mlft.store import Samples
-from mlft.surrogates import Surrogate
+from mlft.surrogates import QUICK, Average, Surrogate
 from mlft.training import Course, Training
 
 STEPS = 400
@@ -89,6 +89,14 @@ def _study(session: Session, first: Training, later: Training, *, total: int, wh
         adapt(surrogate, samples(inputs, labels), Course(later, seed, progress=tell))
 
     return Study(fresh, further, session.random, session.asked.config.training.reach(PASSES))
+
+
+def pupil(session: Session, samples: Labelled) -> Surrogate:
+    """Return the untrained surrogate that a pilot and rounds train: where several are tried, the quick ones of them."""
+    made = session.surrogate(samples)
+    if isinstance(made.network, Average) and not set(QUICK).isdisjoint(made.network.names):
+        made.network.keep([float(name in QUICK) for name in made.network.names])
+    return made
 
 
 def outlook_of(told: Foresight, pilot: Pilot, reach: float) -> Outlook:

@@ -1,4 +1,5 @@
 from .average import CANDIDATES as CANDIDATES
+from .average import QUICK as QUICK
 from .average import Average as Average
 from .bundle import BundleError as BundleError
 from .bundle import holds as holds

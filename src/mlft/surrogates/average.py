@@ -27,6 +27,9 @@ of 64 and 256 labels: `fno-muon` 0.72 and 0.87 (`advection`), 0.71 and 1.15 (`bu
 (`navier-stokes`, 64), but 2.5 and 3.2 (`advection`).
 """
 
+QUICK = ("linear", "kernel", "fno")
+"""Those whose learning curves a plan is made from: the others take four times as long as these."""
+
 MOST_MEMBERS = 12
 """Their weights are found by trying every set of members."""
 

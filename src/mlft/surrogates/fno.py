@@ -12,7 +12,7 @@ from torch.nn.functional import gelu
 from mlft.grids import Grid
 from mlft.grids.grid import axiswise
 from mlft.surrogates.network import Network
-from mlft.surrogates.patches import from_patches, to_patches
+from mlft.surrogates.patches import from_patches, patch_of, to_patches
 from mlft.surrogates.spectral import SpectralLayer, transform
 
 MOST_LAYERS = 1000
@@ -111,9 +111,7 @@ class FNO(Network):
         In the plane patches leave 32 to 95 cells on a side: 1 up to 95 cells, 2 up to 191, 4 up to 383.
         """
         modes, width = ((16,), 32) if grid.dimension == 1 else ((12, 12), 24)
-        patch = 1
-        while grid.dimension == 2 and max(grid.cells) // patch >= 96 and not any(n % (2 * patch) for n in grid.cells):
-            patch *= 2
+        patch = patch_of(grid)
         fitting = [min(m, -(-n // patch) // 2) for m, n in zip(modes, grid.shape, strict=True)]
         return {"modes": fitting, "width": width, "depth": 4, "periodic": grid.periodic, "patch": patch, "stencil": 0}
 

@@ -4,6 +4,23 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mlft.grids import Grid
+
+_SIDE = 96
+"""Cells on a side from which a plane is patched once more, where it can be: 32 to 95 are left."""
+
+
+def patch_of(grid: Grid) -> int:
+    """Return the patch by which a network suits a grid: 1 on a line and up to 95 cells, 2 up to 191, 4 up to 383.
+
+    >>> [patch_of(Grid((n, 96))) for n in (64, 160, 256, 98)], patch_of(Grid((512,)))
+    ([2, 2, 4, 2], 1)
+    """
+    patch = 1
+    while grid.dimension == 2 and max(grid.cells) // patch >= _SIDE and not any(n % (2 * patch) for n in grid.cells):
+        patch *= 2
+    return patch
+
 
 def to_patches(fields: Float[Tensor, "n c *grid"], patch: int) -> Float[Tensor, "n d *coarse"]:
     """Return fields with `patch` points of each axis as channels of one; a last patch that is not full ends in zeros.

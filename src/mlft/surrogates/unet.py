@@ -19,7 +19,7 @@ from mlft.surrogates.layers import (
     wraps_of,
 )
 from mlft.surrogates.network import Network
-from mlft.surrogates.patches import from_patches, to_patches
+from mlft.surrogates.patches import from_patches, patch_of, to_patches
 
 _FEWEST = 4
 """Points that the default leaves on the coarsest grid."""
@@ -38,8 +38,9 @@ class UNet(Network):
 
     A periodic axis is continued periodically, and is told no coordinate: where its points are a multiple of 2^depth the
     network commutes with shifts by as many. A bounded one is continued by its end points and told its coordinate.
-    Points that are no multiple are filled up at the far end in the same way, and cropped. The weights belong to grids
-    of one spacing.
+    Points that are no multiple are filled up at the far end in the same way, and cropped. With a patch over 1 the
+    finest grid is coarser by that factor, its channels the points of a patch. The weights belong to grids of one
+    spacing.
 
     Args:
         channels: channels of the inputs and of the outputs.
@@ -48,6 +49,7 @@ class UNet(Network):
         depth: times that the grid is halved.
         periodic: whether every axis is periodic, or one truth value an axis.
         axes: of the grid, one or two.
+        patch: points of an axis that are one point of the network, as channels of it.
 
     Raises:
         ValueError: for a number that is not positive, more than two axes, or more than 1,000 layers.
@@ -65,14 +67,15 @@ class UNet(Network):
         depth: int = 5,
         periodic: bool | Sequence[bool] = True,
         axes: int = 1,
+        patch: int = 1,
     ) -> None:
         super().__init__(channels, generator=generator)
         self.wraps = wraps_of(periodic, axes)
-        refuse_counts("a U-Net", (*channels, width), layers=depth)
-        self.options = {"width": width, "depth": depth, "periodic": ends_of(self.wraps), "axes": axes}
-        self.channels, self.depth = channels, depth
+        refuse_counts("a U-Net", (*channels, width, patch), layers=depth)
+        self.options = {"width": width, "depth": depth, "periodic": ends_of(self.wraps), "axes": axes, "patch": patch}
+        self.channels, self.depth, self.patch = channels, depth, patch
         widths = [min(2**i, 4) * width for i in range(min(depth, 2) + 1)] + [4 * width] * (depth - 2)
-        points = 2**axes
+        points, inside = 2**axes, patch**axes
 
         def convolution(inside: int, out: int, window: int = 3, gain: float = 1.4) -> Convolution:
             return Convolution((inside, out), window, self.wraps, generator=generator, gain=gain)
@@ -80,12 +83,12 @@ class UNet(Network):
         def block(inside: int, out: int) -> nn.ModuleList:
             return nn.ModuleList([convolution(inside, out), convolution(out, out)])
 
-        self.lift = convolution(channels[0] + self.wraps.count(False), width, gain=1.0)
+        self.lift = convolution(channels[0] * inside + self.wraps.count(False), width, gain=1.0)
         self.descend = nn.ModuleList(block(one, one) for one in widths)
         self.down = nn.ModuleList(convolution(points * a, b, 1) for a, b in zip(widths, widths[1:], strict=False))
         self.up = nn.ModuleList(convolution(b, points * a, 1) for a, b in zip(widths, widths[1:], strict=False))
         self.ascend = nn.ModuleList(block(2 * one, one) for one in widths[:-1])
-        self.project = convolution(width, channels[1], 1, gain=1.0)
+        self.project = convolution(width, channels[1] * inside, 1, gain=1.0)
 
     @property
     def any_grid(self) -> bool:
@@ -94,12 +97,16 @@ class UNet(Network):
 
     @staticmethod
     def defaults(grid: Grid) -> dict[str, Any]:
-        """Return 16 channels in one dimension and 12 in two, and as many halvings as leave 4 points, 5 at most."""
-        depth = 1
-        while depth < 5 and min(grid.shape) >= _FEWEST * 2 ** (depth + 1):
+        """Return 16 channels in one dimension and 12 in two, and as many halvings as leave 4 points, 5 at most.
+
+        Patches are those of `FNO`.
+        """
+        depth, patch = 1, patch_of(grid)
+        while depth < 5 and min(grid.shape) // patch >= _FEWEST * 2 ** (depth + 1):
             depth += 1
         width = 16 if grid.dimension == 1 else 12
-        return {"width": width, "depth": depth, "periodic": ends_of(grid.wraps), "axes": grid.dimension}
+        sizes = {"width": width, "depth": depth, "periodic": ends_of(grid.wraps)}
+        return {**sizes, "axes": grid.dimension, "patch": patch}
 
     def forward(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
         """Return the outputs on the grid of the inputs.
@@ -108,7 +115,8 @@ class UNet(Network):
             ValueError: for a wrong number of axes or channels, or too few points on a periodic axis.
         """
         refuse_shape("this U-Net", inputs, self.channels[0], len(self.wraps))
-        field = with_coordinates(inputs, self.wraps)
+        field = with_coordinates(to_patches(inputs, self.patch), self.wraps)
+        coarse = field
         for axis, wraps in enumerate(self.wraps, 2):
             field = extended(field, axis, (0, -field.shape[axis] % 2**self.depth), wraps=wraps)
         field = self.lift(field)
@@ -122,8 +130,8 @@ class UNet(Network):
             field = _through(block, torch.cat([one, from_patches(up(field), 2, one)], dim=1))
         field = self.project(gelu(field))
         for axis in range(2, inputs.ndim):
-            field = field.narrow(axis, 0, inputs.shape[axis])
-        return field
+            field = field.narrow(axis, 0, coarse.shape[axis])
+        return from_patches(field, self.patch, inputs)
 
 
 def _through(block: nn.Module, field: Tensor) -> Tensor:
