@@ -15,12 +15,12 @@ from mlft.diagnostics.trust import inputs_of_laws
 from mlft.estimators import estimate
 from mlft.experiment.asking import ask
 from mlft.experiment.naming import named_problem
-from mlft.experiment.outcome import TrustOutcome
+from mlft.experiment.outcome import SymmetryFacts, TrustOutcome
 from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.record import read_bands, read_outcome
 from mlft.experiment.session import Session
 from mlft.experiment.symmetry import examined
-from mlft.grids import Symmetry, group, relative_error
+from mlft.grids import Symmetry, Translation, relative_error
 from mlft.planning import predict
 from mlft.problems import Problem
 from mlft.reports.wording import known
@@ -160,19 +160,19 @@ class Compared:
         return replace(self, strategy=name)
 
 
-def symmetries(problem: Problem) -> tuple[Symmetry, ...]:
-    """Return the group of symmetries that a run of a problem finds and uses."""
+def symmetries(problem: Problem) -> SymmetryFacts:
+    """Return the symmetries that a run of a problem finds and uses."""
     grid = problem.hierarchy[0]
     inputs = problem.evaluate(problem.draw(LAW_DRAWS, generator(0, "symmetry")), grid)
 
-    def solve(by: Symmetry | None, n: int) -> np.ndarray:
+    def solve(by: Symmetry | Translation | None, n: int) -> np.ndarray:
         taken = inputs[:n] if by is None else by.of_inputs(inputs[:n])
         try:
             return problem.solve(taken, grid).solutions
         except ValueError:  # the map takes a coefficient below 0, say
             return np.full(problem.solve(inputs[:n], grid).solutions.shape, np.nan)
 
-    return group(examined(problem, inputs, solve, averaged=True).used)
+    return examined(problem, inputs, solve, averaged=True)
 
 
 def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[T]:

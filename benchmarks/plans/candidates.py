@@ -20,8 +20,9 @@ import torch
 from benchmarks import runs
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
+from mlft.experiment.outcome import SymmetryFacts
 from mlft.files import write_whole
-from mlft.grids import Symmetry, relative_error
+from mlft.grids import group, relative_error
 from mlft.learners import Fitted, OneLevel
 from mlft.problems import PROBLEMS, Problem
 from mlft.seeds import generator
@@ -93,7 +94,7 @@ SHORT = Sizes((24,), (20,), Training(least=20, most=20, checks=4), 10)
 @final
 @dataclass(frozen=True)
 class Cell:
-    """What the networks err by on one set of samples, their CPU seconds, what was taken, and the size of the group.
+    """What the networks err by on one set of samples, their CPU seconds, what was taken, and the symmetries in use.
 
     A candidate that the choice dropped has no error.
     """
@@ -101,7 +102,7 @@ class Cell:
     errors: dict[str, float]
     seconds: dict[str, float]
     taken: str
-    maps: int
+    maps: str
 
 
 def draws(case: Case, seed: int, stream: str, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,8 +115,8 @@ def draws(case: Case, seed: int, stream: str, n: int) -> tuple[np.ndarray, np.nd
 
 
 @cache
-def maps(name: str) -> tuple[Symmetry, ...]:
-    """Return the group of a case."""
+def maps(name: str) -> SymmetryFacts:
+    """Return the symmetries of a case."""
     return runs.symmetries(CASES[name].made)
 
 
@@ -133,13 +134,14 @@ def trained(  # noqa: PLR0913 (what makes a training)
     folder: Path,
     *,
     names: Sequence[str],
-    group: Sequence[Symmetry],
+    told: SymmetryFacts | None,
 ) -> Fitted:
     """Return the choice among some candidates, trained; its checkpoints are the folder's."""
     grid, channels = CASES[name].made.finest, (samples.inputs.shape[1], samples.solutions.shape[1])
     stream, options = generator(seed, "weights"), members(grid, *names)
     surrogate = build("auto", channels, grid, generator=stream, options=options)
-    surrogate.tell(group)
+    if told is not None:
+        surrogate.tell(group(told.used), shifts=told.shifted)
     return OneLevel().fit(surrogate, [samples], Course(sizes.training, seed, folder))
 
 
@@ -154,21 +156,22 @@ def cell(name: str, n: int, seed: int, sizes: Sizes, out: Path) -> Cell:
     if file.exists():
         return Cell(**json.loads(file.read_text()))
     (x, y), (inputs, solutions) = draws(CASES[name], seed, "train", n), draws(CASES[name], seed, "test", sizes.test)
-    samples, grid, group = Samples(0, tuple(range(len(x))), x, y), CASES[name].made.finest, maps(name)
+    samples, grid, told = Samples(0, tuple(range(len(x))), x, y), CASES[name].made.finest, maps(name)
 
     def error(fitted: Fitted) -> float:
         return float(relative_error(fitted.surrogate.predict(inputs), solutions, grid).mean())
 
-    chosen = trained(name, samples, seed, sizes, folder, names=list(CANDIDATES), group=group)
+    chosen = trained(name, samples, seed, sizes, folder, names=list(CANDIDATES), told=told)
     seconds = {log.name: log.cpu_seconds for log in chosen.candidates}
     errors = {"auto": error(chosen)}
     for log in chosen.candidates:
         if log.name == "fno" or not log.verdict.startswith("dropped"):
-            errors[log.name] = error(trained(name, samples, seed, sizes, folder, names=[log.name], group=group))
-    plain = trained(name, samples, seed, sizes, folder / "plain", names=["fno"], group=())
+            errors[log.name] = error(trained(name, samples, seed, sizes, folder, names=[log.name], told=told))
+    plain = trained(name, samples, seed, sizes, folder / "plain", names=["fno"], told=None)
     errors[PLAIN], seconds[PLAIN] = error(plain), plain.candidates[0].cpu_seconds
     taken = " + ".join(log.name for log in chosen.candidates if log.weight)
-    found = Cell(errors, seconds, taken, max(1, len(group)))
+    words = f"{max(1, told.elements)}{', shifts' if told.shifted else ''}"
+    found = Cell(errors, seconds, taken, words)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(dataclasses.asdict(found)).encode())
     return found
@@ -206,10 +209,10 @@ def measure(names: Sequence[str], sizes: Sizes, out: Path, jobs: int) -> Table:
     caption = (
         f"Relative L2 error on {sizes.test} fresh draws, geometric mean over seeds {seeds}; labels are exact, of the "
         "finest grid, one in five held out. **maps**: of the group of symmetries that was found and used, the identity "
-        f"among them; **{PLAIN}** is told of none. A dash: the choice dropped the network after a fifth of its steps, "
-        "on some seed. **auto over the best**: its error over that of the best candidate, known only afterwards; the "
-        f"geometric mean, and the worst seed. **CPU s: fno** is the training of {PLAIN}, **auto** that of all that "
-        "auto tried."
+        f"among them, and whether shifts; **{PLAIN}** is told of none. A dash: the choice dropped the network after a "
+        "fifth of its steps, on some seed. **auto over the best**: its error over that of the best candidate, known "
+        "only afterwards; the geometric mean, and the worst seed. **CPU s: fno** is the training of "
+        f"{PLAIN}, **auto** that of all that auto tried."
     )
     return tabulate(caption, COLUMNS, rows(names, sizes, out, jobs))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlft.diagnostics.symmetry import DRAWS, LAW_LIMIT, candidates, compared, find, law_shift, verify
-from mlft.grids import Grid, Symmetry, group
+from mlft.grids import Grid, Symmetry, Translation, group
 from mlft.problems.advection import Advection
 from mlft.problems.burgers import Burgers
 from mlft.problems.darcy import Darcy
@@ -84,6 +84,42 @@ def test_the_symmetries_of_shipped_problems_are_found_and_no_others(problem, exp
     assert all(one.defect <= 1e-11 and one.on_law is on_law for one in found)
 
 
+@pytest.mark.parametrize(
+    ("problem", "axes", "on_law"),
+    [
+        (Burgers(cells=64, levels=2), [0], True),
+        (Advection(cells=64, levels=2), [0], True),
+        (Schrodinger(cells=64, levels=2), [0], True),
+        (NavierStokes(cells=16, levels=2, time=1.0), [0, 1], True),
+        (NavierStokes(cells=16, levels=2, time=1.0, forcing=0.1), [], True),  # the force has a place
+        (Poisson(cells=32, levels=2), [], True),  # an interval with ends
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_shifts_that_shipped_solvers_commute_with_are_found(problem, axes, on_law):
+    solve, inputs = door(problem)
+    found = find(inputs, solve, problem.hierarchy[0]).shifts
+    assert [one.axis for one in found] == axes
+    assert all(one.defect <= 1e-11 and one.on_law is on_law for one in found)
+
+
+def test_shifts_of_a_law_with_a_place_are_found_and_are_off_it(generator):
+    inputs = law(generator) * (1 + np.arange(9))
+    (one,) = simple(np.tanh, inputs).shifts
+    assert one.axis == 0 and one.defect == 0 and not one.on_law
+    assert simple(np.tanh, law(generator)).shifts[0].on_law
+
+
+def test_a_solver_that_fails_on_what_is_shifted_or_a_law_that_has_no_place_at_all_has_no_shifts(generator):
+    def failing(u):
+        return np.where(u[:, :, :1] > u[:, :, -1:], u, np.nan)
+
+    inputs = np.sort(law(generator), axis=2)[:, :, ::-1].copy()
+    assert simple(failing, inputs).shifts == ()
+    assert simple(np.exp, np.ones((512, 1, 9)) * law(generator)[:, :, :1]).shifts == ()
+    assert simple(lambda u: u * np.arange(9), law(generator)).shifts == ()
+
+
 def test_waves_in_the_plane_have_the_reflection_across_their_direction():
     (one,) = searched(Helmholtz(cells=32, levels=2, dimension=2, wave_number=8.0))
     assert one.symmetry == Symmetry((False, True), outputs=(1, 1)) and one.on_law
@@ -134,7 +170,10 @@ def test_what_follows_from_what_is_known_is_not_solved_for(generator):
     assert [one.symmetry for one in search.found] == [FLIP]
     # none; −1 fails on its first draw; the flip holds on all; the flip with −1 would make −1 hold, and is not asked
     minus, flip = replace(MINUS, outputs=(1,)), FLIP
-    assert asked == [(None, DRAWS), (minus, 1), (flip, 1), (flip, DRAWS)] and search.solves == 2 * DRAWS + 1
+    # and shifts at last, by four points of nine
+    by = Translation(0, 4)
+    assert asked == [(None, DRAWS), (minus, 1), (flip, 1), (flip, DRAWS), (by, 1), (by, DRAWS)]
+    assert search.solves == 3 * DRAWS + 1
 
 
 def test_a_defect_above_the_tolerance_is_no_symmetry(generator):

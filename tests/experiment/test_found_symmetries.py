@@ -57,7 +57,10 @@ def test_a_run_finds_uses_and_tells_the_symmetries_of_its_solver(tmp_path: Path)
     assert told is not None and set(group(told.used)) == set(group([FLIP, MINUS])) == set(record.surrogate.symmetries)
     assert (told.elements, told.averaged, told.declared, told.draws) == (4, True, False, DRAWS)
     assert all(one.defect < 1e-12 and one.shift < 6 and one.used for one in told.found)
-    assert told.solves == 3 * DRAWS  # as they are, and by two maps
+    assert told.solves == 4 * DRAWS  # as they are, by two maps, and shifted
+    (shifts,) = told.shifts  # the law is of sines, with one cosine: it has a place
+    assert shifts.axis == 0 and shifts.defect < 1e-12 and shifts.shift > 6 and not shifts.used
+    assert told.shifted == record.surrogate.shifts == ()
     assert record.outcome.budget.spent.solves <= 12.0
     inputs = waves(draw(3, torch.Generator().manual_seed(1)), problem.finest)
     predicted = record.surrogate.predict(inputs)
@@ -68,7 +71,28 @@ def test_a_run_finds_uses_and_tells_the_symmetries_of_its_solver(tmp_path: Path)
     assert again.symmetries == record.surrogate.symmetries and again.averaged
     page = read(report(tmp_path)).text
     assert "Symmetries of the solver" in page and "reflection of axis 0" in page and "average over 4 maps" in page
+    assert "shifts along axis 0" in page and "What takes inputs off their law is not used" in page
+    assert "shifts along axis 0 (defect 0, not used); used in training, at prediction" in str(told)
     assert f"Looked for on {DRAWS} draws of the coarsest grid: {told.solves} solves, not charged." in page
+
+
+def even(draws, grid):
+    """Waves of all phases alike."""
+    (x,), out = grid.points, np.zeros((len(draws), 1, *grid.shape))
+    for wave, column in zip((np.sin, np.cos), (0, 1), strict=True):
+        out[:, 0] += draws[:, column, None] * wave(2 * np.pi * x)
+    return out
+
+
+def test_shifts_of_a_law_without_a_place_are_used_in_training(tmp_path: Path) -> None:
+    asked = ask(own(odd, evaluate_function=even), **ONE)
+    with Session(asked, tmp_path) as opened:
+        told = opened.symmetry
+        assert told is not None and told.shifted == (0,)
+        assert opened.surrogate(opened.samples("symmetry", 0, 2)).shifts == (0,)
+    assert "average over 4 maps; shifts in training" in str(told)
+    alone = SymmetryFacts((), False, 4, 8, 0, True, told.shifts)
+    assert "shifts along axis 0 (defect 0); shifts are used in training" in str(alone)
 
 
 def test_what_is_found_is_kept_and_not_solved_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from mlft.store import Samples
 from mlft.surrogates import Kernel, Linear, Surrogate, build, export_torch, load
 from mlft.surrogates.regression import MOST_TERMS, Size, Term, kernel_of
 from mlft.training import Course, Training
-from mlft.training.regress import MOST, RIDGES, _choices, _images, _solved, chosen_kernel, fit_term
+from mlft.training.regress import IMAGES, MOST, RIDGES, _choices, _images, _shifted, _solved, chosen_kernel, fit_term
 from mlft.training.stage import Pairs
 from small_networks import normal
 
@@ -217,3 +217,32 @@ def test_images_are_no_more_than_a_term_takes(generator):
     assert len(images) == MOST and torch.equal(images.labels, 2 * images.inputs)
     torch.testing.assert_close(images.inputs[MOST // 2 :], -x[: MOST // 2].flip(2))
     assert _images(Pairs(x, x), ()).inputs is x
+
+
+def test_shifts_fill_the_axes_and_keep_pairs_together(generator):
+    x = torch.arange(2.0 * 5 * 7).view(1, 2, 5, 7)
+    found = _shifted(Pairs(x, 2 * x), (0, 1))
+    assert len(found.inputs) == IMAGES
+    assert torch.equal(found.labels, 2 * found.inputs)
+    assert torch.equal(found.inputs[0], x[0])
+    places = {(int(i) % 35) for i in (found.inputs[:, 0, 0, 0])}
+    assert places == set(range(35))  # the corner has been everywhere
+    few = Pairs(torch.ones(IMAGES // 2 + 1, 1, 3), torch.ones(IMAGES // 2 + 1, 1, 3))
+    assert _shifted(few, (0,)) is few
+    assert _shifted(Pairs(x, x), ()).inputs is x
+
+
+def test_a_linear_map_that_commutes_with_shifts_is_known_from_few_samples(generator):
+    grid = Grid((32,))
+    x = torch.randn(30, 1, 32, generator=generator, dtype=torch.float64).numpy()
+    kernel = torch.randn(32, generator=generator, dtype=torch.float64).numpy()
+    y = np.real(np.fft.ifft(np.fft.fft(x) * np.fft.fft(kernel)))
+    errors = []
+    for shifts in ((), (0,)):
+        surrogate = build("linear", (1, 1), grid, generator=generator)
+        surrogate.tell((), shifts=shifts)
+        fitted = FineTune().fit(surrogate, [Samples(0, tuple(range(10)), x[:10], y[:10])], COURSE)
+        left = fitted.surrogate.predict(x[10:]) - y[10:]
+        errors.append(np.linalg.norm(left) / np.linalg.norm(y[10:]))
+    assert errors[0] > 0.3
+    assert errors[1] < 1e-9

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from affine import none
-from mlft.grids import Symmetry, group
+from mlft.grids import Grid, Symmetry, group
 from mlft.store import Samples
+from mlft.surrogates import build
 from mlft.training import Training, stage
-from mlft.training.batches import batch_symmetries
+from mlft.training.batches import batch_shifts, batch_symmetries
 from mlft.training.stage import Pairs, Stage, held_out_error
 from stages import QUICK, finetune, same, samples, surrogate, weights_of
 
@@ -41,6 +42,39 @@ def test_a_batch_is_taken_by_elements_of_the_group_input_and_label_alike(generat
     assert drawn != batch_symmetries(9, 2, 6, seed=0, stream="level-1").tolist()
     alone = stage._taken(replace(spec, symmetries=()), x, 2 * x, 5, 0)
     assert alone[0] is x
+
+
+def test_a_batch_is_shifted_each_pair_by_points_of_its_own_after_the_group(generator):
+    x = torch.randn(9, 1, 18, generator=generator)
+    elements = group([Symmetry((True,), inputs=(-1,), outputs=(1,))])
+    spec = Stage(1, Pairs(x, 2 * x), none(), none(), 4, 1e-3, symmetries=elements, shifts=(0,))
+    taken, labels = stage._taken(spec, x, 2 * x, 5, 0)
+    images, others = stage._taken(replace(spec, shifts=()), x, 2 * x, 5, 0)
+    by = batch_shifts(9, 18, 5, seed=0, stream="level-1-axis-0").tolist()
+    assert len(set(by)) > 3
+    for i, points in enumerate(by):
+        assert torch.equal(taken[i], images[i].roll(points, 1))
+        assert torch.equal(labels[i], others[i].roll(points, 1))
+    assert by != batch_shifts(9, 18, 6, seed=0, stream="level-1-axis-0").tolist()
+
+
+def test_shifts_are_for_networks_that_do_not_commute_with_them(generator):
+    data, _ = odd(generator)
+    found = {}
+    for name, options in (("unet", {"width": 2, "depth": 1}), ("fno", {"modes": [3], "width": 4, "depth": 1})):
+        for shifts in ((), (0,)):
+            stream = torch.Generator().manual_seed(1)
+            net = build(name, (1, 1), Grid(data.inputs.shape[2:]), generator=stream, options=options)
+            net.tell((), shifts=shifts)
+            found[name, shifts] = weights_of(finetune(net, [data], QUICK, seed=3))
+    assert same(found["fno", ()], found["fno", (0,)])
+    assert not same(found["unet", ()], found["unet", (0,)])
+
+
+def test_shifts_along_an_axis_with_ends_are_refused():
+    net = surrogate(torch.Generator().manual_seed(1))
+    with pytest.raises(ValueError, match=r"shifted along periodic axes of .*, got \[1\]"):
+        net.tell((), shifts=(1,))
 
 
 def test_elements_of_a_group_are_drawn_evenly_and_without_regard_to_each_other():

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Grid, Symmetry, group
+from mlft.grids import Grid, Symmetry, Translation, group, translations
 from mlft.grids.symmetry import pins, square
 
 Array = np.ndarray
@@ -31,7 +31,9 @@ LAW_DRAWS, LAW_LIMIT = 512, 6.0
 _SAME, _NOTHING, _POINTS, _WAVES, _CHANNELS = 1e-6, 1e-10, 24, 3, 4
 _TRIED = 8 * 2**_CHANNELS  # the maps of the square with all signs
 
-Door = Callable[[Symmetry | None, int], Float[Array, "n k *grid"]]
+Map = Symmetry | Translation
+
+Door = Callable[[Map | None, int], Float[Array, "n k *grid"]]
 """From a map (or none) and n to the solutions of the first n draws, taken by it; NaN where the solver fails."""
 
 
@@ -59,10 +61,38 @@ class Found:
 @final
 @dataclass(frozen=True)
 class Search:
-    """What was found, and how many solves it took."""
+    """What was found, and how many solves it took.
+
+    Attributes:
+        found: maps of a group.
+        solves: that it took.
+        shifts: axes along which the solver commutes with shifts.
+    """
 
     found: tuple[Found, ...]
     solves: int
+    shifts: "tuple[Shifts, ...]" = ()
+
+
+@final
+@dataclass(frozen=True)
+class Shifts:
+    """A periodic axis along which a solver commutes with shifts by any number of points.
+
+    Attributes:
+        axis: of the grid.
+        defect: as of `Found`, of a shift that makes all others.
+        shift: how far it takes inputs off their law.
+    """
+
+    axis: int
+    defect: float
+    shift: float
+
+    @property
+    def on_law(self) -> bool:
+        """Whether inputs that it takes look like those of the law."""
+        return self.shift < LAW_LIMIT
 
 
 def find(inputs: Float[Array, "n c *grid"], solve: Door, grid: Grid) -> Search:
@@ -70,7 +100,8 @@ def find(inputs: Float[Array, "n c *grid"], solve: Door, grid: Grid) -> Search:
 
     Reflections, the swap of the axes of a square and what these make together, each with signs of the input channels,
     from the simplest on; those that follow from what is known already are not tried, neither are those that would
-    contradict it. The sign of each solution channel is read off. A map that fails on the first draw is dropped.
+    contradict it. The sign of each solution channel is read off. A map that fails on the first draw is dropped. Then
+    shifts along periodic axes, by a number of points that has no factor in common with them.
 
     Args:
         inputs: of the law on the grid, NaN where one could not be made; the first `DRAWS` are solved, all of them tell
@@ -95,7 +126,30 @@ def find(inputs: Float[Array, "n c *grid"], solve: Door, grid: Grid) -> Search:
             found.append(Found(tried, defect, law_shift(tried, inputs)))
         elif defect > TOLERANCE:
             wrong.append(candidate)
-    return Search(tuple(found), solves)
+    shifts, more = _shifts(inputs, plain, solve, grid)
+    return Search(tuple(found), solves + more, shifts)
+
+
+def _shifts(inputs: Array, plain: Array, solve: Door, grid: Grid) -> tuple[tuple[Shifts, ...], int]:
+    """Return the axes along which shifts are symmetries, and how many solves that took."""
+    found, solves = [], 0
+    for by in translations(grid):
+        for n in (1, len(plain)):
+            answers = solve(by, n)
+            known, other = (np.isfinite(_rows(part)).all(1) for part in (plain[:n], answers))
+            failed = not known.any() or bool((known & ~other).any())
+            off = math.inf if failed else _largest(_defects(answers[known], by.of_outputs(plain[:n][known])))
+            if not off <= TOLERANCE:
+                break
+        solves += n
+        if off <= TOLERANCE and _telling(by, (), inputs[: len(plain)], plain) >= 2:
+            found.append(Shifts(by.axis, off, law_shift(by, inputs)))
+    return tuple(found), solves
+
+
+def _largest(defects: Float[Array, "n k"]) -> float:
+    """Return the largest defect; infinite where a channel has none."""
+    return float(np.nanmax(defects)) if (~np.isnan(defects)).any(0).all() else math.inf
 
 
 def verify(symmetry: Symmetry, inputs: Float[Array, "n c *grid"], solve: Door) -> Found:
@@ -149,14 +203,15 @@ def compared(
     return tried, float(np.nanmax(off)) if decided.all() else math.inf
 
 
-def law_shift(symmetry: Symmetry, inputs: Float[Array, "n c *grid"]) -> float:
+def law_shift(symmetry: Map, inputs: Float[Array, "n c *grid"]) -> float:
     """Return how far a map takes inputs off their law, max_k |Σ_i d_ik| / (Σ_i d_ik²)^½ with d_i = φ(x_i) − φ(g x_i).
 
     φ are the values at some points, their hyperbolic tangents, their products by pairs, all in the unit of the
     channel's root mean square, and the squares of the first Fourier coefficients, which tell one direction from
     another. Where the law is invariant d_i is as likely as −d_i for a map that undoes itself, and a term exceeds t with
-    a probability of 2 exp(−t²/2) at most: one of some 400 exceeds 6 once in 100,000 searches. A mean of d over 6/√n of
-    its root mean square, 0.27 for 512 draws, is seen. What these moments do not see is not checked.
+    a probability of 2 exp(−t²/2) at most: one of some 400 exceeds 6 once in 100,000 searches; for a shift, that holds
+    as far as sums of d are normal. A mean of d over 6/√n of its root mean square, 0.27 for 512 draws, is seen. What
+    these moments do not see is not checked.
 
     Source: for the bound, Hoeffding 1963, J. Am. Stat. Assoc. 58, theorem 2, on signs given their sizes.
     """
@@ -180,7 +235,7 @@ def _follows(candidate: Symmetry, known: Sequence[Symmetry], wrong: Sequence[Sym
     return candidate in known or any(h.after(r).after(k) == candidate for h in known for r in wrong for k in known)
 
 
-def _telling(candidate: Symmetry, known: Sequence[Symmetry], inputs: Array, plain: Array) -> int:
+def _telling(candidate: Map, known: Sequence[Symmetry], inputs: Array, plain: Array) -> int:
     """Return how many solved draws a map takes elsewhere than all that is known: the others say nothing new of it."""
     rows, size = _rows(candidate.of_inputs(inputs)), _SAME * np.linalg.norm(_rows(inputs), axis=1)
     others = [inputs, *(one.of_inputs(inputs) for one in known)]

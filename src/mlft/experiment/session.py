@@ -30,7 +30,7 @@ from mlft.experiment.symmetry import examined
 from mlft.experiment.timing import contradicted, in_larger_batches
 from mlft.files import digest
 from mlft.generation import Request, Supervision, generate, open_pool
-from mlft.grids import Symmetry, group
+from mlft.grids import Symmetry, Translation, group
 from mlft.planning import Labelled
 from mlft.problems import Problem, prolonged
 from mlft.process import threads
@@ -136,7 +136,8 @@ class Session:
         """Return the untrained surrogate for samples of these channels, on its device, told of symmetries in use."""
         made = self.asked.surrogate((samples.inputs.shape[1], samples.solutions.shape[1]))
         if self.symmetry is not None:
-            made.tell(group(self.symmetry.used), averaged=self.symmetry.averaged)
+            used, averaged = group(self.symmetry.used), self.symmetry.averaged
+            made.tell(used, averaged=averaged, shifts=self.symmetry.shifted)
         return made
 
     @functools.cached_property
@@ -159,7 +160,7 @@ class Session:
             told = self.store.freeze(name, to_plain(found))
         return from_plain(SymmetryFacts, told)
 
-    def _taken(self, by: Symmetry | None, n: int) -> Float[np.ndarray, "n k *grid"]:
+    def _taken(self, by: Symmetry | Translation | None, n: int) -> Float[np.ndarray, "n k *grid"]:
         """Return coarsest solutions of the first n draws of "symmetry", taken by a map; NaN where one fails."""
         stream = SYMMETRY
         if by is not None:

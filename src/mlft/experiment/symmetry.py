@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from mlft.diagnostics.symmetry import DECLARED, DRAWS, Door, Search, find, verify
 from mlft.errors import ConfigError
-from mlft.experiment.outcome.symmetry import SymmetryFact, SymmetryFacts
+from mlft.experiment.outcome.symmetry import ShiftFact, SymmetryFact, SymmetryFacts
 from mlft.grids import Symmetry, group
 from mlft.problems import Problem
 
@@ -17,7 +17,8 @@ def examined(problem: Problem, inputs: Float[np.ndarray, "n c *grid"], solve: Do
 
     Those that a problem declares are verified, and used. Else they are found, and used as far as they take inputs to
     inputs of the same law: others would have the surrogate learn what nobody will ask it. Together they make a group of
-    at most 16 maps; what would make it larger, or bring one in that leaves the law, is not used.
+    at most 16 maps; what would make it larger, or bring one in that leaves the law, is not used. Where none are
+    declared, shifts along periodic axes are looked for, too.
 
     Args:
         problem: the problem.
@@ -36,7 +37,8 @@ def examined(problem: Problem, inputs: Float[np.ndarray, "n c *grid"], solve: Do
         if one.symmetry not in off and _fits([*used, one.symmetry], off):
             used.append(one.symmetry)
     found = tuple(SymmetryFact(one.symmetry, one.defect, one.shift, one.symmetry in used) for one in search.found)
-    return SymmetryFacts(found, declared is not None, DRAWS, search.solves, len(group(used)), averaged)
+    shifts = tuple(ShiftFact(one.axis, one.defect, one.shift, one.on_law) for one in search.shifts)
+    return SymmetryFacts(found, declared is not None, DRAWS, search.solves, len(group(used)), averaged, shifts)
 
 
 def _verified(problem: Problem, inputs: Float[np.ndarray, "n c *grid"], solve: Door) -> Search:

@@ -13,6 +13,9 @@ from .symmetry import group as group
 from .transfers import nested as nested
 from .transfers import prolong as prolong
 from .transfers import restrict as restrict
+from .translation import Translation as Translation
+from .translation import shifted as shifted
+from .translation import translations as translations
 from .waves import from_waves as from_waves
 from .waves import prolong_waves as prolong_waves
 from .waves import to_waves as to_waves

@@ -109,6 +109,12 @@ class Symmetry:
         )
         return Symmetry(flips, self.swap != first.swap, inputs, outputs, self.pinned)
 
+    @property
+    def slug(self) -> str:
+        """What it does to inputs, in lower-case letters and digits."""
+        flips, signs = ("".join(str(int(bit)) for bit in bits) for bits in (self.flips, [s > 0 for s in self.inputs]))
+        return f"flips-{flips}-swap-{int(self.swap)}-signs-{signs}"
+
     def fits(self, grid: Grid, channels: tuple[int, int]) -> bool:
         """Return whether it maps fields of a grid, with so many input and solution channels, to such fields."""
         kind = grid.dimension, *channels, pins(grid)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from mlft.errors import ConfigError
 from mlft.learners.base import Fitted, Learner, StageLog
 from mlft.learners.choice import NONE, Errors, choose
 from mlft.store import Samples
-from mlft.surrogates import Average, Regression, Surrogate
+from mlft.surrogates import Average, Network, Regression, Surrogate
 from mlft.training.batches import learned
 from mlft.training.course import Course
 from mlft.training.guard import guard
@@ -121,9 +121,15 @@ def _stages(surrogate: Surrogate, samples: Sequence[Samples], settings: Training
         replayed = learned(previous.indices, settings) & ~np.isin(previous.indices, s.indices)
         parts = _pairs(surrogate, s, taught), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, ~taught)
         loss, early = loss_of(settings.loss, surrogate.grid, surrogate.output_normaliser), settings.steps is None
-        stage = Stage(s.level, *parts, count, settings.rate, loss=loss, early=early, symmetries=surrogate.symmetries)
+        stage = Stage(s.level, *parts, count, settings.rate, loss=loss, early=early, **_images(surrogate))
         stages.append(stage)
     return stages
+
+
+def _images(surrogate: Surrogate) -> dict[str, Any]:
+    """Return the symmetries that make more of a stage's pairs: no shifts for a network that commutes with them."""
+    knows = isinstance(surrogate.network, Network) and surrogate.network.equivariant
+    return {"symmetries": surrogate.symmetries, "shifts": () if knows else surrogate.shifts}
 
 
 def _agreement(previous: Samples, samples: Samples, log: StageLog) -> float:

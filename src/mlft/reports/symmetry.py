@@ -1,6 +1,6 @@
 """The symmetries of the solver, and how the run used them: a section of its report."""
 
-from mlft.experiment.outcome import Outcome, SymmetryFacts
+from mlft.experiment.outcome import Outcome, ShiftFact, SymmetryFact, SymmetryFacts
 from mlft.reports.page import Cell, Column, Section, paragraph, section, table
 from mlft.reports.wording import number
 
@@ -18,10 +18,11 @@ def symmetry(facts: Outcome) -> Section:
     if told is None:
         return "", {}
     source = paragraph(_source(told), "soft")
-    if not told.found:
+    if not told.found and not told.shifts:
         return section("Symmetries of the solver", paragraph("None was found."), source), {}
+    every: list[SymmetryFact | ShiftFact] = [*told.found, *told.shifts]
     rows: list[list[Cell]] = [
-        [str(one.symmetry), number(one.defect), number(one.shift), "yes" if one.used else "no"] for one in told.found
+        [str(one), number(one.defect), number(one.shift), "yes" if one.used else "no"] for one in every
     ]
     caption = (
         "Maps with S(g x) = g S(x): the largest relative distance of a channel on a draw; and how far g takes inputs "
@@ -33,7 +34,7 @@ def symmetry(facts: Outcome) -> Section:
 def _use(told: SymmetryFacts) -> str:
     """Return how they were used, and why some were not."""
     words = told.use[0].upper() + told.use[1:] + "."
-    if not told.declared and any(not one.used for one in told.found):
+    if not told.declared and not (all(one.used for one in told.found) and all(one.used for one in told.shifts)):
         words += (
             " What takes inputs off their law is not used: it would have the surrogate learn what is not asked of it."
         )

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Symmetry
+from mlft.grids import Symmetry, Translation
 from mlft.problems import Solved
 from mlft.sources.base import Derived
 
@@ -24,15 +24,12 @@ class Taken(Derived):
         by: the symmetry; its signs of solutions are not asked.
     """
 
-    by: Symmetry
+    by: Symmetry | Translation
 
     @property
     def name(self) -> str:
         """The symmetry in lower-case letters and digits, for the name of a stream."""
-        flips, signs = (
-            "".join(str(int(bit)) for bit in bits) for bits in (self.by.flips, [s > 0 for s in self.by.inputs])
-        )
-        return f"flips-{flips}-swap-{int(self.by.swap)}-signs-{signs}"
+        return self.by.slug
 
     def inputs(self, level: int, indices: Sequence[int]) -> Float[Array, "n c *grid"]:
         """Return the other source's inputs, taken by the symmetry."""

@@ -104,6 +104,11 @@ class FNO(Network):
         """Whether it has neither patches nor a stencil: those belong to grids of one spacing."""
         return self.patch == 1 and not self.options["stencil"]
 
+    @property
+    def equivariant(self) -> bool:
+        """Whether it has no patches: shifts by less than a patch are others to it."""
+        return self.patch == 1
+
     @staticmethod
     def defaults(grid: Grid) -> dict[str, Any]:
         """Return 16 modes and width 32 in one dimension, 12 modes and width 24 in two, fewer modes on small grids.

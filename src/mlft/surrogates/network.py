@@ -36,6 +36,11 @@ class Network(nn.Module, ABC):
         """Whether the same weights take other grids than the one they were trained on."""
         return True
 
+    @property
+    def equivariant(self) -> bool:
+        """Whether it commutes with shifts along periodic axes by any number of points."""
+        return False
+
     def fit_labels(self, labels: Float[Tensor, "n d *grid"]) -> None:  # noqa: B027 (most have nothing to fit)
         """Take from scaled labels what is fitted in closed form, before the first stage trains the rest.
 

@@ -56,6 +56,8 @@ class Surrogate(nn.Module):
         grid: the grid that the surrogate lives on.
         symmetries: the group, the identity in it; none unless it is told.
         averaged: whether predictions are averaged over the group.
+        shifts: periodic axes along which fields are shifted in training, by any number of points, where the network
+            does not commute with that; not saved.
 
     Source: for the average, Yarotsky 2022, Universal approximations of invariant maps, Constructive Approximation 55,
     arXiv 1804.10306; for operators on the symmetries of a grid, Helwig et al. 2023, arXiv 2306.05697.
@@ -70,18 +72,24 @@ class Surrogate(nn.Module):
         self.grid = grid
         self.symmetries: tuple[Symmetry, ...] = ()
         self.averaged = True
+        self.shifts: tuple[int, ...] = ()
 
-    def tell(self, symmetries: Sequence[Symmetry], *, averaged: bool = True) -> None:
+    def tell(self, symmetries: Sequence[Symmetry], *, averaged: bool = True, shifts: Sequence[int] = ()) -> None:
         """Tell of the symmetries of the solution map: a group, as `mlft.grids.group` makes it, or none.
 
         Args:
             symmetries: of the inputs and outputs on its grid.
             averaged: whether to average predictions over them; else they are for training alone.
+            shifts: periodic axes along which the map commutes with shifts; for training alone.
 
         Raises:
-            ValueError: for maps that do not live on its grid and channels, or are no group.
+            ValueError: for maps that do not live on its grid and channels, or are no group, or an axis that is not
+                periodic.
         """
         refuse_no_group(symmetries, self.grid, self.channels)
+        if not set(shifts) <= {axis for axis, wraps in enumerate(self.grid.wraps) if wraps}:
+            raise ValueError(f"fields are shifted along periodic axes of {self.grid!r}, got {list(shifts)}")
+        self.shifts = tuple(shifts)
         self.symmetries, self.averaged = tuple(symmetries), averaged
 
     def fit_normalisers(self, inputs: Float[Array, "n _c *grid"], outputs: Float[Array, "n _d *grid"]) -> None:
@@ -168,7 +176,7 @@ class Surrogate(nn.Module):
         for network in self.network.members:
             part = Surrogate(network, self.channels, self.grid)
             part.input_normaliser, part.output_normaliser = self.input_normaliser, self.output_normaliser
-            part.symmetries, part.averaged = self.symmetries, self.averaged
+            part.symmetries, part.averaged, part.shifts = self.symmetries, self.averaged, self.shifts
             parts.append(part)
         return tuple(parts)
 

@@ -50,3 +50,12 @@ def batch_symmetries(n: int, elements: int, step: int, *, seed: int, stream: str
     [0, 1]
     """
     return torch.randint(elements, (n,), generator=generator(seed, "symmetries", stream, step))
+
+
+def batch_shifts(n: int, points: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " n"]:
+    """Return by how many of the points of an axis each sample of batch number `step` is shifted: all as likely.
+
+    >>> int(batch_shifts(64, 3, 0, seed=0, stream="level-0").max())
+    2
+    """
+    return torch.randint(points, (n,), generator=generator(seed, "shifts", stream, step))

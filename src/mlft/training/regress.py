@@ -21,6 +21,11 @@ RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 TRIED, MOST = 512, 2048
 """Samples that form, width and ridge are chosen on; samples of a term, at most: its cost grows with their cube."""
 
+IMAGES = 1024
+"""Samples that shifts make, at most: the cost of a term grows with their cube."""
+
+_FRACTIONS = ((0.6180339887498949,), (0.7548776662466927, 0.5698402909980532))
+
 ROUND_OFF = 1e-13
 """Components below this share of the strongest one are left out."""
 
@@ -49,7 +54,7 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     The targets are what the regression so far leaves of the labels: f ← f + P (u − f), with P the regression on these
     pairs, as in `docs/method.md`, section 1. Of more than 2,048 pairs the first ones are used. Where the stage knows
     symmetries, kernel and ridge are chosen on the pairs as they are, since an image of a sample that is left out would
-    tell of it, and the term is fitted to all their images.
+    tell of it, and the term is fitted to all their images, and to as many of their shifts as make 1,024.
 
     Raises:
         ValueError: if the network is no regression.
@@ -61,7 +66,7 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     sizes = Scaled.of(surrogate.output_normaliser)(pairs.labels).flatten(1).norm(dim=1)
     with torch.no_grad():
         chosen = chosen_kernel(*_targets(surrogate, pairs), torch.where(sizes > 0, sizes, 1.0), network.WIDTHS)
-        term = fit_term(*_targets(surrogate, _images(pairs, stage.symmetries)), chosen)
+        term = fit_term(*_targets(surrogate, _shifted(_images(pairs, stage.symmetries), stage.shifts)), chosen)
     network.terms.append(term.to(pairs.inputs.device))
     after = snapshot(surrogate)
     name, _ = list(surrogate.named_parameters())[-1]
@@ -84,6 +89,29 @@ def _images(pairs: Pairs, symmetries: Sequence[Symmetry]) -> Pairs:
         torch.cat([element.of_inputs(x) for element in symmetries]),
         torch.cat([element.of_outputs(y) for element in symmetries]),
     )
+
+
+def _shifted(pairs: Pairs, axes: Sequence[int]) -> Pairs:
+    """Return pairs as they are and shifted, 1,024 in all at most, by shifts that fill the axes evenly.
+
+    They are the fractions of k α, k = 0, 1, …, with α one over the golden ratio, in the plane one over the plastic
+    number and its square.
+
+    Source: for the sequence, Kronecker; its constants, Roberts 2018, "The unreasonable effectiveness of quasirandom
+    sequences".
+    """
+    copies = IMAGES // len(pairs) if axes else 1
+    if copies < 2:
+        return pairs
+    steps, moved = _FRACTIONS[len(axes) - 1], []
+    for k in range(copies):
+        x, y = pairs.inputs, pairs.labels
+        for axis, step in zip(axes, steps, strict=True):
+            by = int(k * step % 1 * x.shape[axis + 2])
+            x, y = (torch.roll(field, by, axis + 2) for field in (x, y))
+        moved.append((x, y))
+    inputs, labels = zip(*moved, strict=True)
+    return Pairs(torch.cat(inputs), torch.cat(labels))
 
 
 def chosen_kernel(

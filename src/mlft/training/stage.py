@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mlft.grids import Symmetry
+from mlft.grids import Symmetry, shifted
 from mlft.surrogates import Network, Normaliser
 from mlft.surrogates.regression import Term
 from mlft.training import checkpoint
-from mlft.training.batches import batch_indices, batch_symmetries
+from mlft.training.batches import batch_indices, batch_shifts, batch_symmetries
 from mlft.training.losses import Loss, relative_l2
 from mlft.training.optimizers import moments, optimizer, set_moments
 from mlft.training.schedule import Leg, beaten, cosine, leg, plateau
@@ -61,6 +61,7 @@ class Stage:
         early: whether it stops when its held-out error stops falling.
         rival: held-out error of another network on this stage; the stage ends when that has won (`schedule.beaten`).
         symmetries: the group of the map: each pair of a batch is taken by an element drawn for it. None: as it is.
+        shifts: periodic axes along which each pair of a batch is then shifted, by a number of points drawn for it.
     """
 
     level: int
@@ -75,6 +76,7 @@ class Stage:
     early: bool = False
     rival: float = math.inf
     symmetries: tuple[Symmetry, ...] = ()
+    shifts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.weights is not None and (len(self.weights) != len(self.train) or not bool((self.weights > 0).all())):
@@ -201,7 +203,7 @@ def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     told.append(getattr(stage.loss, "__qualname__", repr(stage.loss)))
     if (settings.optimizer, settings.decay) != ("adam", 0.0):
         told += [settings.optimizer, settings.decay]
-    return told + [str(symmetry) for symmetry in stage.symmetries]
+    return told + [str(symmetry) for symmetry in stage.symmetries] + [f"shifts {axis}" for axis in stage.shifts]
 
 
 def _digest(stage: Stage) -> str:
@@ -241,14 +243,17 @@ def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tens
 
 
 def _taken(stage: Stage, x: Tensor, y: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the pairs of a batch, each taken by a random element of the group."""
-    if not stage.symmetries:
-        return x, y
-    drawn = batch_symmetries(len(x), len(stage.symmetries), step, seed=seed, stream=f"level-{stage.level}")
-    x, y = x.clone(), y.clone()
-    for number, element in enumerate(stage.symmetries):
-        rows = drawn == number
-        x[rows], y[rows] = element.of_inputs(x[rows]), element.of_outputs(y[rows])
+    """Return the pairs of a batch, each taken by a random element of the group, and shifted."""
+    stream = f"level-{stage.level}"
+    if stage.symmetries:
+        drawn = batch_symmetries(len(x), len(stage.symmetries), step, seed=seed, stream=stream)
+        x, y = x.clone(), y.clone()
+        for number, element in enumerate(stage.symmetries):
+            rows = drawn == number
+            x[rows], y[rows] = element.of_inputs(x[rows]), element.of_outputs(y[rows])
+    for axis in stage.shifts:
+        by = batch_shifts(len(x), x.shape[axis + 2], step, seed=seed, stream=f"{stream}-axis-{axis}")
+        x, y = shifted(x, axis, by), shifted(y, axis, by)
     return x, y
 
 

@@ -23,6 +23,32 @@ class SymmetryFact:
     shift: float
     used: bool
 
+    def __str__(self) -> str:
+        """Return the map in words."""
+        return str(self.symmetry)
+
+
+@final
+@dataclass(frozen=True)
+class ShiftFact:
+    """Shifts along a periodic axis, by any number of points.
+
+    Attributes:
+        axis: of the grid.
+        defect: as of a symmetry, of one shift that makes all others.
+        shift: how far it takes inputs off their law.
+        used: whether they are.
+    """
+
+    axis: int
+    defect: float
+    shift: float
+    used: bool
+
+    def __str__(self) -> str:
+        """Return the maps in words."""
+        return f"shifts along axis {self.axis}"
+
 
 @final
 @dataclass(frozen=True)
@@ -36,6 +62,7 @@ class SymmetryFacts:
         solves: of the coarsest grid that it took; not charged.
         elements: of the group in use, the identity among them; 0 where none is used.
         averaged: whether predictions are averaged over the group; else it is used in training alone.
+        shifts: periodic axes that the solver commutes with shifts along.
     """
 
     found: tuple[SymmetryFact, ...]
@@ -44,28 +71,33 @@ class SymmetryFacts:
     solves: int
     elements: int
     averaged: bool
+    shifts: tuple[ShiftFact, ...] = ()
 
     @property
     def used(self) -> tuple[Symmetry, ...]:
         """Those in use."""
         return tuple(one.symmetry for one in self.found if one.used)
 
+    @property
+    def shifted(self) -> tuple[int, ...]:
+        """The axes along which fields are shifted in training."""
+        return tuple(one.axis for one in self.shifts if one.used)
+
     def __str__(self) -> str:
         """Return what was found and how it is used, in a line."""
         source = f"{self.solves} coarse solves, not charged"
-        if not self.found:
+        if not self.found and not self.shifts:
             return f"symmetries: none found ({source})"
-        each = "; ".join(
-            f"{one.symmetry} (defect {one.defect:.1g}{'' if one.used else ', not used'})" for one in self.found
-        )
+        every: list[SymmetryFact | ShiftFact] = [*self.found, *self.shifts]
+        each = "; ".join(f"{one} (defect {one.defect:.1g}{'' if one.used else ', not used'})" for one in every)
         return f"symmetries: {each}; {self.use} ({source})"
 
     @property
     def use(self) -> str:
         """How they are used, in words."""
         if not self.elements:
-            return "none is used"
+            return "shifts are used in training" if self.shifted else "none is used"
         at_prediction = (
             f"at prediction as the average over {self.elements} maps" if self.averaged else "not at prediction"
         )
-        return f"used in training, {at_prediction}"
+        return f"used in training, {at_prediction}{'; shifts in training' if self.shifted else ''}"
