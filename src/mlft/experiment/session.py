@@ -125,7 +125,8 @@ class Session:
     @property
     def scheme(self) -> Scheme:
         """What is known of the solver behind the labels."""
-        return scheme_of(self.asked.problem)
+        known, told = scheme_of(self.asked.problem), self.symmetry
+        return known if told is None else replace(known, symmetries=group(told.used), averaged=told.averaged)
 
     @property
     def store_from_here(self) -> str:

@@ -6,7 +6,7 @@ from typing import TypeVar, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mlft.grids.grid import Grid, axiswise, in_short
@@ -174,6 +174,15 @@ def group(generators: Iterable[Symmetry], *, most: int = MOST) -> tuple[Symmetry
         if len(found) > most:
             raise ValueError(f"{len(given)} symmetries make a group of over {most} elements: give fewer")
     return tuple(found)
+
+
+def numbers_of(elements: Sequence[Symmetry], *, averaged: bool) -> Int[Tensor, "n _m"]:
+    """Return maps as numbers, for weights to vouch for: a row an element, last whether predictions are averaged."""
+    rows = [
+        (*one.flips, one.swap, *one.inputs, *one.outputs, *axiswise(one.pinned, len(one.flips)), averaged)
+        for one in elements
+    ]
+    return torch.tensor(rows, dtype=torch.int8)
 
 
 def refuse_no_group(elements: Sequence[Symmetry], grid: Grid, channels: tuple[int, int]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from mlft.errors import MlftError
-from mlft.grids import Grid, Hierarchy
+from mlft.grids import Grid, Hierarchy, Symmetry
 from mlft.training import Scheme
 
 Array = np.ndarray
@@ -75,6 +75,12 @@ class Coarse:
     def __len__(self) -> int:
         return len(self.solutions)
 
+    def by(self, symmetry: Symmetry) -> "Coarse":
+        """Return them taken by a symmetry of the solver."""
+        coarser = None if self.coarser is None else symmetry.of_outputs(self.coarser)
+        inputs, solutions = symmetry.of_inputs(self.inputs), symmetry.of_outputs(self.solutions)
+        return replace(self, inputs=inputs, solutions=solutions, coarser=coarser)
+
     def take(self, rows: Array) -> "Coarse":
         """Return some of them."""
         coarser = None if self.coarser is None else self.coarser[rows]
@@ -98,6 +104,10 @@ class Coupled:
 
     def __len__(self) -> int:
         return len(self.fine)
+
+    def by(self, symmetry: Symmetry) -> "Coupled":
+        """Return them taken by a symmetry of the solver."""
+        return replace(self, coarse=self.coarse.by(symmetry), fine=symmetry.of_outputs(self.fine))
 
 
 def check(fields: Coarse, place: Place, channels: tuple[int, int] | None = None) -> None:

@@ -2,15 +2,18 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from mlft.grids import Grid, nested, norm, prolong, restrict
+from mlft.grids import Grid, Symmetry, nested, norm, prolong, restrict
+from mlft.grids.symmetry import numbers_of, refuse_no_group
 from mlft.lifts.coupled import Coarse, Coupled, LiftError, Place
 from mlft.lifts.method import Correction, Method
 from mlft.seeds import generator
@@ -23,6 +26,12 @@ FOLDS = 4
 """Correctors of a lift: each is fitted without one part in `FOLDS` of the coupled draws, and judged on that part."""
 
 _POINTS_AT_ONCE = 2**15
+
+_VALUES = 2**24
+"""Of the solutions that correctors are trained on, at most, where images make more of them: 128 MB."""
+
+_SYMMETRY = "symmetry"
+_SYMMETRIES = TypeAdapter(tuple[Symmetry, ...])
 
 
 @final
@@ -60,6 +69,9 @@ class Learned(Method):
     the draws outside the k-th quarter; all draws are judged by the network that did not see them (cross-fitting), and
     no draw chooses when a training stops: its steps are fixed. Networks compute in float32 on fields that are centred
     and scaled in float64.
+
+    Where the solver is known to commute with a group G, correctors are trained on the images of their draws, too, and
+    what they add is the average 1/|G| Σ_g g⁻¹ N_k(g ·), which commutes with G as the true correction does.
 
     Attributes:
         line: effort on one axis.
@@ -101,13 +113,16 @@ class Learned(Method):
                 f"more draws on both levels, or use the lift 'none'"
             )
         ensemble = self._untrained((coupled.coarse.inputs.shape[1], coupled.fine.shape[1]), place, course.seed)
-        ensemble.inputs.fit(coupled.coarse.inputs)
-        ensemble.solutions.fit(coupled.coarse.solutions)  # not to the labels: no corrector may know of those it judges
-        pairs, weights = _pairs(ensemble, coupled, place.grid)
+        if course.scheme is not None:
+            ensemble.tell(course.scheme.symmetries, averaged=course.scheme.averaged)
+        images = _images(coupled, ensemble.symmetries)
+        ensemble.inputs.fit(images.coarse.inputs)
+        ensemble.solutions.fit(images.coarse.solutions)  # not to the labels: no corrector may know of those it judges
+        pairs, weights = _pairs(ensemble, images, place.grid)
         judged, folds = np.empty_like(coupled.fine), np.arange(len(coupled)) % FOLDS
         steps = self.effort(place.grid).of(len(coupled) - len(coupled) // FOLDS)
         for k, network in enumerate(ensemble.networks):
-            seen = torch.as_tensor(folds != k)
+            seen = torch.as_tensor(np.tile(folds != k, len(images) // len(coupled)))
             stage = self._stage(place, Pairs(pairs.inputs[seen], pairs.labels[seen]), weights[seen], steps)
             file = None if course.folder is None else course.folder / f"lift-{place.level}-{self.name}-{k}.safetensors"
             told = Training(steps=stage.steps, batch=self.effort(place.grid).batch, rate=stage.rate)
@@ -119,12 +134,18 @@ class Learned(Method):
         """Return the weights of an untrained ensemble, on the meta device."""
         inputs, outputs = options["channels"]
         with torch.device("meta"):
-            return self._untrained((inputs, outputs), place, 0).state_dict()
+            ensemble = self._untrained((inputs, outputs), place, 0)
+            ensemble.tell(*_told(options))
+            return ensemble.tensors
 
     def load(self, options: dict[str, Any], tensors: dict[str, Tensor], place: Place) -> Correction:
         """Return the ensemble of the saved networks."""
         inputs, outputs = options["channels"]
         ensemble = self._untrained((inputs, outputs), place, 0)
+        ensemble.tell(*_told(options))
+        tensors = dict(tensors)
+        if not torch.equal(tensors.pop(_SYMMETRY, torch.empty(0)), ensemble.tensors.get(_SYMMETRY, torch.empty(0))):
+            raise ValueError("its symmetries are not those of its weights")
         ensemble.load_state_dict(tensors)
         return ensemble
 
@@ -165,6 +186,8 @@ class Ensemble(nn.Module, Correction):
         networks: the correctors.
         inputs: shift and scale of the inputs.
         solutions: shift and scale of the solutions.
+        symmetries: the group that the correction is averaged over; none where none is known.
+        averaged: whether it is.
     """
 
     def __init__(self, channels: tuple[int, int], place: Place, networks: list[Corrector]) -> None:
@@ -172,6 +195,17 @@ class Ensemble(nn.Module, Correction):
         self.channels, self.place = channels, place
         self.networks = nn.ModuleList(networks)
         self.inputs, self.solutions = Normaliser(channels[0]), Normaliser(channels[1])
+        self.symmetries: tuple[Symmetry, ...] = ()
+        self.averaged = True
+
+    def tell(self, symmetries: Sequence[Symmetry], averaged: bool = True) -> None:
+        """Tell of the symmetries of the solver: a group, or none.
+
+        Raises:
+            ValueError: for maps that do not live on the grid and channels, or are no group.
+        """
+        refuse_no_group(symmetries, self.place.grid, self.channels)
+        self.symmetries, self.averaged = tuple(symmetries), averaged
 
     def correct(self, coarse: Coarse) -> Float[Array, "n k *grid"]:
         """Return the solutions plus the mean correction, in float64."""
@@ -179,13 +213,17 @@ class Ensemble(nn.Module, Correction):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Channels of inputs and solutions."""
-        return {"channels": list(self.channels)}
+        """Channels of inputs and solutions, and the symmetries."""
+        told: dict[str, Any] = {"channels": list(self.channels)}
+        if self.symmetries:
+            told |= {"symmetries": [asdict(one) for one in self.symmetries], "averaged": self.averaged}
+        return told
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """Weights of the networks, shifts and scales."""
-        return {name: tensor.detach().clone() for name, tensor in self.state_dict().items()}
+        """Weights of the networks, shifts and scales; the symmetries as numbers."""
+        found = {name: tensor.detach().clone() for name, tensor in self.state_dict().items()}
+        return found | ({_SYMMETRY: numbers_of(self.symmetries, averaged=self.averaged)} if self.symmetries else {})
 
     @torch.no_grad()
     def corrected(self, coarse: Coarse, *, only: int | None = None) -> Float[Array, "n k *grid"]:
@@ -193,13 +231,23 @@ class Ensemble(nn.Module, Correction):
         chosen = range(len(self.networks)) if only is None else [only]
         networks = [self.networks.get_submodule(f"{k}.network") for k in chosen]
         out = coarse.solutions.copy()
-        scale = self.solutions.scale.numpy().reshape(-1, *[1] * (out.ndim - 2))
         rows = max(1, _POINTS_AT_ONCE // int(np.prod(out.shape[2:])))
         for start in range(0, len(out), rows):
-            fields = self.scaled(coarse.take(np.arange(start, min(start + rows, len(out)))))
-            mean = torch.stack([network(fields).double() for network in networks]).mean(0)
-            out[start : start + rows] += scale * mean.numpy()
+            part = coarse.take(np.arange(start, min(start + rows, len(out))))
+            if not self.averaged or len(self.symmetries) < 2:
+                out[start : start + rows] += self._added(part, networks)
+                continue
+            for one in self.symmetries:
+                added = one.inverse.of_outputs(self._added(part.by(one), networks))
+                out[start : start + rows] += added / len(self.symmetries)
         return out
+
+    def _added(self, coarse: Coarse, networks: Sequence[nn.Module]) -> Float[Array, "n k *grid"]:
+        """Return the mean correction of some networks."""
+        fields = self.scaled(coarse)
+        mean = torch.stack([network(fields).double() for network in networks]).mean(0).numpy()
+        scaled: Array = self.solutions.scale.numpy().reshape(-1, *[1] * (mean.ndim - 2)) * mean
+        return scaled
 
     def scaled(self, coarse: Coarse) -> Float[Tensor, "n c *grid"]:
         """Return solutions, plainly prolonged ones and inputs, scaled in float64, as networks see them."""
@@ -218,6 +266,29 @@ def plainly(solutions: Float[Array, "n k *grid"], place: Place) -> Float[Array, 
         return solutions
     order = 1 if place.own.centring == "cell" and min(place.own.cells) < 3 else 2 if min(place.own.cells) < 4 else None
     return prolong(restrict(solutions, to=place.own), to=place.grid, order=order)
+
+
+def _images(coupled: Coupled, symmetries: Sequence[Symmetry]) -> Coupled:
+    """Return draws as they are and then taken by each other element of a group, as far as there is room for them."""
+    most = max(1, _VALUES // max(1, coupled.fine.size))
+    every = [coupled, *(coupled.by(one) for one in symmetries[1:most])]
+    if len(every) == 1:
+        return coupled
+    inputs, solutions, fine, true = (
+        np.concatenate([part(one) for one in every])
+        for part in (
+            lambda one: one.coarse.inputs,
+            lambda one: one.coarse.solutions,
+            lambda one: one.fine,
+            lambda one: one.true,
+        )
+    )
+    return Coupled(Coarse(inputs, solutions), fine, true)
+
+
+def _told(options: dict[str, Any]) -> tuple[tuple[Symmetry, ...], bool]:
+    """Return the symmetries in saved options."""
+    return _SYMMETRIES.validate_python(options.get("symmetries", [])), bool(options.get("averaged", True))
 
 
 def _pairs(ensemble: Ensemble, coupled: Coupled, grid: Grid) -> tuple[Pairs, Float[Tensor, " n"]]:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from mlft.errors import ConfigError, unknown_name
 from mlft.grids import Grid, Symmetry
-from mlft.grids.grid import axiswise
-from mlft.grids.symmetry import refuse_no_group
+from mlft.grids.symmetry import numbers_of, refuse_no_group
 from mlft.surrogates.average import Average
 from mlft.surrogates.bundle import write_bundle
 from mlft.surrogates.network import Network, precision
@@ -310,12 +309,8 @@ def made_network(
 
 
 def table_of(surrogate: Surrogate) -> Tensor:
-    """Return the symmetries as numbers, for the weights to vouch for: a row an element, last whether it is averaged."""
-    rows = [
-        (*one.flips, one.swap, *one.inputs, *one.outputs, *axiswise(one.pinned, len(one.flips)), surrogate.averaged)
-        for one in surrogate.symmetries
-    ]
-    return torch.tensor(rows, dtype=torch.int8)
+    """Return its symmetries as numbers."""
+    return numbers_of(surrogate.symmetries, averaged=surrogate.averaged)
 
 
 def tensors_of(surrogate: Surrogate) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from mlft.grids import Hierarchy
+from mlft.grids import Hierarchy, Symmetry
 from mlft.training.settings import Training
 from mlft.training.stage import Progress
 
@@ -19,11 +19,15 @@ class Scheme:
         source: names the problem, its options and its transfers.
         hierarchy: the grids of the levels.
         order: order of accuracy in h.
+        symmetries: the group that it commutes with, for lifts to learn from images, too; none where none is known.
+        averaged: whether what a lift adds is averaged over them.
     """
 
     source: str
     hierarchy: Hierarchy
     order: float
+    symmetries: tuple[Symmetry, ...] = ()
+    averaged: bool = True
 
 
 @final
