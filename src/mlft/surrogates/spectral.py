@@ -51,9 +51,9 @@ def transform(field: Float[Tensor, "*grid n c"], axis: int, *, modes: int, perio
             f"{modes} modes need at least {2 * modes} points on their axis, got {points}: "
             "take fewer modes or a finer grid"
         )
-    last = axis == field.ndim - 3
     if torch.compiler.is_compiling():  # an export knows the points by a symbol
-        return _traced(field, points, modes=modes, period=period, last=last)
+        return _traced(field, axis, modes=modes, period=period)
+    last = axis == field.ndim - 3
     tables = _tables(points, modes, period, last, single=field.dtype != torch.float64)
     return Axis(*(torch.from_numpy(table).to(field.device, field.dtype) for table in tables))
 
@@ -72,8 +72,9 @@ def _tables(
     return (waves / points).astype(kind), np.ascontiguousarray(doubled.T, dtype=kind)
 
 
-def _traced(field: Tensor, points: int, *, modes: int, period: tuple[int, int], last: bool) -> Axis:
+def _traced(field: Tensor, axis: int, *, modes: int, period: tuple[int, int]) -> Axis:
     """Return the same by operations on tensors."""
+    points, last = field.shape[axis], axis == field.ndim - 3
     numerator, denominator = period
     half_turn = numerator * points
     odd = 2 * torch.arange(points, device=field.device) + 1
@@ -181,8 +182,7 @@ def synthesise(
     lines = spectrum if len(axes) == 1 else _synthesise_last(spectrum, axes)
     inverse = axes[0].synthesise
     lines = lines.reshape(inverse.shape[1], -1)
-    add = torch.addmm if torch.is_grad_enabled() else Tensor.addmm_  # in place: a copy less
-    return add(onto.flatten(1), inverse, lines).view(onto.shape)
+    return torch.addmm(onto.flatten(1), inverse, lines).view(onto.shape)
 
 
 def _synthesise_last(spectrum: Tensor, axes: tuple[Axis, ...]) -> Tensor:
