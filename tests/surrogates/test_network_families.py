@@ -162,7 +162,7 @@ def test_a_unet_sees_a_point_across_the_halvings_and_of_a_crop_only_the_points_a
     with torch.no_grad():
         change = (network(moved) - network(inputs)).abs().flatten()
     assert len(change) == 17 and float(change[-1]) > 0
-    assert int(change.argmax()) < 3  # the crop is at the far end
+    assert float(change[:9].max()) > 3 * float(change[9:].max())  # the crop is at the far end
 
 
 def test_a_patched_unet_is_one_of_the_patches(generator: torch.Generator) -> None:
@@ -292,8 +292,8 @@ def test_more_labels_than_terms_leave_the_strongest_and_a_second_fit_leaves_noth
 
 def test_a_surrogate_and_an_average_hand_their_scaled_labels_on(generator: torch.Generator) -> None:
     grid = Grid((22,))
-    rows = [{"network": "pod-deeponet", "options": SURROGATES["pod-deeponet"].defaults(grid)}] * 2
-    network = Average((2, 3), generator=generator, members=rows)
+    row = {"network": "pod-deeponet", "options": SURROGATES["pod-deeponet"].defaults(grid)}
+    network = Average((2, 3), generator=generator, members=[row, {**row, "name": "other"}])
     surrogate = Surrogate(network, (2, 3), grid)
     labels = 40 + 3 * normal(6, 3, 22, generator=generator)
     surrogate.fit_normalisers(normal(6, 2, 22, generator=generator), labels)
@@ -432,7 +432,7 @@ def test_another_grid_is_refused_where_numbers_belong_to_points(name: str, gener
         ("unet", {"periodic": [True, False]}, "one or two axes"),
         ("mnn-h2", {"patch": 0}, "an MNN-H² needs positive whole numbers"),
         ("mnn-h2", {"layers": 0}, "an MNN-H² needs positive whole numbers"),
-        ("mnn-h2", {"levels": 1.5}, "an MNN-H² needs positive whole numbers"),
+        ("mnn-h2", {"levels": -1}, "an MNN-H² needs positive whole numbers"),
         ("mnn-h2", {"activation": "tanh"}, "an activation of gelu, relu, got 'tanh'"),
         ("mnn-h2", {"levels": 6}, "reaches 2 points beyond a periodic axis that has 1 in all"),
         ("deeponet", {"terms": 0}, "a DeepONet needs positive whole numbers"),

@@ -99,7 +99,7 @@ def test_kept_matrices_are_those_of_the_operations_that_are_exported(
     points: int, modes: int, period: tuple[int, int], axis: int, dtype: torch.dtype, tolerance: float
 ) -> None:
     field = torch.zeros(points, points, 2, 3, dtype=dtype)
-    traced = _traced(field, points, modes=modes, period=period, last=axis == 1)
+    traced = _traced(field, axis, modes=modes, period=period)
     for one, other in zip(transform(field, axis, modes=modes, period=period), traced, strict=True):
         assert one.dtype == dtype and torch.allclose(one, other, rtol=0, atol=tolerance * float(other.abs().max()))
 
