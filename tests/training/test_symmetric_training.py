@@ -58,17 +58,26 @@ def test_a_batch_is_shifted_each_pair_by_points_of_its_own_after_the_group(gener
     assert by != batch_shifts(9, 18, 6, seed=0, stream="level-1-axis-0").tolist()
 
 
-def test_shifts_are_for_networks_that_do_not_commute_with_them(generator):
+def moving(name, shifts):
+    """A network on the grid of `odd`, told of shifts."""
+    options = {"unet": {"width": 2, "depth": 1}, "fno": {"modes": [3], "width": 4, "depth": 1}}[name]
+    net = build(name, (1, 1), Grid((18,)), generator=torch.Generator().manual_seed(1), options=options)
+    net.tell((), shifts=shifts)
+    return net
+
+
+def test_shifts_are_for_networks_that_do_not_commute_with_them(tmp_path, generator):
     data, _ = odd(generator)
-    found = {}
-    for name, options in (("unet", {"width": 2, "depth": 1}), ("fno", {"modes": [3], "width": 4, "depth": 1})):
-        for shifts in ((), (0,)):
-            stream = torch.Generator().manual_seed(1)
-            net = build(name, (1, 1), Grid(data.inputs.shape[2:]), generator=stream, options=options)
-            net.tell((), shifts=shifts)
-            found[name, shifts] = weights_of(finetune(net, [data], QUICK, seed=3))
+    found = {
+        (name, shifts): weights_of(finetune(moving(name, shifts), [data], QUICK, seed=3))
+        for name in ("unet", "fno")
+        for shifts in ((), (0,))
+    }
     assert same(found["fno", ()], found["fno", (0,)])
     assert not same(found["unet", ()], found["unet", (0,)])
+    for shifts in ((0,), ()):  # the checkpoint of the one is not continued by the other
+        again = finetune(moving("unet", shifts), [data], QUICK, seed=3, folder=tmp_path)
+        assert same(weights_of(again), found["unet", shifts])
 
 
 def test_shifts_along_an_axis_with_ends_are_refused():
