@@ -119,11 +119,17 @@ def parser(
 
 
 def parse(options: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
-    """Return what is asked; where any option changes what is measured, results go only to a folder that is given."""
+    """Return what is asked; where any option changes what is measured, results go only to a folder that is given.
+
+    What is recorded of the words is what changes what is measured: no folders of this machine.
+    """
     asked = options.parse_args(words)
     if all(value == options.get_default(name) for name, value in vars(asked).items() if name not in HOW):
         asked.results, asked.pictures = asked.results or RESULTS, asked.pictures or PICTURES
-    asked.words = sys.argv[1:] if words is None else list(words)
+    how = argparse.ArgumentParser(add_help=False)
+    for name in HOW:
+        how.add_argument(f"--{name}")
+    _, asked.words = how.parse_known_args(sys.argv[1:] if words is None else list(words))
     return asked
 
 

@@ -22,7 +22,7 @@ from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
 from mlft.experiment.outcome import SymmetryFacts
 from mlft.files import write_whole
-from mlft.grids import group, relative_error
+from mlft.grids import Grid, group, relative_error
 from mlft.learners import Fitted, OneLevel
 from mlft.problems import PROBLEMS, Problem
 from mlft.seeds import generator
@@ -120,7 +120,7 @@ def maps(name: str) -> SymmetryFacts:
     return runs.symmetries(CASES[name].made)
 
 
-def members(grid: Any, *names: str) -> dict[str, Any]:
+def members(grid: Grid, *names: str) -> dict[str, Any]:
     """Return options of `auto` that leave it these candidates."""
     made = {one["name"]: one for one in SURROGATES["auto"].defaults(grid)["members"]}
     return {"members": [made[name] for name in names]}

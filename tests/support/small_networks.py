@@ -8,6 +8,8 @@ from mlft.grids import Grid
 from mlft.surrogates import SURROGATES, Surrogate, build
 
 GRIDS = [Grid((22,)), Grid((20,), centring="nodal", periodic=False), Grid((10, 12)), Grid((12, 9), periodic=False)]
+FAMILIES = ["fno", "unet", "mnn-h2", "deeponet", "pod-deeponet"]
+MIXED = Grid((10, 7), periodic=(True, False))
 SMALL: dict[str, dict[str, object]] = {
     "fno": {"width": 5, "depth": 2},
     "unet": {"width": 3, "depth": 2},

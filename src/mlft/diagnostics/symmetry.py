@@ -60,22 +60,6 @@ class Found:
 
 @final
 @dataclass(frozen=True)
-class Search:
-    """What was found, and how many solves it took.
-
-    Attributes:
-        found: maps of a group.
-        solves: that it took.
-        shifts: axes along which the solver commutes with shifts.
-    """
-
-    found: tuple[Found, ...]
-    solves: int
-    shifts: "tuple[Shifts, ...]" = ()
-
-
-@final
-@dataclass(frozen=True)
 class Shifts:
     """A periodic axis along which a solver commutes with shifts by any number of points.
 
@@ -93,6 +77,22 @@ class Shifts:
     def on_law(self) -> bool:
         """Whether inputs that it takes look like those of the law."""
         return self.shift < LAW_LIMIT
+
+
+@final
+@dataclass(frozen=True)
+class Search:
+    """What was found, and how many solves it took.
+
+    Attributes:
+        found: maps of a group.
+        solves: that it took.
+        shifts: axes along which the solver commutes with shifts.
+    """
+
+    found: tuple[Found, ...]
+    solves: int
+    shifts: tuple[Shifts, ...] = ()
 
 
 def find(inputs: Float[Array, "n c *grid"], solve: Door, grid: Grid) -> Search:

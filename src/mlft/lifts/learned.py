@@ -274,15 +274,9 @@ def _images(coupled: Coupled, symmetries: Sequence[Symmetry]) -> Coupled:
     every = [coupled, *(coupled.by(one) for one in symmetries[1:most])]
     if len(every) == 1:
         return coupled
-    inputs, solutions, fine, true = (
-        np.concatenate([part(one) for one in every])
-        for part in (
-            lambda one: one.coarse.inputs,
-            lambda one: one.coarse.solutions,
-            lambda one: one.fine,
-            lambda one: one.true,
-        )
-    )
+    inputs = np.concatenate([one.coarse.inputs for one in every])
+    solutions = np.concatenate([one.coarse.solutions for one in every])
+    fine, true = (np.concatenate([getattr(one, name) for one in every]) for name in ("fine", "true"))
     return Coupled(Coarse(inputs, solutions), fine, true)
 
 
