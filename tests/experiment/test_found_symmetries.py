@@ -90,6 +90,12 @@ def test_shifts_of_a_law_without_a_place_are_used_in_training(tmp_path: Path) ->
         told = opened.symmetry
         assert told is not None and told.shifted == (0,)
         assert opened.surrogate(opened.samples("symmetry", 0, 2)).shifts == (0,)
+        assert set(opened.scheme.symmetries) == set(group(told.used)) == set(group([FLIP, MINUS]))
+        assert opened.scheme.averaged
+    with Session(ask(own(odd, evaluate_function=even), symmetry="augment", **ONE), tmp_path / "augment") as opened:
+        assert opened.scheme.symmetries and not opened.scheme.averaged
+    with Session(ask(own(odd, evaluate_function=even), symmetry="none", **ONE), tmp_path / "none") as opened:
+        assert opened.scheme.symmetries == ()
     assert "average over 4 maps; shifts in training" in str(told)
     alone = SymmetryFacts((), False, 4, 8, 0, True, told.shifts)
     assert "shifts along axis 0 (defect 0); shifts are used in training" in str(alone)

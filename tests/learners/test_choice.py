@@ -257,6 +257,8 @@ def test_an_average_is_that_of_its_members(generator):
     one, two = network.members
     torch.testing.assert_close(network(inputs), 0.25 * one(inputs) + 0.75 * two(inputs))
     assert surrogate.dtype == torch.float32 and untrained(generator, "fno", "kernel").dtype == torch.float64
+    network.keep([0.4, 0.6])
+    torch.testing.assert_close(network(inputs), 0.4 * one(inputs) + 0.6 * two(inputs))
     network.keep([0.0, 1.0])
     torch.testing.assert_close(network(inputs), two(inputs))
     assert network.options["members"] == [by_muon()["members"][1]]

@@ -10,7 +10,7 @@ import pytest
 from coupled import LINE, PLANE, coupled, place
 from mlft.grids import Grid, Symmetry, group, relative_error
 from mlft.lifts import LIFTS, Coarse, Coupled, Lift, fit, load
-from mlft.lifts.learned import Effort, Learned, _images
+from mlft.lifts.learned import Effort, Ensemble, Learned, _images
 from mlft.lifts.local import Local
 from mlft.lifts.spectral import Spectral
 from mlft.surrogates import BundleError
@@ -86,6 +86,21 @@ def test_no_corrector_knows_of_an_image_of_the_label_that_it_judges() -> None:
     _, again = method.fit(replace(before, fine=fine), place(), told(ODD))
     assert np.array_equal(judged[[1, 5, 9]], again[[1, 5, 9]])
     assert not np.array_equal(judged[4], again[4])
+
+
+def test_what_is_odd_under_the_group_is_scaled_about_zero() -> None:
+    method = LIFTS["local"]
+    assert isinstance(method, Learned)
+    shifts, draws = {}, coupled(9)
+    off = replace(draws.coarse, inputs=draws.coarse.inputs + 1.0, solutions=draws.coarse.solutions + 1.0)
+    for elements in ((), ODD):
+        correction, _ = method.fit(replace(draws, coarse=off), place(), told(elements))
+        assert isinstance(correction, Ensemble)
+        shifts[len(elements)] = (
+            float(correction.solutions.shift.abs()),
+            float(correction.inputs.shift.flatten()[1].abs()),
+        )
+    assert max(shifts[2]) < 1e-12 < 1e-3 < min(shifts[0])
 
 
 def test_images_teach() -> None:

@@ -225,6 +225,16 @@ def test_an_mnn_h2_halves_its_boxes_down_to_four(points: int, patch: int, levels
     assert (known["patch"], known["levels"]) == (patch, levels)
 
 
+def test_boxes_of_the_coarsest_level_see_two_to_either_side_those_of_others_three_and_neighbours_one(
+    generator: torch.Generator,
+) -> None:
+    network = MNNH2((1, 1), generator=generator, patch=2, levels=3, rank=2, layers=2)
+    levels: list[torch.nn.Module] = list(network.interact)
+    windows = [{one.weight.shape[2] for one in level.children()} for level in levels]
+    assert windows == [{7}, {7}, {5}]
+    assert {one.weight.shape[2] for one in network.adjacent.children()} == {3}
+
+
 # The DeepONets
 
 
