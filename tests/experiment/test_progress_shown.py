@@ -132,6 +132,25 @@ def test_a_part_that_is_far_enough_is_extrapolated_from_its_own_pace() -> None:
     assert told[-1].overall == pytest.approx(0.5)
 
 
+def test_steps_that_are_known_to_come_share_what_is_left_and_the_last_one_has_it_all() -> None:
+    steps = []
+    for i, name in enumerate(("a", "b", "c")):
+        steps += [(10.0 * (i + share), step("train", "train", name, 10 * share, more=2 - i)) for share in (0, 1)]
+    told = whole(Clock(), steps, shares={"train": 1.0})
+    assert [one.seconds_left for one in told[1::2]] == pytest.approx([20.0, 10.0, 0.0])
+    assert told[-1].overall == pytest.approx(1.0)
+
+
+def test_networks_that_are_tried_are_named_and_counted(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    asked = {name: value for name, value in ASKED.items() if name != "surrogate_options"}
+    asked |= {"strategy": "finest-only", "budget": "40solves", "training": {"least": 9, "most": 9, "checks": 2}}
+    mlft.run(problem, out=tmp_path, report=told.append, **asked)
+    labels = {one.label: one.more for one in told if one.phase == "train"}
+    names = {f"level 2: {name}, {i} of 5 networks": 5 - i for i, name in ((3, "fno"), (4, "fno-muon"), (5, "unet"))}
+    assert labels == names
+
+
 def test_dear_solves_are_expected_from_those_of_the_pilot() -> None:
     steps = [(0.0, step("plan", "solve", "train, level 2", 0)), (100.0, step("plan", "solve", "train, level 2", 10))]
     steps += [(100.0, step("plan", "plan", "pilot", 0)), (101.0, step("plan", "plan", "pilot", 10))]

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlft.learners.choice import Candidate, _weights, convex, mixture, rivals
 from mlft.store import Samples
 from mlft.surrogates import SURROGATES, Average, Network, Surrogate, build
 from mlft.training import Course, Training, Verdict
+from mlft.training.schedule import Rival
 from small_networks import normal
 
 GRID = Grid((22,))
@@ -30,7 +32,7 @@ def members(*names: str, **options: Any) -> dict[str, Any]:
     return {"members": [{"network": name, "options": given} for name, given in rows]}
 
 
-MUON = {"optimizer": "muon", "decay": 2.0}
+MUON = {"optimizer": "muon", "decay": 0.003}
 
 
 def by_muon() -> dict[str, Any]:
@@ -99,7 +101,7 @@ def test_what_the_training_of_a_candidate_has_of_its_own_is_its_alone(generator)
         one = build("fno", (1, 1), GRID, generator=stream, options=SMALL | {"width": 9})
         alone[name] = FineTune().fit(one, [given], course).stages[-1].verdict.error_after
     assert found == alone
-    assert QUICK.having(MUON).training == Training(least=60, most=60, checks=6, optimizer="muon", decay=2.0)
+    assert QUICK.having(MUON).training == Training(least=60, most=60, checks=6, optimizer="muon", decay=0.003)
 
 
 def test_further_training_of_a_member_is_by_its_own_optimizer(generator):
@@ -120,8 +122,20 @@ def test_a_candidate_that_an_earlier_one_has_beaten_is_dropped_early(generator):
     linear = Samples(0, given.indices, given.inputs, 2 * given.inputs)
     fitted = FineTune().fit(untrained(generator, "linear", "fno"), [linear], QUICK)
     assert [log.name for log in fitted.candidates if log.weight] == ["linear"]
-    assert fitted.candidates[1].verdict.startswith("dropped after 20 steps")  # the first check behind a fifth of 60
+    assert fitted.candidates[1].verdict.startswith("dropped after 20 steps")  # the first check behind 0.3 of 60
     assert fitted.stages[-1].steps == 1
+
+
+def test_a_candidate_that_lags_behind_at_the_same_step_is_dropped_before_the_other_one_is_far_ahead(generator):
+    small = by_muon()["members"][0]
+    slow = {**small, "name": "slow", "training": {"rate": 2e-5}}
+    surrogate = build("auto", (1, 1), GRID, generator=generator, options={"members": [small, slow]})
+    given, longer = samples(60, generator), QUICK.having({"least": 300, "most": 300, "checks": 10})
+    noise = 0.1 * normal(*given.solutions.shape, generator=generator)  # below which no network comes
+    fitted = FineTune().fit(surrogate, [replace(given, solutions=given.solutions + noise)], longer)
+    first, second = fitted.candidates
+    assert second.verdict == "dropped after 90 steps: an earlier one errs far less"
+    assert first.error < second.error < 5 * first.error and (first.weight, second.weight) == (1, 0)
 
 
 class Failing(Network):
@@ -237,7 +251,8 @@ def test_an_average_must_be_worth_a_twentieth_of_the_error(second, averaged):
 
 def test_the_error_of_a_candidate_is_that_of_the_weights_that_the_guard_left():
     one = candidate(np.zeros(1), Verdict(0.9, 0.4, 1.0), Verdict(0.5, 0.7, 0.0))
-    assert one.error == 0.5 and rivals([one]) == {0: 0.4, 1: 0.5}
+    known = {0: Rival(0.4, (((9, 0.5),),)), 1: Rival(0.5, (((9, 0.5),),))}
+    assert one.error == 0.5 and rivals([one]) == known
     assert candidate(np.zeros(1), Verdict(math.nan, math.nan, 1.0)).error == math.inf
 
 

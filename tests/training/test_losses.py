@@ -76,7 +76,7 @@ def test_names() -> None:
     grid = Grid((8,))
     assert loss_of("l2", grid, Normaliser(1)) == RelativeL2(ONE)
     assert loss_of("h1", grid, Normaliser(2)) == RelativeH1(grid, TWO)
-    for wrong in ({"loss": "h2"}, {"optimizer": "sgd"}, {"decay": 500.0}, {"decay": -0.1}):
+    for wrong in ({"loss": "h2"}, {"optimizer": "sgd"}, {"decay": 1.0}, {"decay": -0.1}):
         with pytest.raises(ConfigError, match="training.*got"):
             ask("burgers", budget="8solves", training=wrong)
 
@@ -134,6 +134,17 @@ def test_adam_in_one_pass_is_adam_and_complex_weights_have_it_too(dtype: torch.d
             (p.abs() ** 4).sum().backward()
             by.step()
     assert torch.allclose(one, two, rtol=1e-5)
+
+
+def test_a_pass_over_the_samples_takes_the_same_share_of_the_weights_however_many_they_are() -> None:
+    for n, batch, rate in ((6, 3, 0.01), (12, 3, 0.01), (12, 4, 0.02), (2, 3, 0.01)):
+        settings = Training(decay=0.003, batch=batch, rate=0.01)
+        weight = torch.nn.Parameter(torch.ones(3))
+        weight.grad = torch.zeros(3)
+        by = optimizer("muon", [weight], rate=rate, decay=settings.decay_over_rate(n))
+        for _ in range(-(-n // batch)):
+            by.step()
+        assert float(weight.detach()[0]) == pytest.approx(1 - 0.003 * rate / 0.01, abs=4e-5)
 
 
 def test_decay_is_by_the_rate_and_apart_from_the_moments() -> None:

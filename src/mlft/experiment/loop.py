@@ -211,15 +211,21 @@ def _words(transfers: dict[str, str]) -> str:
 
 def fit(session: Session, train: Sequence[Samples], training: Training) -> Fitted:
     """Return the surrogate of a run fitted to samples on the finest grid, by the strategy's learner."""
+    finest, named, to_come = train[-1].level, "", 0
+
+    def choosing(name: str, number: int, count: int) -> None:
+        nonlocal named, to_come
+        named, to_come = f": {name}, {number} of {count} networks", count - number
 
     def tell(level: int, error: float, done: int, steps: int) -> None:
-        session.tell(Progress("train", f"level {level}", done, steps, error if math.isfinite(error) else None))
+        known, more = error if math.isfinite(error) else None, to_come + (level < finest)
+        session.tell(Progress("train", f"level {level}{named}", done, steps, known, more=more))
 
     def lifting(what: str, step: int, steps: int) -> None:
         session.tell(Progress("lift", what, step, steps))
 
     seed, scheme = session.asked.config.seed, session.scheme
-    course = Course(training, seed, session.checkpoints, tell, lifting, scheme)
+    course = Course(training, seed, session.checkpoints, tell, lifting, choosing, scheme)
     return session.asked.strategy.learner.fit(session.surrogate(train[0]), train, course)
 
 

@@ -32,6 +32,7 @@ class Progress:
         error: held-out relative L2 error of a training so far; None where there is none yet.
         failed: samples that failed.
         note: something else to show beside it.
+        more: steps as long as this one that the part of the run has after it, as far as is known; one unless told.
         part: of the run: "plan", "solve", "train" or "measure"; empty outside of one.
         run: which of several runs, such as "seed 0, finetune"; empty where it is the only one, or the first.
         overall: estimated share of the whole that is done, 0 to 1, which never falls; None where nothing is known.
@@ -45,6 +46,7 @@ class Progress:
     error: float | None = None
     failed: int = 0
     note: str = ""
+    more: int = 1
     part: str = ""
     run: str = ""
     overall: float | None = None

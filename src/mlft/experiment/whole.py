@@ -31,20 +31,25 @@ class _Run:
     pilot: float = 0.0
     part: str = ""
     steps: list[str] = field(default_factory=list)
+    begun: float = 0.0
+    ends: float = 0.0
     within: float = 0.0
 
     def add(self, progress: Progress, seconds: float) -> None:
         """Add the seconds up to a step."""
         if progress.part != self.part:
-            self.part, self.steps, self.within = progress.part, [], 0.0
+            self.part, self.steps, self.begun, self.ends, self.within = progress.part, [], 0.0, 0.0, 0.0
         if progress.phase == "solve" and self.part == "plan" and not self.steps:
             self.pilot += seconds
             return
         self.seconds[self.part] = self.seconds.get(self.part, 0.0) + seconds
         if progress.phase in _OWN.get(self.part, ()):
-            self.steps += [progress.label] if progress.label not in self.steps else []
-            rest = 0.5 ** len(self.steps)  # how many steps are to come is not known: each has half of what is left
-            self.within = 1 - 2 * rest + rest * progress.done / max(progress.total, 1)
+            if progress.label not in self.steps:
+                self.steps.append(progress.label)
+                self.begun = self.ends
+            share = (1 - self.begun) / (1 + progress.more)
+            self.ends = self.begun + share
+            self.within = self.begun + share * progress.done / max(progress.total, 1)
 
     def left(self, shares: Mapping[str, float]) -> float | None:
         """Return the seconds to its end; None before anything of it is known."""

@@ -11,19 +11,20 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from mlft.learners.base import CandidateLog, Fitted
+from mlft.learners.base import CandidateLog, Fitted, StageLog
 from mlft.store import Samples
 from mlft.surrogates import Average, Surrogate
 from mlft.training.batches import learned
 from mlft.training.course import Course
+from mlft.training.schedule import Rival
 
 Array = np.ndarray
-Errors = Mapping[int, float]
-"""Held-out error after the stage of a level."""
+Rivals = Mapping[int, Rival]
+"""What candidates did on the stage of a level."""
 
-NONE: Errors = MappingProxyType({})
+NONE: Rivals = MappingProxyType({})
 
-Fit = Callable[[Surrogate, Sequence[Samples], Course, Errors], Fitted]
+Fit = Callable[[Surrogate, Sequence[Samples], Course, Rivals], Fitted]
 
 LEAST = 4
 """Held-out draws that a choice is made on."""
@@ -61,15 +62,15 @@ class Candidate:
         """Its held-out error; infinite where it failed, was beaten, or is not finite."""
         if self.fitted is None or self.fitted.stages[-1].beaten:
             return math.inf
-        found = _after(self.fitted)[self.fitted.stages[-1].level]
+        found = _left(self.fitted.stages[-1])
         return found if math.isfinite(found) else math.inf
 
 
 def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit) -> Fitted:
     """Return an average of candidates that was trained: those of its members that are worth it, with their weights.
 
-    The candidates are trained one after the other on the same samples. One that has five times the held-out error of
-    an earlier one after a fifth of its steps is dropped. Of the rest the best is taken, or, where its held-out error
+    The candidates are trained one after the other on the same samples. One that an earlier one has beaten
+    (`mlft.training.schedule.beaten`) is dropped. Of the rest the best is taken, or, where its held-out error
     is at least a twentieth less, the convex combination with the least (`mixture`). With fewer than 4 held-out draws
     there is nothing to choose by: `fno` is taken, or the last one where it is none of them.
 
@@ -88,6 +89,8 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
         return _alone(surrogate, network, samples, course, fit)
     found: list[Candidate] = []
     for name, own, part in zip(network.names, network.trainings, surrogate.parts(), strict=True):
+        if course.choosing is not None:
+            course.choosing(name, len(found) + 1, len(network.names))
         found.append(_tried(name, part, samples, course.having(own), fit, rivals(found)))
     able = [i for i, one in enumerate(found) if math.isfinite(one.error)]
     if not able:
@@ -100,11 +103,16 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
     return replace(best.fitted, surrogate=surrogate, candidates=logs)
 
 
-def rivals(found: Sequence[Candidate]) -> Errors:
-    """Return the least held-out error of some candidates after the stage of each level."""
-    after = [_after(one.fitted) for one in found if one.fitted is not None and math.isfinite(one.error)]
-    levels = {level for errors in after for level in errors}
-    return {level: min(errors.get(level, math.inf) for errors in after) for level in levels}
+def rivals(found: Sequence[Candidate]) -> dict[int, Rival]:
+    """Return what some candidates did on the stage of each level: the least error after it, and their checks."""
+    able = [one.fitted for one in found if one.fitted is not None and math.isfinite(one.error)]
+    known: dict[int, Rival] = {}
+    for fitted in able:
+        for stage in fitted.stages:
+            one = known.get(stage.level, Rival())
+            courses = (*one.courses, stage.checks) if stage.steps > 1 else one.courses
+            known[stage.level] = Rival(min(one.error, _left(stage)), courses)
+    return known
 
 
 def mixture(left: Float[Array, "m n p"]) -> Float[Array, " m"]:
@@ -153,7 +161,7 @@ def convex(gram: Float[Array, "m m"]) -> Float[Array, " m"]:
 
 
 def _tried(
-    name: str, part: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit, rival: Errors
+    name: str, part: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit, rival: Rivals
 ) -> Candidate:
     """Return one trained candidate; one that runs out of memory, or whose numbers torch refuses, has failed."""
     folder = None if course.folder is None else course.folder / name
@@ -207,11 +215,9 @@ def _predicted(one: Candidate, inputs: Array) -> Array:
     return found
 
 
-def _after(fitted: Fitted) -> dict[int, float]:
-    """Return the held-out error after each stage, of the weights that the guard left."""
-    return {
-        log.level: log.verdict.error_after if log.verdict.kept else log.verdict.error_before for log in fitted.stages
-    }
+def _left(stage: StageLog) -> float:
+    """Return the held-out error after a stage, of the weights that the guard left."""
+    return stage.verdict.error_after if stage.verdict.kept else stage.verdict.error_before
 
 
 def _log(one: Candidate, weight: float) -> CandidateLog:
@@ -220,8 +226,8 @@ def _log(one: Candidate, weight: float) -> CandidateLog:
     elif one.fitted.stages[-1].beaten:
         last = one.fitted.stages[-1]
         error = min(error for _, error in last.checks)
-        words = f"dropped after {last.steps} steps: an earlier one has less than a fifth of its error"
+        words = f"dropped after {last.steps} steps: an earlier one errs far less"
     else:
-        error = _after(one.fitted)[one.fitted.stages[-1].level]
+        error = _left(one.fitted.stages[-1])
         words = ("taken" if weight == 1 else f"weight {weight:.2f}") if weight else "erred more"
     return CandidateLog(one.name, error, weight, one.seconds, words)

@@ -1,6 +1,5 @@
 """Multi-level fine-tuning: a stage a level, from the coarsest to the finest, each guarded."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -10,7 +9,7 @@ import torch
 
 from mlft.errors import ConfigError
 from mlft.learners.base import Fitted, Learner, StageLog
-from mlft.learners.choice import NONE, Errors, choose
+from mlft.learners.choice import NONE, Rivals, choose
 from mlft.store import Samples
 from mlft.surrogates import Average, Network, Regression, Surrogate
 from mlft.training.batches import learned
@@ -18,6 +17,7 @@ from mlft.training.course import Course
 from mlft.training.guard import guard
 from mlft.training.losses import loss_of
 from mlft.training.regress import regress
+from mlft.training.schedule import Rival
 from mlft.training.settings import Training
 from mlft.training.stage import Pairs, Stage, Trace, Weights, snapshot, train
 
@@ -44,7 +44,7 @@ class FineTune(Learner):
         return _fit(surrogate, samples, course)
 
 
-def _fit(surrogate: Surrogate, samples: Sequence[Samples], course: Course, rival: Errors = NONE) -> Fitted:
+def _fit(surrogate: Surrogate, samples: Sequence[Samples], course: Course, rivals: Rivals = NONE) -> Fitted:
     """Return the surrogate of one network after its stages; of those before the one that a rival has won already."""
     settings = course.training
     _refuse_nothing(samples, settings)
@@ -55,7 +55,7 @@ def _fit(surrogate: Surrogate, samples: Sequence[Samples], course: Course, rival
     for stage in stages:
         if logs:
             stage = _eased(stage, settings, _agreement(of[logs[-1].level], of[stage.level], logs[-1]))
-        logs.append(_done(surrogate, replace(stage, rival=rival.get(stage.level, math.inf)), course))
+        logs.append(_done(surrogate, replace(stage, rival=rivals.get(stage.level, Rival())), course))
         if logs[-1].beaten:
             break
     return Fitted(surrogate, tuple(logs))

@@ -41,6 +41,7 @@ class Course:
         folder: where checkpoints go; continuing from them gives the same bits as never stopping.
         progress: called after every step.
         lifting: called after every step of the training of a lift, with (what, steps done, steps in all).
+        choosing: called before a candidate is trained, with (its name, its number from 1, how many there are).
         scheme: the solver behind the labels, for a learner that lifts them.
     """
 
@@ -49,6 +50,7 @@ class Course:
     folder: Path | None = None
     progress: Progress | None = None
     lifting: Callable[[str, int, int], None] | None = None
+    choosing: Callable[[str, int, int], None] | None = None
     scheme: Scheme | None = None
 
     def having(self, own: Mapping[str, Any]) -> "Course":

@@ -36,7 +36,9 @@ class Training:
         loss: what is minimised, relative to the label: "l2", or "h1", which weighs slopes too (`RelativeH1`). The
             held-out error that chooses weights is the relative L2 error whatever it is.
         optimizer: "adam", "nadam", "radam" or "muon".
-        decay: of the weights, in a step by so many times the learning rate.
+        decay: share of the weights that is taken off while a stage visits each of its samples once, at the peak rate,
+            and less in proportion at a lower one. A step takes off so much less the more samples there are, so that
+            the weights remember the same number of passes (Wang, Aitchison 2024, arXiv 2405.13698).
 
     Raises:
         ValueError: for a value out of range.
@@ -72,7 +74,7 @@ class Training:
             "checks >= 1": self.checks >= 1,
             f"counts of at most {MOST}": max(self.steps or 0, self.most, self.batch, self.guards, self.checks) <= MOST,
             "0 <= replay < 1": 0 <= self.replay < 1,
-            "0 <= decay < 1 / rate": 0 <= self.decay * self.rate < 1,
+            "0 <= decay < 1": 0 <= self.decay < 1,
             "loss l2 or h1": self.loss in get_args(LossName),
             f"optimizer one of {', '.join(get_args(OptimizerName))}": self.optimizer in get_args(OptimizerName),
         }
@@ -94,6 +96,14 @@ class Training:
         later = len(samples) - 1
         each = max(1, round(self.steps * (1 - self.first_share) / later)) if later else 0
         return [max(1, self.steps - each * later), *[each] * later]
+
+    def decay_over_rate(self, samples: int) -> float:
+        """Return the decay of a step on so many samples, in units of the learning rate: decay · batch / (n · rate).
+
+        >>> Training(decay=0.01, batch=16, rate=1e-3).decay_over_rate(32)
+        5.0
+        """
+        return self.decay * min(1.0, self.batch / samples) / self.rate
 
     def first_of(self, stages: int) -> "Training":
         """Return the training of the first of so many stages alone: the same stage, bit for bit."""

@@ -18,7 +18,7 @@ from mlft.training import checkpoint
 from mlft.training.batches import batch_indices, batch_shifts, batch_symmetries
 from mlft.training.losses import Loss, relative_l2
 from mlft.training.optimizers import moments, optimizer, set_moments
-from mlft.training.schedule import Leg, beaten, cosine, leg, plateau
+from mlft.training.schedule import Leg, Rival, beaten, cosine, leg, plateau
 from mlft.training.settings import Training
 
 Weights = dict[str, Tensor]
@@ -59,7 +59,7 @@ class Stage:
         loss: what is minimised, averaged over a batch; the held-out error is the relative L2 error whatever it is.
         weights: of the pairs in `train`, in a batch's average; all alike unless given. Replayed pairs have weight 1.
         early: whether it stops when its held-out error stops falling.
-        rival: held-out error of another network on this stage; the stage ends when that has won (`schedule.beaten`).
+        rival: other networks on this stage; it ends when one of them has won (`schedule.beaten`).
         symmetries: the group of the map: each pair of a batch is taken by an element drawn for it. None: as it is.
         shifts: periodic axes along which each pair of a batch is then shifted, by a number of points drawn for it.
     """
@@ -74,7 +74,7 @@ class Stage:
     loss: Loss = relative_l2
     weights: Float[Tensor, " n"] | None = None
     early: bool = False
-    rival: float = math.inf
+    rival: Rival = Rival()
     symmetries: tuple[Symmetry, ...] = ()
     shifts: tuple[int, ...] = ()
 
@@ -162,7 +162,8 @@ def train(
     Source: Kingma, Ba 2015 (Adam); Loshchilov, Hutter 2017 (cosine); Hägele et al. 2024 (constant rate and decay),
     arXiv 2405.18392.
     """
-    by = optimizer(settings.optimizer, surrogate.parameters(), rate=stage.rate, decay=settings.decay)
+    decay = settings.decay_over_rate(len(stage.train))
+    by = optimizer(settings.optimizer, surrogate.parameters(), rate=stage.rate, decay=decay)
     told = _told(stage, settings, seed)
     best, checks, done = _resume(surrogate, by, file, told)
     marks = _marks(stage.steps, settings.checks)
