@@ -2,7 +2,8 @@
 
 All three have the same modes, width and depth, single precision; the first two are the same function with the same
 weights. They take turns, call by call. A step is forward, backward and Adam on one batch. Predictions are those of a
-`Surrogate` around each network: float64 fields in and out. Memory is what the forward pass keeps for the backward one.
+`Surrogate` around each network: float64 fields in and out; of the first also those by ONNX Runtime (`Fast`), on the
+CPU. Memory is what the forward pass keeps for the backward one.
 """
 
 import statistics
@@ -23,9 +24,9 @@ from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
 from mlft.grids import Grid
 from mlft.seeds import generator
-from mlft.surrogates import FNO, Surrogate
+from mlft.surrogates import FNO, Fast, Surrogate
 
-BENCHMARK = Benchmark("timing.surrogates", "The Fourier neural operator", ("torch", "neuraloperator"))
+BENCHMARK = Benchmark("timing.surrogates", "The Fourier neural operator", ("torch", "neuraloperator", "onnxruntime"))
 COLUMNS = (
     "network",
     "by",
@@ -184,16 +185,21 @@ def in_turns(calls: Sequence[Callable[[], object]], repeats: int, device: str) -
 
 
 def rows(cases: Sequence[Case], repeats: int, device: str) -> Iterator[Row]:
-    """Measure case after case, three rows each."""
+    """Measure case after case, three rows each, and one more on the CPU."""
     for case in cases:
         fno = FNO((1, 1), case.modes, width=case.width, generator=generator(0, "benchmark", "weights"))
         networks = {"mlft": fno, "torch.fft": ByFFT(fno), "neuraloperator": by_neuraloperator(case)}
         many = torch.randn(case.many, 1, *case.grid, generator=generator(0, "benchmark", "inputs"))
         surrogates = [Surrogate(network, (1, 1), Grid(case.grid)).to(device).eval() for network in networks.values()]
-        predict = [partial(surrogate.predict, many.double().numpy()) for surrogate in surrogates]
-        alone = [partial(surrogate.predict, many[:1].double().numpy()) for surrogate in surrogates]
-        one, other = (call() for call in predict[:2])
-        differences = (None, float(np.abs(one - other).max() / np.abs(one).max()), None)
+        ways: list[Surrogate | Fast] = [
+            *surrogates,
+            *([Fast(surrogates[0], threads=torch.get_num_threads())] if device == "cpu" else []),
+        ]
+        predict = [partial(way.predict, many.double().numpy()) for way in ways]
+        alone = [partial(way.predict, many[:1].double().numpy()) for way in ways]
+        one, *others = (call() for call in predict)
+        differences = [None, *(float(np.abs(one - other).max() / np.abs(one).max()) for other in others)]
+        differences[2] = None  # a network with weights of its own
         single, each = in_turns(alone, 20 * repeats, device), in_turns(predict, repeats, device)
         inputs = many[: case.batch].to(device)
         steps = in_turns([training_step(network, inputs) for network in networks.values()], 2 * repeats, device)
@@ -202,10 +208,13 @@ def rows(cases: Sequence[Case], repeats: int, device: str) -> Iterator[Row]:
             memory = kept(network, inputs)
             times = steps[i] * 1e3, 1 / steps[i], memory, single[i] * 1e6, each[i] * 1e6 / case.many
             yield str(case), name, device, weights, *times, differences[i]
+        if device == "cpu":
+            fast = single[3] * 1e6, each[3] * 1e6 / case.many
+            yield str(case), "mlft, ONNX Runtime", device, None, None, None, None, *fast, differences[3]
 
 
 def measure(cases: Sequence[Case], repeats: int, threads: int) -> Table:
-    """Return the table: three rows a network and device."""
+    """Return the table: the rows of each network and device."""
     torch.set_num_threads(threads)
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
     caption = f"{threads} thread(s), medians of at least {repeats}; many are {cases[0].many}."

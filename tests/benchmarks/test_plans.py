@@ -31,7 +31,7 @@ def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
     assert (told["problem, points"], told["samples"], told["maps"]) == ("poisson, 129", 24, "4")
     assert linear < 1e-6 < told["fno"] and auto == pytest.approx(min(linear, kernel))
     assert taken in ("linear (1)", "kernel (1)")
-    assert told["fno-muon"] is told["unet"] is None  # dropped
+    assert told["fno-muon"] is told["unet-muon"] is None  # dropped
     assert (told["auto over the best"], told["its worst seed"]) == (pytest.approx(1.0), pytest.approx(1.0))
     assert told["auto over fno, no maps"] == pytest.approx(auto / told["fno, no maps"]) and spent > 0
     again = short_form("plans.candidates", tmp_path, *words)

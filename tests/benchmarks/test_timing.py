@@ -64,7 +64,7 @@ def test_pollution_grows_like_the_wave_number(tmp_path):
 def test_three_fourier_networks_have_one_size_and_two_are_the_same_function(tmp_path):
     found = short_form("timing.surrogates", tmp_path)
     table = [dict(zip(found.tables[0].columns, row, strict=True)) for row in found.tables[0].rows if row[2] == "cpu"]
-    for mine, fft, theirs in (table[:3], table[3:]):
+    for mine, fft, theirs, fast in (table[:4], table[4:]):
         assert [row["by"] for row in (mine, fft, theirs)] == ["mlft", "torch.fft", "neuraloperator"]
         assert mine["weights"] == fft["weights"] == pytest.approx(theirs["weights"], rel=0.05)
         assert fft["relative difference"] < 1e-5
@@ -76,6 +76,8 @@ def test_three_fourier_networks_have_one_size_and_two_are_the_same_function(tmp_
             "of many, µs each",
         ):
             assert min(row[name] for row in (mine, fft, theirs)) > 0
+        assert fast["by"] == "mlft, ONNX Runtime" and fast["relative difference"] < 1e-5
+        assert min(fast["prediction alone, µs"], fast["of many, µs each"]) > 0
 
 
 def test_two_workers_are_timed_against_one(tmp_path):

@@ -267,7 +267,6 @@ def test_a_torch_export_takes_any_batch_and_without_patches_any_grid(
 
 
 @pytest.mark.parametrize("grid", [GRIDS[1], pytest.param(GRIDS[3], marks=pytest.mark.slow)], ids=str)
-@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning")
 def test_an_onnx_export_takes_any_batch_and_grid(grid: Grid, tmp_path: Path, generator: torch.Generator) -> None:
     import onnxruntime
 

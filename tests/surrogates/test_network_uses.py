@@ -107,7 +107,6 @@ def test_every_family_is_exported_to_torch(
         ),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning")
 def test_every_family_is_exported_to_onnx(
     name: str, options: dict[str, int], tmp_path: Path, generator: torch.Generator
 ) -> None:

@@ -1,9 +1,6 @@
 """Out of a run again: its samples in the formats of others, a data set a level, and its surrogate."""
 
-import contextlib
 import json
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,28 +141,13 @@ def _surrogate(record: "Record", to: str, out: Path, force: bool) -> Exported:
     with writing(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _quiet():
-                record.surrogate.export(file)
+            record.surrogate.export(file)
         except ImportError as error:
             raise MlftError(str(error)) from None
         except (RuntimeError, TypeError, NotImplementedError) as error:
             reason = str(error).splitlines()[0][:200]
             raise MlftError(f"the surrogate cannot be written as {to}: {reason}") from None
     return Exported((file,), f"{_shapes(record)}; {_limit(record)}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what torch's exporters log and warn of themselves, such as packages that they can do without, to them."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _shapes(record: "Record") -> str:

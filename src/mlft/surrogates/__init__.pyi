@@ -10,6 +10,7 @@ from .bundle import write_bundle as write_bundle
 from .deeponet import DeepONet as DeepONet
 from .export import export_onnx as export_onnx
 from .export import export_torch as export_torch
+from .fast import Fast as Fast
 from .fno import FNO as FNO
 from .loading import load as load
 from .mnn import MNNH2 as MNNH2

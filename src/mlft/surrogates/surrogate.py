@@ -118,13 +118,15 @@ class Surrogate(nn.Module):
         """
         if self.training or not self.averaged or len(self.symmetries) < 2:
             return self._once(inputs)
-        together = 1 if torch.compiler.is_compiling() else max(1, _POINTS_AT_ONCE // max(1, inputs[:, 0].numel()))
+        tracing, count = torch.compiler.is_compiling(), len(self.symmetries)
+        together = count if tracing else max(1, _POINTS_AT_ONCE // max(1, inputs[:, 0].numel()))
         total = torch.zeros_like(inputs[:, :1])
-        for start in range(0, len(self.symmetries), together):
+        for start in range(0, count, together):
             elements = self.symmetries[start : start + together]
             outputs = self._once(torch.cat([element.of_inputs(inputs) for element in elements]))
-            for element, part in zip(elements, outputs.chunk(len(elements)), strict=True):
-                total = total + element.inverse.of_outputs(part)
+            parts = outputs.unflatten(0, (len(elements), inputs.shape[0]))
+            for number, element in enumerate(elements):
+                total = total + element.inverse.of_outputs(parts[number])
         return total / len(self.symmetries)
 
     def _once(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
