@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, final
 
@@ -114,7 +113,6 @@ def draws(case: Case, seed: int, stream: str, n: int) -> tuple[np.ndarray, np.nd
     return inputs[good], solved.solutions[good]
 
 
-@cache
 def maps(name: str) -> SymmetryFacts:
     """Return the symmetries of a case."""
     return runs.symmetries(CASES[name].made)
