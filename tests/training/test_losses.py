@@ -83,8 +83,8 @@ def test_names() -> None:
 
 def a_network() -> torch.nn.Module:
     torch.manual_seed(5)
-    first, last = torch.nn.Conv1d(1, 4, 3, padding=1), torch.nn.Conv1d(4, 1, 3, padding=1)
-    return torch.nn.Sequential(first, torch.nn.GELU(), last)
+    layers = [torch.nn.Conv1d(*channels, 3, padding=1) for channels in ((1, 9), (9, 8), (8, 1))]
+    return torch.nn.Sequential(layers[0], torch.nn.GELU(), layers[1], torch.nn.GELU(), layers[2])
 
 
 def trained(settings: Training, file: Path | None = None, stop: int | None = None) -> dict[str, torch.Tensor]:

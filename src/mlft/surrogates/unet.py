@@ -63,7 +63,7 @@ class UNet(Network):
         channels: tuple[int, int],
         *,
         generator: torch.Generator,
-        width: int = 16,
+        width: int = 12,
         depth: int = 5,
         periodic: bool | Sequence[bool] = True,
         axes: int = 1,
@@ -97,15 +97,14 @@ class UNet(Network):
 
     @staticmethod
     def defaults(grid: Grid) -> dict[str, Any]:
-        """Return 16 channels in one dimension and 12 in two, and as many halvings as leave 4 points, 5 at most.
+        """Return 12 channels, and as many halvings as leave 4 points, 5 at most.
 
         Patches are those of `FNO`.
         """
         depth, patch = 1, patch_of(grid)
         while depth < 5 and min(grid.shape) // patch >= _FEWEST * 2 ** (depth + 1):
             depth += 1
-        width = 16 if grid.dimension == 1 else 12
-        sizes = {"width": width, "depth": depth, "periodic": ends_of(grid.wraps)}
+        sizes = {"width": 12, "depth": depth, "periodic": ends_of(grid.wraps)}
         return {**sizes, "axes": grid.dimension, "patch": patch}
 
     def forward(self, inputs: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:

@@ -1,6 +1,6 @@
 """Muon: matrices move along their orthogonalised momentum, all other weights by Adam."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import torch
@@ -48,38 +48,39 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
-            moving = [p for p in group["params"] if p.grad is not None]
-            alike: dict[tuple[int, int], list[Tensor]] = {}
-            for p in moving:
-                if (shape := matrix_shape(p)) is not None:
-                    alike.setdefault(shape, []).append(p)
-            for shape, matrices in alike.items():
-                self._turn(matrices, shape, lr=group["lr"], decay=group["weight_decay"])
-            rest = [p for p in moving if matrix_shape(p) is None]
+            moving = [(p, matrix_shape(p)) for p in group["params"] if p.grad is not None]
+            matrices = {p: shape for p, shape in moving if shape is not None}
+            rest = [p for p, shape in moving if shape is None]
+            if matrices:
+                self._turn(matrices, lr=group["lr"], decay=group["weight_decay"])
             if rest:
                 self._adam(rest, lr=group["lr"], decay=group["weight_decay"])
 
-    def _turn(self, matrices: list[Tensor], shape: tuple[int, int], *, lr: float, decay: float) -> None:
-        """Move matrices of one shape."""
+    def _turn(self, shapes: dict[Tensor, tuple[int, int]], *, lr: float, decay: float) -> None:
+        """Move matrices."""
+        matrices = list(shapes)
         momenta, gradients = self._remembered(matrices, "exp_avg"), _gradients(matrices)
         torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
         ahead = torch._foreach_lerp(gradients, momenta, _MOMENTUM)
-        turned = orthogonal(torch.stack([one.reshape(shape) for one in ahead])) * (_RMS * max(shape) ** 0.5)
+        turned = orthogonal([one.reshape(shape) for one, shape in zip(ahead, shapes.values(), strict=True)])
         torch._foreach_mul_(matrices, 1 - lr * decay)
-        steps = [one.view(p.shape) for one, p in zip(turned, matrices, strict=True)]
-        torch._foreach_add_(matrices, steps, alpha=-lr)
+        torch._foreach_mul_(turned, [-lr * _RMS * max(shape) ** 0.5 for shape in shapes.values()])
+        torch._foreach_add_(matrices, [one.reshape(p.shape) for one, p in zip(turned, matrices, strict=True)])
 
     def _adam(self, rest: list[Tensor], *, lr: float, decay: float) -> None:
         """Move all else."""
         means, squares = self._remembered(rest, "exp_avg"), self._remembered(rest, "exp_avg_sq")
-        counts = [self.state[p].setdefault("step", torch.zeros(())) for p in rest]
+        for p in rest:
+            if "step" not in self.state[p]:
+                self.state[p]["step"] = torch.zeros(())
         adamw(
             rest,
             _gradients(rest),
             means,
             squares,
             [],
-            counts,
+            [self.state[p]["step"] for p in rest],
+            fused=all(p.device.type == "cpu" and p.is_floating_point() for p in rest),
             has_complex=any(map(torch.is_complex, rest)),
             amsgrad=False,
             beta1=_BETAS[0],
@@ -116,20 +117,31 @@ def matrix_shape(parameter: Tensor) -> tuple[int, int] | None:
     return shape if min(shape) >= _SHORTEST else None
 
 
-def orthogonal(matrices: Float[Tensor, "n r c"]) -> Float[Tensor, "n r c"]:
+def orthogonal(matrices: Sequence[Float[Tensor, "_r _c"]]) -> list[Tensor]:
     """Return about U Vᵀ for each U S Vᵀ: their singular values by s ← a s + b s³ + c s⁵, five times, from a norm of 1.
 
-    The polynomials are those of the smaller Gram matrix, so that the matrices themselves are multiplied twice.
+    The polynomials are those of the smaller Gram matrix, all of one size together.
     """
-    rows, columns = matrices.shape[1:]
-    if rows < columns:
-        return orthogonal(matrices.mT).mT
+    tall = [one if len(one) >= one.shape[1] else one.mT for one in matrices]
+    scaled = list(torch._foreach_div(tall, torch._foreach_add(torch._foreach_norm(tall), 1e-12)))
+    alike: dict[int, list[int]] = {}
+    for i, one in enumerate(scaled):
+        alike.setdefault(one.shape[1], []).append(i)
+    for rows in alike.values():
+        totals = _polynomials(torch.stack([scaled[i].mT @ scaled[i] for i in rows]))
+        for i, total in zip(rows, totals, strict=True):
+            scaled[i] = scaled[i] @ total
+    return [new if len(one) >= one.shape[1] else new.mT for new, one in zip(scaled, matrices, strict=True)]
+
+
+def _polynomials(gram: Float[Tensor, "n c c"]) -> Float[Tensor, "n c c"]:
+    """Return what matrices are multiplied by in the end, from their Gram matrices."""
     a, b, c = _COEFFICIENTS
-    scaled = matrices / (torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-12)
-    gram = scaled.mT @ scaled
-    one = torch.eye(columns, dtype=gram.dtype, device=gram.device)
-    total = one.expand_as(gram)
+    total = None
     for _ in range(_TURNS):
-        factor = a * one + torch.baddbmm(b * gram, gram, gram, alpha=c)
-        total, gram = total @ factor, factor @ gram @ factor
-    return scaled @ total
+        factor = torch.baddbmm(b * gram, gram, gram, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        gram = factor @ gram @ factor
+        total = factor if total is None else total @ factor
+    assert total is not None
+    return total
