@@ -199,6 +199,7 @@ def test_stages_of_several_levels_are_each_candidates_own(generator, tmp_path):
     fitted = FineTune().fit(untrained(generator, "kernel", "fno"), [coarse, fine], course)
     assert [stage.level for stage in fitted.stages] == [0, 1]
     assert sorted(path.name for path in tmp_path.rglob("*.safetensors")) == [
+        *["all-draws-1.safetensors"] * (fitted.stages[-1].all_draws > 0),
         "stage-0.safetensors",
         "stage-1.safetensors",
     ]

@@ -9,7 +9,8 @@ from torch import nn
 
 from affine import Affine, absolute, none
 from mlft.learners import OneLevel, StageLog
-from mlft.learners.finetune import _agreement, _eased
+from mlft.learners.stages import agreement as agreement_of
+from mlft.learners.stages import eased as made_gentle
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
 from mlft.training import (
@@ -211,15 +212,15 @@ def coarse_and_fine(distance):
 @pytest.mark.parametrize(("distance", "agreement"), [(0.0, 1.0), (0.1, 0.8), (0.2, 0.5), (0.4, 0.2), (1e9, 0.0)])
 def test_levels_agree_as_far_as_they_differ_by_less_than_the_network_errs(distance, agreement):
     # 1 / (1 + (d / 2e)²) with e = 0.1: d = 0.1 → 1/1.25, d = 2e → 1/2, d = 4e → 1/5.
-    assert _agreement(*coarse_and_fine(distance), log_of(0.1)) == pytest.approx(agreement, abs=1e-12)
+    assert agreement_of(*coarse_and_fine(distance), log_of(0.1)) == pytest.approx(agreement, abs=1e-12)
 
 
 def test_levels_agree_where_nothing_says_otherwise():
     coarse, fine = coarse_and_fine(0.4)
-    assert _agreement(coarse, replace(fine, indices=(0, 4, 6, 7)), log_of(0.1)) == 1.0  # no draw in common
-    assert _agreement(coarse, fine, log_of(math.nan)) == 1.0  # nothing was held out
+    assert agreement_of(coarse, replace(fine, indices=(0, 4, 6, 7)), log_of(0.1)) == 1.0  # no draw in common
+    assert agreement_of(coarse, fine, log_of(math.nan)) == 1.0  # nothing was held out
     still = [replace(s, solutions=np.zeros_like(s.solutions)) for s in (coarse, fine)]
-    assert _agreement(*still, log_of(0.1)) == 1.0  # a label of 0 has no relative distance
+    assert agreement_of(*still, log_of(0.1)) == 1.0  # a label of 0 has no relative distance
 
 
 @pytest.mark.parametrize(("agreement", "rate", "replay"), [(1.0, 1e-3, 0.4), (0.5, 2e-3, 0.2), (0.0, 4e-3, 0.0)])
@@ -227,7 +228,7 @@ def test_a_later_stage_is_gentle_and_replays_where_the_levels_agree_and_starts_a
     agreement, rate, replay
 ):
     settings = Training(rate=4e-3, finetune_rate=0.25, replay=0.4)  # the rate moves in logarithms: 4e-3 · 0.25^½ = 2e-3
-    eased = _eased(Stage(1, none(), none(), none(), 7, settings.rate), settings, agreement)
+    eased = made_gentle(Stage(1, none(), none(), none(), 7, settings.rate), settings, agreement)
     assert (eased.rate, eased.replay) == pytest.approx((rate, replay))
     assert (eased.level, eased.steps) == (1, 7)
 

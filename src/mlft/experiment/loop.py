@@ -209,13 +209,13 @@ def _words(transfers: dict[str, str]) -> str:
     return ", ".join(f"{name}: {how}" for name, how in transfers.items()) or "plain ones"
 
 
-def fit(session: Session, train: Sequence[Samples], training: Training) -> Fitted:
+def fit(session: Session, train: Sequence[Samples], training: Training, *, all_draws: bool = True) -> Fitted:
     """Return the surrogate of a run fitted to samples on the finest grid, by the strategy's learner."""
     finest, named, to_come = train[-1].level, "", 0
 
-    def choosing(name: str, number: int, count: int) -> None:
+    def announce(what: str, more: int) -> None:
         nonlocal named, to_come
-        named, to_come = f": {name}, {number} of {count} networks", count - number
+        named, to_come = f": {what}", more
 
     def tell(level: int, error: float, done: int, steps: int) -> None:
         known, more = error if math.isfinite(error) else None, to_come + (level < finest)
@@ -225,7 +225,7 @@ def fit(session: Session, train: Sequence[Samples], training: Training) -> Fitte
         session.tell(Progress("lift", what, step, steps))
 
     seed, scheme = session.asked.config.seed, session.scheme
-    course = Course(training, seed, session.checkpoints, tell, lifting, choosing, scheme)
+    course = Course(training, seed, session.checkpoints, tell, lifting, announce, scheme, all_draws)
     return session.asked.strategy.learner.fit(session.surrogate(train[0]), train, course)
 
 
@@ -235,7 +235,7 @@ def _coarse_stage(session: Session, plan: Plan) -> Fitted:
     session.solve("train", {level: plan.samples[level]})
     train = session.samples("train", level, plan.samples[level])
     with session.clock("train"):
-        return fit(session, [train], training.first_of(len(plan.levels)))
+        return fit(session, [train], training.first_of(len(plan.levels)), all_draws=False)
 
 
 def _save(session: Session, fitted: Fitted, card: str) -> None:

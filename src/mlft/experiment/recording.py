@@ -116,6 +116,7 @@ def stages(fitted: Fitted, regime: Sequence[dict[str, float]]) -> tuple[StageFac
             kept=log.verdict.kept,
             blend=log.verdict.blend,
             checks=log.checks,
+            all_draws=log.all_draws,
             **moved,
         )
         for log, moved in zip(fitted.stages, regime, strict=True)

@@ -27,6 +27,7 @@ class StageLog:
         checks: (step, held-out error) along the way.
         weights: the weights after the stage, as the guard left them.
         beaten: whether it ended because a rival had won.
+        all_draws: steps that were made after the training on all draws of this stage, the held-out ones among them.
     """
 
     level: int
@@ -37,6 +38,7 @@ class StageLog:
     checks: tuple[tuple[int, float], ...]
     weights: Weights = field(default_factory=dict, repr=False, compare=False)
     beaten: bool = False
+    all_draws: int = 0
 
 
 @final

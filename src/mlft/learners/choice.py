@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
 
+from mlft.learners.all_draws import with_all_draws
 from mlft.learners.base import CandidateLog, Fitted, StageLog
 from mlft.store import Samples
 from mlft.surrogates import Average, Surrogate
@@ -71,8 +72,9 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
 
     The candidates are trained one after the other on the same samples. One that an earlier one has beaten
     (`mlft.training.schedule.beaten`) is dropped. Of the rest the best is taken, or, where its held-out error
-    is at least a twentieth less, the convex combination with the least (`mixture`). With fewer than 4 held-out draws
-    there is nothing to choose by: `fno` is taken, or the last one where it is none of them.
+    is at least a twentieth less, the convex combination with the least (`mixture`), and what is taken is trained on
+    with the draws that chose it (`with_all_draws`). With fewer than 4 held-out draws there is nothing to choose by:
+    `fno` is taken, or the last one where it is none of them.
 
     Args:
         surrogate: with an untrained `Average`.
@@ -89,18 +91,24 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
         return _alone(surrogate, network, samples, course, fit)
     found: list[Candidate] = []
     for name, own, part in zip(network.names, network.trainings, surrogate.parts(), strict=True):
-        if course.choosing is not None:
-            course.choosing(name, len(found) + 1, len(network.names))
-        found.append(_tried(name, part, samples, course.having(own), fit, rivals(found)))
+        if course.announce is not None:
+            number, count = len(found) + 1, len(network.names)
+            course.announce(f"{name}, {number} of {count} networks", count - number)
+        found.append(_tried(name, part, samples, _own(course, name, own), fit, rivals(found)))
     able = [i for i, one in enumerate(found) if math.isfinite(one.error)]
     if not able:
         raise ValueError(f"every candidate failed: {'; '.join(f'{one.name}: {one.failure}' for one in found)}")
     weights = _weights(found, able, *_judges(samples, course))
+    trainings = network.trainings
     network.keep(weights)
     best = found[max(range(len(found)), key=lambda i: (weights[i], -found[i].error))]
     assert best.fitted is not None
     logs = tuple(_log(one, weight) for one, weight in zip(found, weights, strict=True))
-    return replace(best.fitted, surrogate=surrogate, candidates=logs)
+    ends = {}
+    for one, own, weight in zip(found, trainings, weights, strict=True):
+        if one.fitted is not None and weight:
+            ends[one.name] = with_all_draws(one.fitted, samples, _own(course, one.name, own))
+    return replace(ends[best.name], surrogate=surrogate, candidates=logs)
 
 
 def rivals(found: Sequence[Candidate]) -> dict[int, Rival]:
@@ -164,24 +172,31 @@ def _tried(
     name: str, part: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit, rival: Rivals
 ) -> Candidate:
     """Return one trained candidate; one that runs out of memory, or whose numbers torch refuses, has failed."""
-    folder = None if course.folder is None else course.folder / name
     started = time.process_time()
     try:
-        fitted, failure = fit(part, samples, replace(course, folder=folder), rival), ""
+        fitted, failure = fit(part, samples, course, rival), ""
     except (MemoryError, RuntimeError) as error:
         fitted, failure = None, str(error).partition("\n")[0] or type(error).__name__
     return Candidate(name, fitted, time.process_time() - started, failure)
+
+
+def _own(course: Course, name: str, own: Mapping[str, Any]) -> Course:
+    """Return the course of one candidate: settings of its own, and a folder of its own."""
+    folder = None if course.folder is None else course.folder / name
+    return replace(course.having(own), folder=folder)
 
 
 def _alone(surrogate: Surrogate, network: Average, samples: Sequence[Samples], course: Course, fit: Fit) -> Fitted:
     """Return the candidate that is taken untried, trained without rivals."""
     name = UNTRIED if UNTRIED in network.names else network.names[-1]
     network.keep([float(one == name) for one in network.names])
-    one = _tried(name, surrogate.parts()[0], samples, course.having(network.trainings[0]), fit, NONE)
+    own = _own(course, name, network.trainings[0])
+    one = _tried(name, surrogate.parts()[0], samples, own, fit, NONE)
     if one.fitted is None:
         raise ValueError(f"the candidate {name} failed: {one.failure}")
+    fitted = with_all_draws(one.fitted, samples, own)
     words = f"taken untried: a choice needs {LEAST} held-out draws"
-    return replace(one.fitted, surrogate=surrogate, candidates=(CandidateLog(name, math.nan, 1.0, one.seconds, words),))
+    return replace(fitted, surrogate=surrogate, candidates=(CandidateLog(name, math.nan, 1.0, one.seconds, words),))
 
 
 def _held_out(samples: Sequence[Samples], course: Course) -> int:

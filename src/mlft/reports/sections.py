@@ -66,6 +66,12 @@ def ledger(facts: Outcome) -> Section:
     return section("The ledger", spent, failed, paragraph(times)), {}
 
 
+_ALL_DRAWS = (
+    "Then {steps} steps on all samples, the {held_out} that were held out among them: nothing was left to decide by "
+    "them. No error above is of what came of it; that on fresh draws is."
+)
+
+
 def training(facts: Outcome) -> Section:
     """Return the held-out error along the stages, with what the guard kept and rejected."""
     stages, grids = facts.stages, [row.grid for row in facts.levels]
@@ -106,6 +112,8 @@ def training(facts: Outcome) -> Section:
     )
     told = _candidates(facts) + table("Stages in the order of training", columns, rows)
     told += paragraph(regime, "soft") if moved else ""
+    ends = [stage for stage in stages if stage.all_draws]
+    told += paragraph(_ALL_DRAWS.format(steps=number(ends[0].all_draws), held_out=ends[0].held_out)) if ends else ""
     if not any(e is not None for stage in stages for e in (stage.error_before, stage.error_after)):
         return section("Error by stage", paragraph("Nothing was held out, so no stage could be judged."), told), {}
     drawings = {"stages": stage_figure(stages, grids)}

@@ -41,8 +41,9 @@ class Course:
         folder: where checkpoints go; continuing from them gives the same bits as never stopping.
         progress: called after every step.
         lifting: called after every step of the training of a lift, with (what, steps done, steps in all).
-        choosing: called before a candidate is trained, with (its name, its number from 1, how many there are).
+        announce: called before a candidate, or the end of a training, with (what it is, how many are to come).
         scheme: the solver behind the labels, for a learner that lifts them.
+        all_draws: whether held-out draws are trained on in the end, when all is decided by them.
     """
 
     training: Training
@@ -50,8 +51,9 @@ class Course:
     folder: Path | None = None
     progress: Progress | None = None
     lifting: Callable[[str, int, int], None] | None = None
-    choosing: Callable[[str, int, int], None] | None = None
+    announce: Callable[[str, int], None] | None = None
     scheme: Scheme | None = None
+    all_draws: bool = True
 
     def having(self, own: Mapping[str, Any]) -> "Course":
         """Return the same course with some settings of the training replaced.

@@ -17,8 +17,9 @@ class Training:
     """Training effort and learning rates, the same rule for every strategy that is compared.
 
     Attributes:
-        steps: optimizer steps of the whole training, shared out among its stages, all of them made. By default each
-            stage goes by its own samples: `effort` is the most, and it stops when its held-out error stops falling.
+        steps: optimizer steps of the training, shared out among its stages, all of them made. By default each stage
+            goes by its own samples: `effort` is the most, and it stops when its held-out error stops falling. In both
+            cases the last stage is then followed by a quarter of its steps on all draws (`mlft.learners.all_draws`).
         first_share: share of given `steps` that the first stage gets when there are several; the others get equal
             parts of the rest.
         passes: times that a stage visits each of its samples at most, between `least` and `most` steps.

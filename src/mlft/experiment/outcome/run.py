@@ -115,6 +115,7 @@ class StageFacts:
         checks: (step, held-out error) along the way.
         movement: relative movement of the tangent kernel.
         alignment: of the kernel with the solutions.
+        all_draws: steps that were made after the training on all draws of this stage, the held-out ones among them.
     """
 
     level: int
@@ -128,6 +129,7 @@ class StageFacts:
     checks: tuple[tuple[int, Number], ...]
     movement: Number = None
     alignment: Number = None
+    all_draws: int = 0
 
 
 @final
@@ -369,7 +371,7 @@ class Outcome:
             value=self.plan.budget,
             spent=self.budget.spent.solves,
             samples=self.plan.samples,
-            steps=sum(stage.steps for stage in self.stages),
+            steps=sum(stage.steps + stage.all_draws for stage in self.stages),
             mean=found.mean,
             lower=found.mean_lower,
             upper=found.mean_upper,
