@@ -15,7 +15,7 @@ from mlft.experiment.pricing import Prices
 from mlft.experiment.progress import Progress
 from mlft.experiment.record import from_plain
 from mlft.experiment.session import Session
-from mlft.learners import OneLevel, adapt
+from mlft.learners import OneLevel, adapt, steps_of_end
 from mlft.planning import PASSES, ErrorCurve, Fall, Labelled, Outlook, Pilot, Plan, Rates, Terms, pilot_of, rates
 from mlft.status import OK
 from mlft.store import Samples
@@ -61,15 +61,16 @@ def study_of(session: Session) -> Study:
     training = session.asked.config.training
     steps = min(training.steps or STEPS, STEPS)
     first, later = replace(training, steps=steps), replace(training, steps=max(1, steps // 3))
-    more = steps + 3 * max(1, steps // 3) if session.asked.strategy.planner.corrections else 0
-    return _study(session, first, later, total=3 * steps + more, what="pilot trainings")
+    whole = steps + steps_of_end(steps)
+    more = whole + 3 * max(1, steps // 3) if session.asked.strategy.planner.corrections else 0
+    return _study(session, first, later, total=3 * whole + more, what="pilot trainings")
 
 
 def study_in_earnest(session: Session, samples: int, known: ErrorCurve | None, what: str) -> Study:
     """Return how a round trains on so many samples: as the run will, and once, for the next point of a curve."""
     training = session.asked.config.training
-    total = training.effort([subset_sizes(samples)[-1]])[0]
-    study = _study(session, training, training, total=total, what=what)
+    steps = training.effort([subset_sizes(samples)[-1]])[0]
+    study = _study(session, training, training, total=steps + steps_of_end(steps), what=what)
     return replace(study, nested=False, known=known)
 
 

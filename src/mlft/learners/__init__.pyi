@@ -1,3 +1,4 @@
+from .all_draws import steps_of_end as steps_of_end
 from .base import CandidateLog as CandidateLog
 from .base import Fitted as Fitted
 from .base import Learner as Learner

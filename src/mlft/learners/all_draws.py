@@ -42,9 +42,18 @@ def with_all_draws(fitted: Fitted, samples: Sequence[Samples], course: Course) -
         stage = eased(stage, settings, agreement(of[before.level], of[log.level], before))
     if course.announce is not None:
         course.announce("all draws", 0)
-    steps = max(1, round(log.steps * LEG / (1 - LEG)))
+    steps = steps_of_end(log.steps)
     _train(surrogate, replace(stage, steps=steps, early=False), course, log.verdict.error_after)
     return replace(fitted, stages=tuple(replace(one, all_draws=steps * (one is log)) for one in fitted.stages))
+
+
+def steps_of_end(steps: int) -> int:
+    """Return the optimizer steps on all draws after a stage of so many steps.
+
+    >>> steps_of_end(1500), steps_of_end(1)
+    (375, 1)
+    """
+    return max(1, round(steps * LEG / (1 - LEG)))
 
 
 def _train(surrogate: Surrogate, stage: Stage, course: Course, bound: float) -> None:

@@ -371,7 +371,7 @@ class Outcome:
             value=self.plan.budget,
             spent=self.budget.spent.solves,
             samples=self.plan.samples,
-            steps=sum(stage.steps + stage.all_draws for stage in self.stages),
+            steps=sum(stage.steps for stage in self.stages),
             mean=found.mean,
             lower=found.mean_lower,
             upper=found.mean_upper,
