@@ -32,7 +32,7 @@ def members(*names: str, **options: Any) -> dict[str, Any]:
     return {"members": [{"network": name, "options": given} for name, given in rows]}
 
 
-MUON = {"optimizer": "muon", "decay": 0.003}
+MUON = {"optimizer": "muon", "decay": 0.003, "rate": 8e-3}
 
 
 def by_muon() -> dict[str, Any]:
@@ -96,12 +96,18 @@ def test_what_the_training_of_a_candidate_has_of_its_own_is_its_alone(generator)
     both = build("auto", (1, 1), GRID, generator=stream, options=by_muon())
     found = {log.name: log.error for log in FineTune().fit(both, [given], QUICK).candidates}
     stream = torch.Generator().manual_seed(5)
-    alone = {}
+    alone, outputs = {}, {}
     for name, course in (("fno", QUICK), ("other", QUICK.having(MUON))):
         one = build("fno", (1, 1), GRID, generator=stream, options=SMALL | {"width": 9})
         alone[name] = FineTune().fit(one, [given], course).stages[-1].verdict.error_after
+        outputs[name] = one.predict(given.inputs)
     assert found == alone
-    assert QUICK.having(MUON).training == Training(least=60, most=60, checks=6, optimizer="muon", decay=0.003)
+    assert isinstance(both.network, Average) and "other" in both.network.names
+    for name, part in zip(both.network.names, both.parts(), strict=True):  # to the end of it, too
+        np.testing.assert_array_equal(part.predict(given.inputs), outputs[name])
+    assert QUICK.having(MUON).training == Training(
+        least=60, most=60, checks=6, optimizer="muon", decay=0.003, rate=8e-3
+    )
 
 
 def test_further_training_of_a_member_is_by_its_own_optimizer(generator):

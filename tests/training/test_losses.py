@@ -147,6 +147,18 @@ def test_a_pass_over_the_samples_takes_the_same_share_of_the_weights_however_man
         assert float(weight.detach()[0]) == pytest.approx(1 - 0.003 * rate / 0.01, abs=4e-5)
 
 
+def test_a_stage_decays_by_the_number_of_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def made(name: str, parameters: Any, *, rate: float, decay: float) -> torch.optim.Optimizer:
+        asked.append(decay)
+        return optimizer(name, parameters, rate=rate, decay=decay)
+
+    monkeypatch.setattr("mlft.training.stage.optimizer", made)
+    trained(Training(batch=3, checks=4, decay=0.01, rate=0.005))
+    assert asked == [pytest.approx(0.01 * 3 / 8 / 0.005)]
+
+
 def test_decay_is_by_the_rate_and_apart_from_the_moments() -> None:
     torch.manual_seed(0)
     one, two = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
