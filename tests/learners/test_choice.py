@@ -32,7 +32,7 @@ def members(*names: str, **options: Any) -> dict[str, Any]:
     return {"members": [{"network": name, "options": given} for name, given in rows]}
 
 
-MUON = {"optimizer": "muon", "decay": 0.003, "rate": 8e-3}
+MUON, SLOW = {"optimizer": "muon", "decay": 0.003}, {"rate": 1e-4}
 
 
 def by_muon() -> dict[str, Any]:
