@@ -1,5 +1,5 @@
 # On a bare machine: `make run` (the main job: waves in the plane, twenty minutes on two cores), `make quick` (a small one:
-# Burgers, a quarter of an hour) and `make test`.
+# Burgers, twenty-five minutes) and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed

@@ -1,9 +1,9 @@
 """Speed of the Fourier neural operator beside the same by torch.fft and beside neuraloperator's of the same size.
 
 All three have the same modes, width and depth, single precision; the first two are the same function with the same
-weights. They take turns, call by call; single predictions are asked twenty in a row. A step is forward, backward and Adam on one batch. Predictions are those of a
-`Surrogate` around each network: float64 fields in and out; of the first also those by ONNX Runtime (`Fast`), on the
-CPU. Memory is what the forward pass keeps for the backward one.
+weights. They take turns, call by call; single predictions are asked twenty in a row. A step is forward, backward and
+Adam on one batch. Predictions are those of a `Surrogate` around each network: float64 fields in and out; of the first
+also those by ONNX Runtime (`Fast`), on the CPU. Memory is what the forward pass keeps for the backward one.
 """
 
 import statistics
