@@ -111,9 +111,9 @@ def training(facts: Outcome) -> Section:
         "learns features."
     )
     told = _candidates(facts) + table("Stages in the order of training", columns, rows)
-    told += paragraph(regime, "soft") if moved else ""
     ends = [stage for stage in stages if stage.all_draws]
     told += paragraph(_ALL_DRAWS.format(steps=number(ends[0].all_draws), held_out=ends[0].held_out)) if ends else ""
+    told += paragraph(regime, "soft") if moved else ""
     if not any(e is not None for stage in stages for e in (stage.error_before, stage.error_after)):
         return section("Error by stage", paragraph("Nothing was held out, so no stage could be judged."), told), {}
     drawings = {"stages": stage_figure(stages, grids)}
