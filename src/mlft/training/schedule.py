@@ -24,7 +24,7 @@ TRIAL, ALIKE, AHEAD = 0.3, 2.0, 5.0
 """Share of a stage's steps after which a rival may have won; by how much its error must be lower, at the same step, or
 at its own end.
 
-Of 190 trainings on 64 labels (13 problems, 5 seeds; Muon and a U-Net against a Fourier operator) none that erred by
+Of 130 trainings on 64 labels (13 problems, 5 seeds; Muon and a U-Net against a Fourier operator) none that erred by
 more than twice as much at 0.3 of its steps became the better one; at 0.2 of them some did that erred 1.7 times as much.
 """
 
