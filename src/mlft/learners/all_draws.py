@@ -43,7 +43,8 @@ def with_all_draws(fitted: Fitted, samples: Sequence[Samples], course: Course) -
     if course.announce is not None:
         course.announce("all draws", 0)
     steps = steps_of_end(log.steps)
-    _train(surrogate, replace(stage, steps=steps, early=False), course, log.verdict.error_after)
+    if not _trained(surrogate, replace(stage, steps=steps, early=False), course, log.verdict.error_after):
+        return fitted
     return replace(fitted, stages=tuple(replace(one, all_draws=steps * (one is log)) for one in fitted.stages))
 
 
@@ -56,19 +57,22 @@ def steps_of_end(steps: int) -> int:
     return max(1, round(steps * LEG / (1 - LEG)))
 
 
-def _train(surrogate: Surrogate, stage: Stage, course: Course, bound: float) -> None:
-    """Train on all draws; leave all as it was where those of the stage that judge err by more than a bound then."""
+def _trained(surrogate: Surrogate, stage: Stage, course: Course, bound: float) -> bool:
+    """Train on all draws and return True; leave all as it was where those that judge err by more than a bound then."""
     network = surrogate.network
     if isinstance(network, Regression):
         old = network.terms[-1]
         del network.terms[-1]
         regress(surrogate, stage)
-        if not held_out_error(surrogate, stage.held_out) <= bound:
+        kept = held_out_error(surrogate, stage.held_out) <= bound
+        if not kept:
             network.terms[-1] = old
-        return
+        return kept
     before, judges = snapshot(surrogate), stage.held_out
     file = None if course.folder is None else course.folder / f"all-draws-{stage.level}.safetensors"
     told = replace(stage, held_out=Pairs(judges.inputs[:0], judges.labels[:0]))
     train(surrogate, told, course.training, seed=course.seed, file=file, progress=course.progress)
-    if not held_out_error(surrogate, judges) <= bound:
+    kept = held_out_error(surrogate, judges) <= bound
+    if not kept:
         restore(surrogate, before)
+    return kept
