@@ -206,11 +206,11 @@ def measure(names: Sequence[str], sizes: Sizes, out: Path, jobs: int) -> Table:
     seeds = ", ".join(map(str, sizes.seeds))
     caption = (
         f"Relative L2 error on {sizes.test} fresh draws, geometric mean over seeds {seeds}; labels are exact, of the "
-        "finest grid, one in five held out. **maps**: of the group of symmetries that was found and used, the identity "
-        f"among them, and whether shifts; **{PLAIN}** is told of none. A dash: the choice dropped the network on some "
-        "seed, an earlier one being far ahead. **auto over the best**: its error over that of the best candidate, "
-        "known only afterwards; the geometric mean, and the worst seed. **CPU s: fno** is the training of "
-        f"{PLAIN}, **auto** that of all that auto tried."
+        "finest grid, one in five held out until the end. **maps**: of the group of symmetries that was found and "
+        f"used, the identity among them, and whether shifts; **{PLAIN}** is told of none. A dash: the choice dropped "
+        "the network on some seed, an earlier one being far ahead. **auto over the best**: its error over that of the "
+        "best candidate, known only afterwards; the geometric mean, and the worst seed. **CPU s: fno** is the training "
+        f"of {PLAIN}, **auto** that of all that auto tried, but for the end."
     )
     return tabulate(caption, COLUMNS, rows(names, sizes, out, jobs))
 

@@ -143,6 +143,12 @@ def test_steps_that_are_known_to_come_share_what_is_left_and_the_last_one_has_it
     assert told[-1].overall == pytest.approx(1.0)
 
 
+def test_a_training_that_stopped_early_is_a_whole_step_all_the_same() -> None:
+    steps = [(0.0, step("train", "train", "a", 0, more=1)), (10.0, step("train", "train", "a", 2, more=1))]
+    told = whole(Clock(), [*steps, (10.0, step("train", "train", "b", 0, more=0))], shares={"train": 1.0})
+    assert told[-1].seconds_left == pytest.approx(10.0)  # one of two took 10 s
+
+
 def test_networks_that_are_tried_are_named_and_counted(tmp_path: Path) -> None:
     told: list[Progress] = []
     asked = {name: value for name, value in ASKED.items() if name != "surrogate_options"}

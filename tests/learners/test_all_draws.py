@@ -91,6 +91,20 @@ def test_it_is_undone_where_the_draws_that_judged_err_more_for_it(name: str, mon
     assert bits(fitted(name).surrogate) != bits(before)
 
 
+@pytest.mark.parametrize(("name", "what"), [("fno", "train"), ("kernel", "regress")])
+def test_it_is_undone_where_it_fails(name: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fitted(name, replace(COURSE, all_draws=False)).surrogate
+    real = getattr(all_draws, what)
+
+    def failing(surrogate: Surrogate, *arguments: Any, **options: Any) -> None:
+        real(surrogate, *arguments, **options)
+        raise MemoryError("4 GiB of 2")
+
+    monkeypatch.setattr(all_draws, what, failing)
+    undone = fitted(name)
+    assert bits(undone.surrogate) == bits(before) and undone.stages[0].all_draws == 0
+
+
 def test_it_is_left_out_where_nothing_is_held_out_or_the_guard_kept_no_stage_whole() -> None:
     given = samples(33)
     none = Samples(0, tuple(5 * i + 1 for i in range(33)), given.inputs, given.solutions)

@@ -259,6 +259,9 @@ def test_the_error_of_a_candidate_is_that_of_the_weights_that_the_guard_left():
     one = candidate(np.zeros(1), Verdict(0.9, 0.4, 1.0), Verdict(0.5, 0.7, 0.0))
     known = {0: Rival(0.4, (((9, 0.5),),)), 1: Rival(0.5, (((9, 0.5),),))}
     assert one.error == 0.5 and rivals([one]) == known
+    other = candidate(np.zeros(1), Verdict(0.9, 0.6, 1.0), Verdict(0.5, 0.3, 1.0))
+    both = [(level, rival.error, len(rival.courses)) for level, rival in sorted(rivals([one, other]).items())]
+    assert both == [(0, 0.4, 2), (1, 0.3, 2)]  # the least of each level
     assert candidate(np.zeros(1), Verdict(math.nan, math.nan, 1.0)).error == math.inf
 
 

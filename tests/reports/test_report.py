@@ -108,6 +108,14 @@ def test_rejected_and_blended_stages_are_marked_in_words(tmp_path: Path) -> None
     assert "rejected" not in kept
 
 
+def test_the_end_on_all_draws_is_told_where_there_was_one(tmp_path: Path) -> None:
+    assert "In the end all samples" not in read(report(a_run(tmp_path / "a"))).text
+    stages = record()["stages"]
+    stages[-1] |= {"all_draws": 1234, "held_out": 57}
+    text = read(report(a_run(tmp_path / "b", stages=stages))).text
+    assert "all samples were trained on, the 57 that were held out among them (optimizer steps: 1,234)" in text
+
+
 def typed(stages: list[dict[str, Any]]) -> list[StageFacts]:
     return [from_plain(StageFacts, stage) for stage in stages]
 

@@ -67,8 +67,9 @@ def test_what_is_no_matrix_goes_by_adam_and_what_has_no_gradient_stays() -> None
 
 def test_matrices_that_are_alike_are_turned_each_by_itself() -> None:
     torch.manual_seed(5)
-    starts = [torch.randn(8, 13) for _ in range(3)]
-    gradients = [10.0**i * torch.randn(8, 13) for i in range(3)]
+    shapes = [(8, 13), (8, 13), (9, 13), (13, 8), (40, 9), (4, 5, 13)]  # some of one long side, some of one short one
+    starts = [torch.randn(shape) for shape in shapes]
+    gradients = [10.0 ** (i % 3) * torch.randn(shape) for i, shape in enumerate(shapes)]
     together = [torch.nn.Parameter(one.clone()) for one in starts]
     alone = [torch.nn.Parameter(one.clone()) for one in starts]
     for parameters in (together, *([one] for one in alone)):

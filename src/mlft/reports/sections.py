@@ -67,8 +67,8 @@ def ledger(facts: Outcome) -> Section:
 
 
 _ALL_DRAWS = (
-    "Then {steps} steps on all samples, the {held_out} that were held out among them: nothing was left to decide by "
-    "them. No error above is of what came of it; that on fresh draws is."
+    "In the end all samples were trained on, the {held_out} that were held out among them (optimizer steps: {steps}): "
+    "nothing was left to decide by them. No error above is of what came of it; that on fresh draws is."
 )
 
 

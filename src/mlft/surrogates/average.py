@@ -12,14 +12,14 @@ from mlft.grids import Grid
 from mlft.surrogates.network import Network, precision
 from mlft.surrogates.shipped import SURROGATES
 
-MUON: dict[str, Any] = {"optimizer": "muon", "decay": 0.002}
+_MUON: dict[str, Any] = {"optimizer": "muon", "decay": 0.002}
 
 CANDIDATES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "linear": ("linear", {}),
     "kernel": ("kernel", {}),
     "fno": ("fno", {}),
-    "fno-muon": ("fno", MUON),
-    "unet-muon": ("unet", MUON),
+    "fno-muon": ("fno", _MUON),
+    "unet-muon": ("unet", _MUON),
 }
 """Network, and what its training has of its own, by name; the cheap ones first.
 
