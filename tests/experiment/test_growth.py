@@ -37,7 +37,7 @@ def weights(folder: Path) -> bytes:
     return (folder / "surrogate" / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("strategy", ["finetune:equal-cost", "single-level:1"])
+@pytest.mark.parametrize("strategy", ["finetune:equal-cost", "mixture:-2", "sum-of-levels", "single-level:1"])
 def test_a_run_in_two_parts_is_the_run_with_the_whole_budget_bit_for_bit(tmp_path: Path, strategy: str) -> None:
     asked = RULE | {"strategy": strategy}
     first = mlft.run(own(), budget="24solves", out=tmp_path / "parts", **asked)

@@ -2,6 +2,7 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from mlft.planning import (
     equal_cost,
     finest_only,
     from_facts,
+    mixture,
     mlmc,
     predict,
     rates,
@@ -153,6 +155,24 @@ def test_equal_cost_spends_no_more_than_the_budget_and_little_less(costs, factor
     assert plan.cost <= budget and min(plan.samples) >= 1
     assert list(plan.samples) == sorted(plan.samples, reverse=True)
     assert budget - plan.cost <= math.fsum(costs) * 2 + 0.05 * budget
+
+
+@pytest.mark.parametrize("exponent", [0.0, -0.7, -6.0])
+def test_a_mixture_has_samples_in_the_ratio_of_its_exponential(exponent):
+    plan = mixture([1 / 64, 1 / 8, 0.5, 1.0], 1e5, exponent)
+    assert 0 <= plan.budget - plan.cost < 1
+    ratios = np.array(plan.samples) / plan.samples[0]
+    np.testing.assert_allclose(ratios, np.exp(exponent * np.arange(4) / 3), rtol=5e-3)
+    assert mixture([1.0], 7.5, exponent).samples == (7,)
+    assert mixture([0.25, 1.0], 12, exponent, least=[8, 5]).samples[1] >= 5
+    with pytest.raises(BudgetError):
+        mixture([0.25, 1.0], 1, exponent)
+
+
+@pytest.mark.parametrize("exponent", [0.1, -50.1, np.nan])
+def test_a_mixture_of_more_fine_samples_than_coarse_ones_is_refused(exponent):
+    with pytest.raises(ValueError, match="λ lies between -50 and 0"):
+        mixture([0.25, 1.0], 8, exponent)
 
 
 def test_equal_cost_of_a_ratio_four_hierarchy_is_powers_of_four():

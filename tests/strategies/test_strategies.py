@@ -3,7 +3,7 @@
 import pytest
 
 from mlft.errors import BudgetError, ConfigError
-from mlft.learners import FineTune, Lifted, OneLevel
+from mlft.learners import FineTune, Lifted, Mixture, OneLevel, SumOfLevels
 from mlft.planning import ByLabels, ByRule, ByVariances, Optimal, Terms, equal_cost, single_level
 from mlft.strategies import STRATEGIES, Strategy, strategy
 
@@ -11,13 +11,14 @@ COSTS = (1 / 16, 1 / 4, 1.0)
 
 
 def test_the_names_of_the_shipped_strategies_give_their_planner_and_learner():
-    found = {name: strategy(name.replace("<l>", "1")) for name in STRATEGIES}
-    names = ["lift", "finetune", "finetune:mlmc", "finetune:equal-cost", "finest-only", "single-level:<l>"]
-    assert list(found) == names
+    found = {name: strategy(name.replace("<l>", "1").replace("<λ>", "-3")) for name in STRATEGIES}
+    chains = ["lift", "finetune", "finetune:mlmc", "finetune:equal-cost"]
+    assert list(found) == [*chains, "mixture:<λ>", "sum-of-levels", "finest-only", "single-level:<l>"]
     planners = [type(one.planner) for one in found.values()]
-    assert planners == [ByLabels, Optimal, ByVariances, ByRule, ByRule, ByRule]
-    assert [type(one.learner) for one in found.values()] == [Lifted] + [FineTune] * 3 + [OneLevel] * 2
-    assert [one.rounds for one in found.values()] == [False, True, False, False, False, False]
+    assert planners == [ByLabels, Optimal, ByVariances] + [ByRule] * 5
+    learners = [Lifted] + [FineTune] * 3 + [Mixture, SumOfLevels] + [OneLevel] * 2
+    assert [type(one.learner) for one in found.values()] == learners
+    assert [name for name, one in found.items() if one.rounds] == ["finetune"]
     assert all(one.label for one in found.values())
 
 
@@ -25,6 +26,9 @@ def test_the_names_of_the_shipped_strategies_give_their_planner_and_learner():
     ("name", "samples"),
     [
         ("finetune:equal-cost", (128, 32, 8)),
+        ("sum-of-levels", (128, 32, 8)),
+        ("mixture:0", (20, 19, 18)),
+        ("mixture:-4", (220, 29, 3)),
         ("finest-only", (0, 0, 24)),
         ("single-level:0", (384, 0, 0)),
         ("single-level:2", (0, 0, 24)),
@@ -48,6 +52,11 @@ def test_strategies_by_rule_plan_by_it(name, samples):
         ("single-level:<l>", "needs what stands for"),
         ("single-level:x", "needs the number of a level"),
         ("single-level:-1", "needs the number of a level"),
+        ("mixture", "unknown strategy 'mixture': did you mean 'mixture:<λ>'"),
+        ("mixture:x", "needs its λ between -50 and 0, as in mixture:-3, got 'x'"),
+        ("mixture:1", "between -50 and 0"),
+        ("mixture:-51", "between -50 and 0"),
+        ("mixture:nan", "between -50 and 0"),
         ("", "unknown strategy"),
     ],
 )

@@ -118,6 +118,7 @@ def resolve(config: Config, own: Problem | None = None, module: nn.Module | None
             planner.levels(problem.costs)
         except ValueError as error:
             raise ConfigError(f"strategy '{name}': {error}") from None
+    _refuse_no_further(asked)
     if config.plan is not None:
         asked.strategy.learner.check(config.plan)
     if module is not None and config.surrogate_options:
@@ -223,6 +224,16 @@ def _refuse_no_kernel(config: Config, surrogate: Surrogate) -> None:
             f"descent, and the surrogate '{config.surrogate}' is not, or not alone: give the estimator learning-curve, "
             "or the surrogate fno"
         )
+
+
+def _refuse_no_further(asked: Asked) -> None:
+    """Refuse a network of the user's own where a strategy makes further ones like it."""
+    for name in (asked.config.strategy, *asked.config.baselines) if asked.module is not None else ():
+        if asked.by(name).strategy.learner.rebuilds:
+            raise ConfigError(
+                f"strategy '{name}' trains further networks like the one that is asked for, and an object cannot be "
+                "made again: register its class, mlft.SURROGATES['mine'] = Mine, and give surrogate='mine'"
+            )
 
 
 def _strategy(config: Config) -> Strategy:

@@ -21,14 +21,17 @@ def regime(session: Session, fitted: Fitted, test: Samples) -> list[dict[str, fl
 
     On 10 fresh draws and 3 random output points of each: ‖K_after − K_before‖_F / ‖K_before‖_F is 0 in the kernel
     regime, and the prediction of the kernel before is as good as that is small. Both are NaN for a network without a
-    kernel, such as one with dropout or one that is fitted in closed form.
+    kernel, such as one with dropout or one that is fitted in closed form, and where the surrogate is made of several.
     """
     n = min(SAMPLES, len(test.indices))
+    none = [{"movement": math.nan, "alignment": math.nan} for _ in fitted.stages]
     start = _start(session, fitted, test)
+    if start is None:
+        return none
     try:
         net = Linearised(start, torch.as_tensor(test.inputs[:2]).to(start.dtype))
     except KernelError:
-        return [{"movement": math.nan, "alignment": math.nan} for _ in fitted.stages]
+        return none
     points = random_points(n, POINTS, net.outputs, generator=session.random("regime"))
     solutions = torch.as_tensor(test.solutions[:n]).flatten(1).gather(1, points).reshape(-1, 1)
     kernels = [_kernel(start, test.inputs[:n], points)]
@@ -41,12 +44,14 @@ def regime(session: Session, fitted: Fitted, test: Samples) -> list[dict[str, fl
     ]
 
 
-def _start(session: Session, fitted: Fitted, test: Samples) -> Surrogate:
+def _start(session: Session, fitted: Fitted, test: Samples) -> Surrogate | None:
     """Return the surrogate as it was before training, with normalisers and all else fitted to labels, on the CPU.
 
-    Of several candidates it is the one whose stages are told.
+    Of several candidates it is the one whose stages are told. None where the learner made something else of it.
     """
     start, trained = session.surrogate(test), fitted.surrogate
+    if type(start.network) is not type(trained.network):
+        return None
     if isinstance(start.network, Average) and isinstance(trained.network, Average):
         best = max(fitted.candidates, key=lambda log: log.weight).name
         start = start.parts()[start.network.names.index(best)]

@@ -7,4 +7,6 @@ from .base import StageLog as StageLog
 from .finetune import FineTune as FineTune
 from .finetune import adapt as adapt
 from .lifted import Lifted as Lifted
+from .mixture import Mixture as Mixture
 from .one_level import OneLevel as OneLevel
+from .sum_of_levels import SumOfLevels as SumOfLevels

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import ClassVar, final
 
 from mlft.lifts import Choice, LabelError
 from mlft.store import Samples
@@ -94,7 +94,13 @@ class Fitted:
 
 
 class Learner(ABC):
-    """Turns samples of several levels into a fitted surrogate: the interface of fine-tuning and of all its rivals."""
+    """Turns samples of several levels into a fitted surrogate: the interface of fine-tuning and of all its rivals.
+
+    Attributes:
+        rebuilds: whether it trains further networks like the one that is asked for, which must be of the registry then.
+    """
+
+    rebuilds: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, surrogate: Surrogate, samples: Sequence[Samples], course: Course) -> Fitted:

@@ -10,10 +10,11 @@ from mlft.planning.pilot import Pilot, pilot_counts, pilot_of
 from mlft.planning.plan import Curve, Levels, Pair, Plan, from_facts
 from mlft.planning.planner import ByRule, ByVariances, Given, Measured, Optimal, Planner, Terms, Wanted
 from mlft.planning.rates import Rate, Rates, rates
-from mlft.planning.rules import equal_cost, finest_only, given, mlmc, single_level
+from mlft.planning.rules import MOST_SKEWED, equal_cost, finest_only, given, mixture, mlmc, single_level
 
 __all__ = [
     "LEARNABILITY",
+    "MOST_SKEWED",
     "PASSES",
     "SPREAD",
     "ByLabels",
@@ -45,6 +46,7 @@ __all__ = [
     "from_facts",
     "given",
     "learnability",
+    "mixture",
     "mlmc",
     "pilot_counts",
     "pilot_of",

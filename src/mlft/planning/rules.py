@@ -8,6 +8,9 @@ from mlft.planning.plan import Plan, check, fit
 Least = int | Sequence[int]
 """Samples that a level gets at least: a number for all, or one a level, as of a pilot and of what is bought already."""
 
+MOST_SKEWED = -50.0
+"""The exponent of a mixture that has all but everything on its coarsest level."""
+
 
 def equal_cost(costs: Sequence[float], budget: float, *, least: Least = 1) -> Plan:
     """Return the plan that spends the same on every level, n_l ≈ B / ((L+1) c_l), at least `least` samples each.
@@ -52,6 +55,34 @@ def mlmc(variances: Sequence[float], costs: Sequence[float], budget: float, *, l
     nested = _nested(least, costs)
     weights = [math.sqrt(v * c) for v, c in zip(variances, costs, strict=True)]
     return _shared(weights, costs, budget, nested, rule="mlmc", reason="samples ∝ √(variance / cost)")
+
+
+def mixture(costs: Sequence[float], budget: float, exponent: float, *, least: Least = 1) -> Plan:
+    """Return the plan of a mixture of levels, n_l ∝ exp(λ ξ_l) with ξ_l = l/L the fidelity of a level.
+
+    λ = 0 solves every draw on every level; the further it is below, the more are solved on coarse ones alone.
+
+    Args:
+        costs: price of one sample on each level.
+        budget: what may be spent.
+        exponent: λ, between −50 and 0: nested samples never increase with the level.
+        least: samples that each level gets at least, and one; a number for all, or one a level, as of a pilot.
+
+    Raises:
+        BudgetError: if the budget does not buy the least samples on each level.
+        ValueError: for an exponent that is not allowed.
+
+    Source: Setinek, Galletti, Brandstetter 2025, arXiv 2511.01830, for datasets composed of several fidelities.
+
+    >>> mixture([1 / 16, 1 / 4, 1.0], 64, -4.0).samples
+    (564, 75, 10)
+    """
+    if not MOST_SKEWED <= exponent <= 0:
+        raise ValueError(f"λ lies between {MOST_SKEWED:g} and 0, got {exponent:g}")
+    last = max(1, len(costs) - 1)
+    weights = [c * math.exp(exponent * level / last) for level, c in enumerate(costs)]
+    reason = f"samples ∝ exp({exponent:g} ξ), with the fidelity ξ from 0 to 1"
+    return _shared(weights, costs, budget, _nested(least, costs), rule="mixture", reason=reason)
 
 
 def single_level(costs: Sequence[float], budget: float, level: int, *, least: Least = 1) -> Plan:

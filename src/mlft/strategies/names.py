@@ -15,11 +15,13 @@ STRATEGIES: "Registry[Strategy | Family]" = Registry(
         "finetune": "mlft.strategies.shipped:FINETUNE",
         "finetune:mlmc": "mlft.strategies.shipped:FINETUNE_MLMC",
         "finetune:equal-cost": "mlft.strategies.shipped:FINETUNE_EQUAL_COST",
+        "mixture:<λ>": "mlft.strategies.shipped:mixed",
+        "sum-of-levels": "mlft.strategies.shipped:SUM_OF_LEVELS",
         "finest-only": "mlft.strategies.shipped:FINEST_ONLY",
         "single-level:<l>": "mlft.strategies.shipped:single",
     },
 )
-"""The ways of spending a budget, <l> the number of a level; a user adds his own by assignment."""
+"""The ways of spending a budget, <l> the number of a level, <λ> an exponent; a user adds his own by assignment."""
 
 
 def strategy(name: str) -> "Strategy":

@@ -12,6 +12,7 @@ from .export import export_onnx as export_onnx
 from .export import export_torch as export_torch
 from .fast import Fast as Fast
 from .fno import FNO as FNO
+from .held import Held as Held
 from .loading import load as load
 from .mnn import MNNH2 as MNNH2
 from .network import Network as Network
@@ -25,4 +26,6 @@ from .regression import Regression as Regression
 from .shipped import SURROGATES as SURROGATES
 from .surrogate import Surrogate as Surrogate
 from .surrogate import build as build
+from .surrogate import registered as registered
+from .total import Total as Total
 from .unet import UNet as UNet

@@ -18,6 +18,8 @@ SURROGATES: "Registry[type[Network]]" = Registry(
         "linear": "mlft.surrogates.regression:Linear",
         "kernel": "mlft.surrogates.regression:Kernel",
         "auto": "mlft.surrogates.average:Average",
+        "total": "mlft.surrogates.total:Total",
+        "held": "mlft.surrogates.held:Held",
     },
 )
 """What a configuration may name; a module is imported when its network is asked for."""

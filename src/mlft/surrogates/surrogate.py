@@ -321,9 +321,13 @@ def tensors_of(surrogate: Surrogate) -> dict[str, Tensor]:
     return {name: entry for name, entry in state.items() if isinstance(entry, Tensor)}
 
 
+def registered(network: nn.Module) -> str | None:
+    """Return the name of a network in the registry; None of one of your own."""
+    return next((name for name, cls in SURROGATES.items() if type(network) is cls), None)
+
+
 def _name(network: nn.Module) -> str:
-    names = [name for name, cls in SURROGATES.items() if type(network) is cls]
-    return names[0] if names else f"{type(network).__module__}.{type(network).__qualname__}"
+    return registered(network) or f"{type(network).__module__}.{type(network).__qualname__}"
 
 
 def fixed_networks(network: nn.Module) -> list[str]:
@@ -331,9 +335,15 @@ def fixed_networks(network: nn.Module) -> list[str]:
 
     One of your own is not known to.
     """
-    members = list(network.members) if isinstance(network, Average) else [network]
-    fixed = [one for one in members if not (isinstance(one, Network) and one.any_grid)]
-    return sorted({_name(one) for one in fixed})
+    if not isinstance(network, Network):
+        return [_name(network)]
+    alone = [one for one in _networks(network) if len(_networks(one)) == 1]
+    return sorted({_name(one) for one in alone if not one.any_grid})
+
+
+def _networks(network: nn.Module) -> list[Network]:
+    """Return a network and those that it is made of."""
+    return [one for one in network.modules() if isinstance(one, Network)]
 
 
 def _card(config: dict[str, Any]) -> str:

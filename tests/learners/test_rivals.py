@@ -1,0 +1,203 @@
+"""Other ways to use all levels: a mixture told how fine each label is, and a sum of differences."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import mlft
+from mlft.errors import ConfigError
+from mlft.grids import Grid, Symmetry, group
+from mlft.learners import Learner, Mixture, SumOfLevels
+from mlft.learners.mixture import together
+from mlft.learners.sum_of_levels import difference
+from mlft.store import Samples
+from mlft.surrogates import SURROGATES, Average, Held, Surrogate, Total, build, load
+from mlft.training import Course, Training
+from small_networks import normal
+
+GRID = Grid((22,))
+COURSE = Course(Training(least=40, most=40, checks=4), seed=3)
+SMALL = {"modes": [4], "width": 5, "depth": 2}
+STREAM = torch.Generator().manual_seed(11)
+DIRECTIONS = normal(3, 22, generator=STREAM)
+INPUTS = np.einsum("nj,jx->nx", normal(60, 3, generator=STREAM), DIRECTIONS)[:, None] + 4.0
+FINER = np.roll(INPUTS, 1, axis=2)
+MANY, MORE, FEW = tuple(range(60)), tuple(range(30)), tuple(range(20))
+LEARNERS: list[Learner] = [Mixture(), SumOfLevels()]
+
+
+def untrained(name: str = "linear", **options: Any) -> Surrogate:
+    return build(name, (1, 1), GRID, generator=torch.Generator().manual_seed(7), options=options)
+
+
+def level(number: int, indices: tuple[int, ...]) -> Samples:
+    """u_l = 2x + l (x shifted) + 5 l: affine in x on each level."""
+    x, shifted = INPUTS[list(indices)], FINER[list(indices)]
+    return Samples(number, indices, x, 2 * x + number * (shifted + 5))
+
+
+def affine(number: int, indices: tuple[int, ...]) -> Samples:
+    """u_l = 2x + 5 l: affine in (x, l)."""
+    x = INPUTS[list(indices)]
+    return Samples(number, indices, x, 2 * x + 5.0 * number)
+
+
+def error(surrogate: Surrogate, truth: np.ndarray) -> float:
+    return float(np.abs(surrogate.predict(INPUTS) - truth).max())
+
+
+# The mixture
+
+
+def test_all_levels_are_there_once_and_of_draws_that_judge_the_finest_label_alone() -> None:
+    given = [level(0, MANY), level(1, MORE), level(3, FEW)]
+    found = together(given, COURSE.training)
+    coarse = [i for i in MANY if i % 5], [i for i in MORE if i % 5]
+    assert found.level == 3 and found.indices == (*coarse[0], *coarse[1], *FEW)
+    counts = [len(coarse[0]), len(coarse[1]), len(FEW)]
+    assert np.array_equal(found.inputs[:, 1, 4], np.repeat([0, 1 / 3, 1], counts))
+    assert np.array_equal(found.inputs[:, 0], INPUTS[list(found.indices), 0])
+    assert np.array_equal(found.solutions[-len(FEW) :], given[2].solutions)
+
+
+def test_a_mixture_is_asked_for_the_finest_level() -> None:
+    """Regression is exact on what is affine in x and ξ; all that level 3 adds is told by ξ."""
+    given = [affine(0, MANY), affine(1, MORE), affine(3, FEW)]
+    found = Mixture().fit(untrained(), given, COURSE)
+    assert isinstance(found.surrogate.network, Held) and found.surrogate.channels == (1, 1)
+    assert error(found.surrogate, 2 * INPUTS + 15.0) < 1e-9
+    assert [(log.level, log.samples, log.held_out) for log in found.stages] == [(3, 88, 4)]
+
+
+def test_a_mixture_has_the_symmetries_that_it_is_told() -> None:
+    odd = Symmetry((True,), inputs=(-1,), outputs=(-1,))
+    surrogate = untrained("fno", **SMALL)
+    surrogate.tell(group([odd]), shifts=(0,))
+    found = Mixture().fit(surrogate, [level(0, MANY), level(1, FEW)], COURSE).surrogate
+    assert (found.symmetries, found.shifts) == (surrogate.symmetries, (0,))
+    mirrored = odd.of_outputs(found.predict(odd.of_inputs(INPUTS)))
+    np.testing.assert_allclose(found.predict(INPUTS), mirrored, atol=1e-12)
+
+
+# The sum
+
+
+def test_a_difference_is_that_of_the_draws_on_both_levels() -> None:
+    found = difference(level(2, tuple(range(0, 40, 3))), level(0, tuple(range(0, 40, 2))))
+    assert found.indices == tuple(range(0, 40, 6)) and found.level == 2
+    rows = list(found.indices)
+    np.testing.assert_allclose(found.solutions, 2 * (FINER[rows] + 5), atol=1e-12)
+
+
+def test_a_sum_of_levels_is_exact_where_each_difference_is_learned() -> None:
+    given = [level(0, MANY), level(1, MORE), level(3, FEW)]
+    found = SumOfLevels().fit(untrained(), given, COURSE)
+    network = found.surrogate.network
+    assert isinstance(network, Total) and len(network.terms) == 3
+    assert error(found.surrogate, 2 * INPUTS + 3 * (FINER + 5)) < 1e-9
+    assert [(log.level, log.samples) for log in found.stages] == [(0, 48), (1, 24), (3, 16)]
+
+
+def test_a_difference_that_makes_it_worse_is_left_out() -> None:
+    """What is trained on is far from what is held out; the level after it is of use again."""
+    given = [level(0, MANY), level(0, MANY), affine(3, MANY)]
+    given[1] = replace(given[1], level=1, solutions=given[1].solutions.copy())
+    given[1].solutions[[i % 5 != 0 for i in MANY]] += 50.0
+    given[2] = replace(given[2], solutions=given[1].solutions + 15.0)
+    held_out = [i for i in MANY if i % 5 == 0]
+    found = SumOfLevels().fit(untrained(), given, replace(COURSE, all_draws=False)).surrogate
+    assert isinstance(found.network, Total) and len(found.network.terms) == 2
+    np.testing.assert_allclose(found.predict(INPUTS[held_out]), 2 * INPUTS[held_out] + 15.0, atol=1e-9)
+
+
+# Both
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_one_level_is_fine_tuned_as_it_is(learner: Learner) -> None:
+    surrogate = untrained("fno", **SMALL)
+    assert learner.fit(surrogate, [level(1, MORE)], COURSE).surrogate is surrogate
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize(("at", "name"), [(7, "fno"), (33, "fno"), (45, "auto")])
+def test_a_stopped_fit_goes_on_to_the_same_bits(learner: Learner, at: int, name: str, tmp_path: Path) -> None:
+    small = {"network": "fno", "options": SMALL, "name": "small", "training": {}}
+    again_small = small | {"name": "other", "training": {"optimizer": "muon"}}
+    options: dict[str, Any] = SMALL if name == "fno" else {"members": [small, again_small]}
+    given = [level(0, MANY), level(1, MORE), level(3, FEW)]
+    whole = learner.fit(untrained(name, **options), given, COURSE)
+
+    def stop(steps: list[int]) -> Callable[..., None]:
+        def told(*_: Any) -> None:
+            steps.append(1)
+            if len(steps) == at:
+                raise KeyboardInterrupt
+
+        return told
+
+    course = replace(COURSE, folder=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit(untrained(name, **options), given, replace(course, progress=stop([])))
+    again = learner.fit(untrained(name, **options), given, course)
+    assert again.stages == whole.stages
+    assert np.array_equal(again.surrogate.predict(INPUTS), whole.surrogate.predict(INPUTS))
+    if name == "auto":
+        assert {log.name for log in again.candidates} == {"small", "other"}
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("name", ["fno", "kernel", "auto"])
+def test_what_is_learned_is_saved_and_exported(learner: Learner, name: str, tmp_path: Path) -> None:
+    made = {"network": "fno", "options": SMALL, "name": "small", "training": {}}
+    line = {"network": "linear", "options": SURROGATES["linear"].defaults(GRID), "name": "linear", "training": {}}
+    options: dict[str, Any] = {"fno": SMALL, "kernel": {}, "auto": {"members": [made, line]}}[name]
+    found = learner.fit(untrained(name, **options), [level(0, MANY), level(1, FEW)], COURSE).surrogate
+    found.save(tmp_path / "surrogate")
+    again = load(tmp_path / "surrogate")
+    assert np.array_equal(again.predict(INPUTS), found.predict(INPUTS))
+    if name != "auto":
+        found.export(tmp_path / "surrogate.pt2")
+        exported = torch.export.load(tmp_path / "surrogate.pt2").module()
+        np.testing.assert_allclose(
+            exported(torch.as_tensor(INPUTS, dtype=found.dtype)).detach().numpy(), found.predict(INPUTS), rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_network_that_cannot_be_made_again_is_refused_by_name(learner: Learner) -> None:
+    class Yours(nn.Conv1d):
+        pass
+
+    surrogate = Surrogate(Yours(1, 1, 3, padding=1), (1, 1), GRID)
+    with pytest.raises(ConfigError, match="further networks like Yours are wanted"):
+        learner.fit(surrogate, [level(0, MANY), level(1, FEW)], COURSE)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_levels_that_do_not_increase_are_refused(learner: Learner) -> None:
+    with pytest.raises(ValueError, match="increasing levels"):
+        learner.fit(untrained(), [level(1, MANY), level(0, FEW)], COURSE)
+
+
+def test_a_candidate_of_a_term_is_told_of_the_coarsest_level() -> None:
+    own = {"network": "linear", "options": SURROGATES["linear"].defaults(GRID), "name": "", "training": {}}
+    other = {"network": "kernel", "options": SURROGATES["kernel"].defaults(GRID), "name": "", "training": {}}
+    found = SumOfLevels().fit(untrained("auto", members=[own, other]), [level(0, MANY), level(1, FEW)], COURSE)
+    assert [log.name for log in found.candidates] == ["linear", "kernel"]
+    network = found.surrogate.network
+    assert isinstance(network, Total) and all(isinstance(one, Average) for one in network.terms)
+
+
+@pytest.mark.parametrize("asked", [{"strategy": "mixture:-2"}, {"strategy": "lift", "baselines": ("sum-of-levels",)}])
+def test_a_network_object_is_refused_before_anything_is_solved(asked: dict[str, Any], tmp_path: Path) -> None:
+    network = nn.Conv1d(1, 1, 3, padding=1)
+    with pytest.raises(ConfigError, match=r"strategy '(mixture:-2|sum-of-levels)' trains further networks like the"):
+        mlft.run("burgers", network=network, budget="24solves", out=tmp_path / "run", **asked)
+    assert not (tmp_path / "run").exists()
