@@ -311,7 +311,7 @@ def test_a_comparison_is_tidy_pays_equally_and_is_not_run_twice(tmp_path, monkey
     with (tmp_path / "compare.csv").open() as stream:
         table = list(csv.DictReader(stream))
     assert ",".join(table[0]) == (
-        "problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds,spent_measured"
+        "problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds,spent_measured,budget"
     )
     assert [(row["strategy"], row["seed"]) for row in table[:4]] == [
         (EQUAL, "0"),

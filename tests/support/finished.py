@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlft.experiment.outcome import Comparison, ComparisonRow, Outcome
-from mlft.experiment.record import from_plain, to_plain, write_comparison, write_evaluation, write_outcome
+from mlft.experiment.outcome import BudgetComparison, Comparison, ComparisonRow, Outcome
+from mlft.experiment.record import (
+    from_plain,
+    read_comparison,
+    to_plain,
+    write_comparison,
+    write_evaluation,
+    write_outcome,
+)
 from mlft.experiment.sure import measure_sure
 from mlft.reports import report
 
@@ -96,6 +104,22 @@ def a_comparison(folder: Path, errors: dict[str, dict[int, float | None]]) -> Pa
         command="mlft compare burgers --budget 64solves --seeds 3 --out runs/compare",
         version="0.1.0",
     )
+    write_comparison(folder, made)
+    return folder
+
+
+def budgets_compared(folder: Path, errors: dict[str, dict[str, dict[int, float | None]]]) -> Path:
+    """Finished comparisons at several budgets, in solves, with the given errors by budget, strategy and seed."""
+    parts = {text: read_comparison(a_comparison(folder / text, found)) for text, found in errors.items()}
+    rows = [
+        replace(row, budget_solves=float(text.removesuffix("solves")), budget=text)
+        for text, part in parts.items()
+        for row in part.rows
+    ]
+    first = next(iter(parts.values()))
+    told = {name: getattr(first, name) for name in ("problem", "strategies", "seeds", "config", "machine", "version")}
+    command = f"mlft compare burgers --budget {','.join(errors)} --out runs/compare"
+    made = BudgetComparison(budgets=tuple(errors), folders=tuple(errors), rows=tuple(rows), command=command, **told)
     write_comparison(folder, made)
     return folder
 

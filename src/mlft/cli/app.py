@@ -136,13 +136,16 @@ def compare(
     jobs: Annotated[int, typer.Option(min=1, help="runs at a time")] = 1,
     config: ConfigOption = None,
 ) -> None:
-    """Compare strategies at equal cost and equal training effort, over several seeds."""
-    from mlft.reports import comparison_lines
+    """Compare strategies at equal cost and equal training effort, over several seeds, at one budget or several.
+
+    Of several budgets, --budget 16solves,64solves,256solves, the error against the budget is told, and what is saved.
+    """
+    from mlft.reports import summary_lines
 
     asked = asked_of(given, config)
-    found = mlft.compare(**asked, out=out, strategies=names_of(strategies), seeds=seeds, jobs=jobs, report="lines")
-    _tell(comparison_lines(found))
-    print(f"report: {mlft.report(out)}")
+    mlft.compare(**asked, out=out, strategies=names_of(strategies), seeds=seeds, jobs=jobs, report="lines")
+    mlft.report(out)
+    _tell(summary_lines(out))
 
 
 @app.command()

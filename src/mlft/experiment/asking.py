@@ -1,6 +1,7 @@
 """From names to things: what is asked of a run, resolved and checked before anything is written or solved."""
 
 import copy
+from collections.abc import Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,8 +132,13 @@ def resolve(config: Config, own: Problem | None = None, module: nn.Module | None
     return asked
 
 
-def claim(config: Config, folder: Path) -> None:
+def claim(config: Config, folder: Path, *, free: Collection[str] = ()) -> None:
     """Write the configuration into a new or empty run folder, or check that the folder's is the same.
+
+    Args:
+        config: the configuration.
+        folder: the run folder.
+        free: options that may differ.
 
     Raises:
         ConfigError: naming the first option that differs, with both values.
@@ -156,7 +162,7 @@ def claim(config: Config, folder: Path) -> None:
             f"{file} is damaged, or of another version of mlft ({error}): delete it, and run the command that began "
             "the run"
         ) from None
-    refuse_other_configuration(there, config, file)
+    refuse_other_configuration(there.model_copy(update={name: getattr(config, name) for name in free}), config, file)
 
 
 def refuse_other_configuration(there: Config, here: Config, file: Path) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlft.errors import ConfigError
 from mlft.experiment import compare as comparing
 from mlft.experiment import loop
 from mlft.experiment.asking import ask
 from mlft.experiment.finished import Record
 from mlft.experiment.foresight import Forecast
 from mlft.experiment.growth import continued, grow
-from mlft.experiment.outcome import Comparison
+from mlft.experiment.outcome import BudgetComparison, Comparison
 from mlft.experiment.plan_file import write_plan
 from mlft.experiment.screen import Told, shown
 from mlft.experiment.whole import PLAN
@@ -102,20 +103,22 @@ def plan(
 def compare(
     problem: str | Problem,
     *,
-    budget: str,
+    budget: str | Sequence[str],
     out: str | Path,
     strategies: Sequence[str] = ("finetune", "finest-only"),
     seeds: int = 5,
     jobs: int = 1,
     report: Told = "auto",
     **options: Any,
-) -> Comparison:
+) -> Comparison | BudgetComparison:
     """Return a comparison of strategies at equal cost and equal training effort, over several seeds.
 
     Args:
         problem: as in `run`.
-        budget: as in `run`, for each run.
-        out: where the runs go, a folder a seed and in it a folder a strategy; what is finished is read.
+        budget: as in `run`, for each run; of several, "16solves,64solves" or a sequence of them, each strategy is run
+            at each, and the error against the budget is told, and how many solves each saves.
+        out: where the runs go, a folder a seed and in it a folder a strategy; of several budgets a folder each around
+            them. What is finished is read.
         strategies: names in `mlft.STRATEGIES`.
         seeds: how many, counting up from `seed`.
         jobs: seeds that run at a time, each in a process of its own.
@@ -125,6 +128,12 @@ def compare(
     Raises:
         MlftError: as `run`.
     """
-    asked = ask(problem, budget=budget, **options)
-    with writing(Path(out)), shown(report, runs=len(strategies) * seeds) as tell:
-        return comparing.compare(asked, Path(out), strategies=strategies, seeds=seeds, jobs=jobs, report=tell)
+    budgets = budget.split(",") if isinstance(budget, str) else budget
+    if not budgets:
+        raise ConfigError('at least one budget is needed, as in "64solves", or several, as in "16solves,64solves"')
+    asked = [ask(problem, budget=one, **options) for one in budgets]
+    how: dict[str, Any] = {"strategies": strategies, "seeds": seeds, "jobs": jobs}
+    with writing(Path(out)), shown(report, runs=len(strategies) * seeds * len(budgets)) as tell:
+        if len(asked) == 1:
+            return comparing.compare(asked[0], Path(out), **how, report=tell)
+        return comparing.compare_budgets(asked, Path(out), **how, report=tell)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mlft.errors import MlftError
-from mlft.experiment.outcome import SCHEMA, Comparison, ComparisonRow, Outcome, TrustOutcome
+from mlft.experiment.outcome import SCHEMA, BudgetComparison, Comparison, ComparisonRow, Outcome, TrustOutcome
 from mlft.experiment.outcome.places import misplaced
 from mlft.familiarity import INDICATORS, MINIMUM, Alarm, Law, bands_of
 from mlft.files import MOST_TEXT, read_file, write_whole
@@ -25,7 +25,7 @@ from mlft.uncertainty import Bands
 
 RECORD, BEFORE = "record.json", "record.before.json"
 EVALUATION, BANDS, FAMILIARITY = "evaluation.safetensors", "bands.safetensors", "familiarity.safetensors"
-COMPARISON, ROWS = "compare.json", "compare.csv"
+COMPARISON, ROWS, BUDGETS = "compare.json", "compare.csv", "budgets.json"
 TRUST, TRUST_ARRAYS = "trust.json", "trust.safetensors"
 
 PLACES = {"10% quantile": 0.1, "median": 0.5, "90% quantile": 0.9, "the worst": 1.0}
@@ -64,7 +64,7 @@ _SPECTRUM, _GREEN = ("numbers", "error", "solution"), ("matrix", "operator", "kn
 
 Arrays = dict[str, np.ndarray]
 Thing = TypeVar("Thing")
-Told = TypeVar("Told", Outcome, Comparison, TrustOutcome)
+Told = TypeVar("Told", Outcome, Comparison, BudgetComparison, TrustOutcome)
 
 
 def write_outcome(folder: Path, told: Outcome) -> None:
@@ -89,14 +89,14 @@ def read_outcome(folder: Path, name: str = RECORD) -> Outcome:
     return found
 
 
-def write_comparison(folder: Path, told: Comparison) -> None:
-    """Write `compare.csv`, then `compare.json`, each whole or not at all."""
+def write_comparison(folder: Path, told: Comparison | BudgetComparison) -> None:
+    """Write `compare.csv`, then `compare.json`, or `budgets.json` of several budgets, each whole or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(ComparisonRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(dataclasses.asdict(row) for row in told.rows)
     write_whole(folder / ROWS, text.getvalue().encode())
-    write_whole(folder / COMPARISON, _dumped(told))
+    write_whole(folder / (COMPARISON if isinstance(told, Comparison) else BUDGETS), _dumped(told))
 
 
 def read_comparison(folder: Path) -> Comparison:
@@ -108,6 +108,20 @@ def read_comparison(folder: Path) -> Comparison:
     found = _read(Comparison, folder / COMPARISON, "comparison", "mlft compare")
     if not found.rows:
         raise MlftError(f"the comparison in {folder} has no rows; run `mlft compare` on the folder again")
+    return found
+
+
+def read_budgets(folder: Path) -> BudgetComparison:
+    """Return what a comparison at several budgets left.
+
+    Raises:
+        MlftError: as `read_comparison`, or for a folder named that is not within.
+    """
+    found = _read(BudgetComparison, folder / BUDGETS, "comparison at several budgets", "mlft compare")
+    if not found.rows:
+        raise MlftError(f"the comparison in {folder} has no rows; run `mlft compare` on the folder again")
+    if len(found.folders) != len(found.budgets) or any(Path(name).name != name for name in found.folders):
+        raise MlftError(f"the record {folder / BUDGETS} is damaged: folders; {_anew(BUDGETS, 'mlft compare')}")
     return found
 
 
@@ -261,7 +275,7 @@ _adapter: Callable[[Any], Any] = functools.cache(TypeAdapter)
 """Returns what turns a typed record into JSON and back, made once: that takes a tenth of a second."""
 
 
-def _dumped(told: Told) -> bytes:
+def _dumped(told: Outcome | Comparison | BudgetComparison | TrustOutcome) -> bytes:
     """Return a record as JSON; a number that is not finite becomes null."""
     return bytes(_adapter(type(told)).dump_json(told, indent=2)) + b"\n"
 

@@ -57,7 +57,7 @@ def _fit(asked: Asked, problem: DataProblem, place: str) -> str:
 
 def _differing(config: Config) -> list[str]:
     """Return the fields to be told: budget and seed, and what is not the default."""
-    plain = Config(problem=config.problem, budget=config.budget)
+    plain = Config(problem=config.problem, budget="1solve").model_copy(update={"budget": config.budget})
     fields = (name for name in Config.model_fields if name not in _ELSEWHERE)
     return [name for name in fields if name in ("budget", "seed") or getattr(config, name) != getattr(plain, name)]
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from mlft.errors import MlftError
 from mlft.experiment.manifest import refuse_unfit
-from mlft.experiment.record import RECORD, ROWS, read_comparison, read_outcome
+from mlft.experiment.record import BUDGETS, RECORD, ROWS, read_budgets, read_comparison, read_outcome
 from mlft.files import write_whole, writing
+from mlft.reports.budgets import budgets_lines, budgets_report
 from mlft.reports.compare import compare_report, comparison_lines, runs_of
 from mlft.reports.gallery import gallery_page
 from mlft.reports.metrics import metrics_csv
+from mlft.reports.page import Section
 from mlft.reports.plot import plot
 from mlft.reports.run import run_report
 from mlft.reports.spending import spending_lines
@@ -18,6 +20,7 @@ from mlft.reports.trust import trust_lines, trust_report
 from mlft.reports.worth import worth_lines
 
 __all__ = [
+    "budgets_lines",
     "comparison_lines",
     "plot",
     "report",
@@ -56,14 +59,22 @@ def _report(folder: Path) -> Path:
             "give a folder that `mlft run` or `mlft compare` has written"
         )
     refuse_unfit(folder)
-    if not run:
-        _write_runs(folder)
-    page, figures = run_report(folder) if run else compare_report(folder)
+    page, figures = run_report(folder) if run else _compared(folder)
     files = {f"figures/{name}.svg": drawing.wide for name, drawing in figures.items()}
     files |= {"metrics.csv": metrics_csv(read_outcome(folder))} if run else {}
     for name, text in (files | {"report.html": page}).items():
         _write(folder / name, text)
     return folder / "report.html"
+
+
+def _compared(folder: Path) -> Section:
+    """Return the page of a comparison; those of its runs, or of its parts at each budget, are written first."""
+    if (folder / BUDGETS).is_file():
+        for name in read_budgets(folder).folders:
+            _report(folder / name)
+        return budgets_report(folder)
+    _write_runs(folder)
+    return compare_report(folder)
 
 
 def _write_runs(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import tomli_w
 
 from mlft.experiment.config import budget
-from mlft.experiment.outcome import Comparison, ComparisonRow
+from mlft.experiment.outcome import BudgetComparison, Comparison, ComparisonRow
 from mlft.experiment.record import ROWS, read_comparison
 from mlft.intervals import Middle, arithmetic
 from mlft.reports.comparison_figure import STAR, comparison_figure
@@ -44,7 +44,7 @@ def compare_report(folder: Path) -> Section:
     drawings = {"comparison": comparison_figure(found)}
     asked = budget(told.budget)
     kicker = paragraph(f"{told.problem}, {amount(asked.value, asked.unit)}: strategies at equal cost", "kicker")
-    sections = [_errors(found, told.rows, drawings), _seeds(folder, told, errors), _repeat(told)]
+    sections = [_errors(found, told.rows, drawings), _seeds(folder, told, errors), repeated(told)]
     head = [kicker, title(_outcome(found)), paragraph(_beside_single(found), "verdict"), contents(sections)]
     body = [
         "<header>\n" + "\n".join(head) + "\n</header>",
@@ -86,7 +86,7 @@ def _errors_of(told: Comparison) -> dict[str, dict[int, float]]:
 
 
 def _outcome(found: list[Standing]) -> str:
-    one = _hero(found)
+    one = hero(found)
     seeds = f"mean of {number(len(one.errors))} seeds, 95% interval {interval(one.mean.lower, one.mean.upper)}"
     text = f"{one.strategy}: relative L2 error {error(one.mean.value)} ({seeds})"
     if one.strategy == FINEST or not one.ratios:
@@ -97,7 +97,7 @@ def _outcome(found: list[Standing]) -> str:
 
 def _beside_single(found: list[Standing]) -> str:
     """Return how the first strategy stands beside the best single level, which is the rival to watch."""
-    one, best = _hero(found), next((s for s in found if s.best_single), None)
+    one, best = hero(found), next((s for s in found if s.best_single), None)
     if best is None:
         return "No single level was among the strategies; add finest-only and single-level:<l> to have that rival."
     if best is one:
@@ -114,7 +114,7 @@ def _beside_single(found: list[Standing]) -> str:
     return f"{stands}, {'a gain' if ratio.upper < 1 else 'a loss'} beyond the spread of the seeds."
 
 
-def _hero(found: list[Standing]) -> Standing:
+def hero(found: Sequence[Standing]) -> Standing:
     """Return the first strategy of several levels in the order asked, whose comparison this is."""
     return next((one for one in found if not single_level(one.strategy)), found[0])
 
@@ -206,7 +206,8 @@ def _run(place: Path, value: float, written: Collection[Path]) -> Cell:
     return link((place / "report.html").as_posix(), error(value)) if place in written else error(value)
 
 
-def _repeat(told: Comparison) -> str:
+def repeated(told: Comparison | BudgetComparison) -> str:
+    """Return the section that says how to repeat a comparison."""
     shared = {k: v for k, v in told.config.items() if k not in ("seed", "strategy", "baselines")}
     about = [("mlft", str(told.version)), *[(k, str(v)) for k, v in told.machine.items() if k != "mlft"]]
     return section(

@@ -7,8 +7,18 @@ from mlft.errors import MlftError
 from mlft.experiment.config import CONFIG
 from mlft.experiment.manifest import refuse_unfit
 from mlft.experiment.outcome import Outcome
-from mlft.experiment.record import COMPARISON, RECORD, TRUST, read_comparison, read_outcome, read_trust
+from mlft.experiment.record import (
+    BUDGETS,
+    COMPARISON,
+    RECORD,
+    TRUST,
+    read_budgets,
+    read_comparison,
+    read_outcome,
+    read_trust,
+)
 from mlft.problems import PROBLEMS
+from mlft.reports.budgets import budgets_lines
 from mlft.reports.compare import comparison_lines
 from mlft.reports.data import data_lines
 from mlft.reports.familiar import familiar_lines
@@ -30,6 +40,8 @@ def summary_lines(folder: str | Path) -> list[str]:
         MlftError: if the folder holds none, or a damaged one.
     """
     folder = Path(folder)
+    if not (folder / RECORD).is_file() and (folder / BUDGETS).is_file():
+        return [*budgets_lines(read_budgets(folder)), *_page(folder, "report.html", "mlft report")]
     if not (folder / RECORD).is_file() and (folder / COMPARISON).is_file():
         return [*comparison_lines(read_comparison(folder)), *_page(folder, "report.html", "mlft report")]
     if not (folder / RECORD).is_file() and (folder / CONFIG).is_file():

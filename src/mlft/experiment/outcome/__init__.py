@@ -4,7 +4,7 @@ A number that was not measured is None, and null in the file. The file's top-lev
 `schema` says which set of them it is.
 """
 
-from mlft.experiment.outcome.comparison import Comparison, ComparisonRow
+from mlft.experiment.outcome.comparison import BudgetComparison, Comparison, ComparisonRow
 from mlft.experiment.outcome.familiar import Familiar, GridError
 from mlft.experiment.outcome.norms import ChannelErrors
 from mlft.experiment.outcome.parts import Part
@@ -45,6 +45,7 @@ __all__ = [
     "BandFacts",
     "Baseline",
     "BoughtPlan",
+    "BudgetComparison",
     "CandidateFacts",
     "ChannelErrors",
     "Comparison",

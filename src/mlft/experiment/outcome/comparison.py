@@ -24,6 +24,7 @@ class ComparisonRow:
         relative_l2: mean relative L2 error on fresh draws.
         train_seconds: wall time of the training.
         spent_measured: what its samples cost at measured prices.
+        budget: as it was asked; empty in records of before there was one.
     """
 
     problem: str
@@ -35,6 +36,7 @@ class ComparisonRow:
     relative_l2: Number
     train_seconds: Number
     spent_measured: Number = None
+    budget: str = ""
 
 
 @final
@@ -83,3 +85,40 @@ class Comparison:
         middle = arithmetic([value for value in errors.values() if value is not None])
         mean = in_words(middle.value, middle.lower, middle.upper)
         return strategy, mean, *(in_words(errors.get(seed)) for seed in self.seeds)
+
+
+@final
+@dataclass(frozen=True)
+class BudgetComparison:
+    """Strategies at equal cost at several budgets: `budgets.json`; that at each budget is a folder of its own.
+
+    Attributes:
+        problem: its name.
+        budgets: as they were asked, from the smallest on.
+        folders: of the comparison at each, within its own.
+        strategies: in the order asked.
+        seeds: of the runs.
+        rows: one a budget, seed and strategy.
+        config: what the runs share.
+        command: that repeats it.
+        machine: processor and versions.
+        version: of mlft.
+        schema: of this record.
+    """
+
+    problem: str
+    budgets: tuple[str, ...]
+    folders: tuple[str, ...]
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    rows: tuple[ComparisonRow, ...]
+    config: dict[str, Any]
+    command: str
+    machine: dict[str, str]
+    version: str
+    schema: int = SCHEMA
+
+    def __repr__(self) -> str:
+        """Return what was compared; its numbers are in `rows`."""
+        names, budgets = ", ".join(self.strategies), ", ".join(self.budgets)
+        return plain(f"BudgetComparison({self.problem}, {budgets}: {names}; {len(self.seeds)} seeds)")
