@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import os
 import signal
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+def pytest_collection_finish() -> None:
+    """Take what is imported out of the collector's sight: it walks through all of torch else, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

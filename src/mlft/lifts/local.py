@@ -11,7 +11,7 @@ from torch.nn.functional import gelu, pad
 from mlft.grids import Grid
 from mlft.lifts.coupled import Place
 from mlft.lifts.learned import Learned
-from mlft.surrogates import from_patches, to_patches
+from mlft.surrogates import from_patches, normal, to_patches
 
 
 @final
@@ -70,7 +70,7 @@ class DilatedConvolutions(nn.Module):
         for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
             scale = 0.0 if i == len(hidden) else 1.4 * (before * layers.kernel**dimension) ** -0.5
             shape = (after, before, *[layers.kernel] * dimension)
-            self.weights.append(nn.Parameter(scale * torch.randn(shape, generator=generator)))
+            self.weights.append(nn.Parameter(normal(*shape, scale=scale, generator=generator)))
             self.biases.append(nn.Parameter(torch.zeros(after)))
 
     @torch.no_grad()

@@ -16,6 +16,7 @@ from .held import Held as Held
 from .loading import load as load
 from .mnn import MNNH2 as MNNH2
 from .network import Network as Network
+from .network import normal as normal
 from .normaliser import Normaliser as Normaliser
 from .patches import from_patches as from_patches
 from .patches import to_patches as to_patches

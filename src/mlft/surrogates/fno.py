@@ -11,7 +11,7 @@ from torch.nn.functional import gelu
 
 from mlft.grids import Grid
 from mlft.grids.grid import axiswise
-from mlft.surrogates.network import Network
+from mlft.surrogates.network import Network, normal
 from mlft.surrogates.patches import from_patches, patch_of, to_patches
 from mlft.surrogates.spectral import SpectralLayer, transform
 
@@ -152,9 +152,9 @@ class _Pointwise(nn.Module):
     def __init__(self, widths: tuple[int, int, int], *, generator: torch.Generator) -> None:
         super().__init__()
         first, hidden, last = widths
-        self.first = nn.Parameter(torch.randn(first, hidden, generator=generator) * first**-0.5)
+        self.first = nn.Parameter(normal(first, hidden, scale=first**-0.5, generator=generator))
         self.first_bias = nn.Parameter(torch.zeros(hidden))
-        self.last = nn.Parameter(torch.randn(hidden, last, generator=generator) * hidden**-0.5)
+        self.last = nn.Parameter(normal(hidden, last, scale=hidden**-0.5, generator=generator))
         self.last_bias = nn.Parameter(torch.zeros(last))
 
     def forward(self, field: Float[Tensor, "*grid n c"]) -> Float[Tensor, "*grid n d"]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d, gelu
 
 from mlft.grids.grid import axiswise
+from mlft.surrogates.network import normal
 
 MOST = 1000
 """Layers of a network, or levels of it, at most."""
@@ -136,7 +137,7 @@ class Convolution(nn.Module):
         super().__init__()
         self.wraps, self.reach, self.zero = wraps, window // 2, zero
         shape = (channels[1], channels[0], *[window] * len(wraps))
-        self.weight = nn.Parameter(torch.randn(shape, generator=generator) * gain * prod(shape[1:]) ** -0.5)
+        self.weight = nn.Parameter(normal(*shape, scale=gain * prod(shape[1:]) ** -0.5, generator=generator))
         self.bias = nn.Parameter(torch.zeros(channels[1]))
 
     def forward(self, field: Float[Tensor, "n c *grid"]) -> Float[Tensor, "n d *grid"]:
@@ -161,7 +162,7 @@ class Perceptron(nn.Module):
         super().__init__()
         gains = [2**0.5] * (len(widths) - 2) + [gain]
         self.weights = nn.ParameterList(
-            torch.randn(rows, columns, generator=generator) * size * rows**-0.5
+            normal(rows, columns, scale=size * rows**-0.5, generator=generator)
             for (rows, columns), size in zip(pairwise(widths), gains, strict=True)
         )
         self.biases = nn.ParameterList(torch.zeros(columns) for columns in widths[1:])

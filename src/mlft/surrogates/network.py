@@ -53,6 +53,17 @@ class Network(nn.Module, ABC):
         """Return every option with a value that suits a grid, for hundreds to thousands of samples."""
 
 
+def normal(*shape: int, scale: float, generator: torch.Generator) -> Float[Tensor, "*_shape"]:
+    """Return scale times standard normal numbers; on the meta device the shape alone.
+
+    To calculate there torch imports its compiler, which takes as long as the import of torch itself, and a saved
+    network is compared there before it is loaded.
+    """
+    if torch.get_default_device().type == "meta":
+        return torch.empty(shape)
+    return torch.randn(shape, generator=generator) * scale
+
+
 def precision(network: nn.Module) -> torch.dtype:
     """Return the dtype that a network computes in: of one of your own that of its first parameter, else float32.
 

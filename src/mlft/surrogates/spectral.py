@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mlft.surrogates.network import normal
+
 
 class Axis(NamedTuple):
     """The transform along one axis and its inverse.
@@ -119,12 +121,12 @@ class SpectralLayer(nn.Module):
         self.stencil, self.wraps = stencil, wraps
         waves = modes[0] if len(modes) == 1 else (2 * modes[0] - 1) * modes[1]
         # Smaller than what keeps the variance: on a few hundred samples that generalises better (see the class).
-        self.weight = nn.Parameter(torch.randn(waves, width, 2 * width, generator=generator) / (3 * (2 * width) ** 0.5))
-        self.skip = nn.Parameter(torch.randn(width, width, generator=generator) * 0.6 * width**-0.5)
+        self.weight = nn.Parameter(normal(waves, width, 2 * width, scale=(2 * width) ** -0.5 / 3, generator=generator))
+        self.skip = nn.Parameter(normal(width, width, scale=0.6 * width**-0.5, generator=generator))
         self.bias = nn.Parameter(torch.zeros(width))
         if stencil:
             rows = width * 2 * stencil * len(modes)
-            self.local = nn.Parameter(torch.randn(rows, width, generator=generator) * 0.6 * rows**-0.5)
+            self.local = nn.Parameter(normal(rows, width, scale=0.6 * rows**-0.5, generator=generator))
 
     def forward(self, field: Float[Tensor, "*grid n c"], axes: tuple[Axis, ...]) -> Float[Tensor, "*grid n c"]:
         """Return the layer's output; the transforms `axes` are shared by all layers of a network."""
