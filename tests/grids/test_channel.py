@@ -27,7 +27,10 @@ from mlft.grids import (
 )
 from mlft.grids.channels import _h1
 from mlft.grids.symmetry import pins
-from mlft.lifts.local import DilatedConvolutions, Layers
+from mlft.lifts import LIFTS
+from mlft.lifts.learned import Effort
+from mlft.lifts.local import DilatedConvolutions, Layers, Local
+from mlft.lifts.spectral import Spectral
 from mlft.problems.contract.sameness import agreement
 from mlft.reports.fields import image
 from mlft.seeds import generator
@@ -298,7 +301,10 @@ def solve(inputs, grid):
     return from_waves(decay * to_waves(np.tanh(inputs), grid), grid) + 1.0
 
 
-def test_a_problem_in_a_channel_is_checked_run_lifted_and_reported(tmp_path):
+def test_a_problem_in_a_channel_is_checked_run_lifted_and_reported(tmp_path, monkeypatch):
+    few = Effort(20, passes=0, rate=1e-2)
+    monkeypatch.setitem(LIFTS, "local", Local(plane=few))
+    monkeypatch.setitem(LIFTS, "spectral", Spectral(plane=few))
     channel = mlft.FunctionProblem(
         "channel", mlft.hierarchy(refine(CELLS, 2), 2), draw, evaluate, solve, cost_exponent=2.0
     )

@@ -17,7 +17,7 @@ from mlft.training import Course, Stage, Training, Verdict
 from small_networks import normal
 
 GRID = Grid((22,))
-COURSE = Course(Training(least=80, most=80, checks=8), seed=3)
+COURSE = Course(Training(least=40, most=40, checks=8), seed=3)
 SMALL = {"modes": [4], "width": 5, "depth": 2}
 
 
@@ -74,7 +74,8 @@ def test_what_is_learned_from_more_draws_errs_less_on_fresh_ones() -> None:
     for name in ("fno", "kernel"):
         errors = []
         for whole in (False, True):
-            found = fitted(name, replace(COURSE, all_draws=whole), (samples(13),)).surrogate.predict(inputs)
+            course = Course(Training(least=80, most=80, checks=8), seed=3, all_draws=whole)
+            found = fitted(name, course, (samples(13),)).surrogate.predict(inputs)
             errors.append(np.linalg.norm((found - 1 - inputs**2)[:, 0], axis=1).mean())
         assert errors[1] < 0.9 * errors[0]
 
@@ -125,12 +126,12 @@ def test_of_several_stages_it_is_the_last_one_that_was_kept(monkeypatch: pytest.
     rejected = replace(found.stages[1], verdict=Verdict(0.5, 0.6, 0.0))
     ended = all_draws.with_all_draws(replace(found, stages=(found.stages[0], rejected)), given, COURSE)
     assert [(stage.level, len(stage.train), stage.rate) for stage in stages] == [(0, 33, COURSE.training.rate)]
-    assert [log.all_draws for log in ended.stages] == [20, 0]
+    assert [log.all_draws for log in ended.stages] == [10, 0]
 
 
 def test_it_is_continued_to_the_same_bits(tmp_path: Path) -> None:
-    whole, left = fitted(), iter(range(86, -1, -1))
-    assert whole.stages[0].steps == 80 and whole.stages[0].all_draws == 20
+    whole, left = fitted(), iter(range(44, -1, -1))
+    assert whole.stages[0].steps == 40 and whole.stages[0].all_draws == 10
 
     def stop(*_: object) -> None:
         if next(left) == 0:
@@ -141,7 +142,7 @@ def test_it_is_continued_to_the_same_bits(tmp_path: Path) -> None:
     done: list[int] = []
     again = fitted(course=replace(COURSE, folder=tmp_path, progress=lambda *told: done.append(told[2])))
     assert bits(again.surrogate) == bits(whole.surrogate)
-    assert 0 < len(done) < 20
+    assert 0 < len(done) < 10
 
 
 def test_members_of_an_average_are_chosen_first_and_then_learn_from_what_chose_them() -> None:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,29 @@ from mlft.training import Course, Training
 COURSE = Course(Training(), seed=3)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
     """Learned lifts of few steps, under their own names."""
     few = {"line": Effort(24, passes=0, rate=1e-2), "plane": Effort(20, passes=0, rate=1e-2)}
-    monkeypatch.setitem(LIFTS, "local", Local(**few))
-    monkeypatch.setitem(LIFTS, "spectral", Spectral(**few))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LIFTS, "local", Local(**few))
+        patch.setitem(LIFTS, "spectral", Spectral(**few))
+        yield
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer steps still, where it does not matter how much is learned."""
+    for name, method in (("local", Local), ("spectral", Spectral)):
+        monkeypatch.setitem(LIFTS, name, method(Effort(6, passes=0, rate=1e-2)))
+
+
+@pytest.fixture(scope="module")
+def saved(quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lift that was fitted and saved; tests read it, or change a copy."""
+    folder = tmp_path_factory.mktemp("saved")
+    fit("local", coupled(8), place(), COURSE).save(folder)
+    return folder
 
 
 @pytest.mark.parametrize("grid", [LINE, ENDS, PLANE], ids=str)
@@ -44,6 +62,7 @@ def test_a_learned_lift_lowers_the_error_of_labels_it_never_saw(name: str, grid:
     assert found.error.draws == 14
 
 
+@pytest.mark.usefixtures("brief")
 def test_no_corrector_knows_of_the_label_that_it_judges() -> None:
     """Another label of draw 5 moves its certificate's label by nothing, and those of draws in other quarters."""
     before = coupled(11)
@@ -56,6 +75,7 @@ def test_no_corrector_knows_of_the_label_that_it_judges() -> None:
     assert not np.array_equal(judged[4], again[4])
 
 
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("grid", [LINE, ENDS], ids=str)
 def test_correctors_see_the_solutions_as_given_and_as_the_grid_alone_prolongs_them(grid: Grid) -> None:
     """Unit fields at points that a coarse grid lacks or averages: the grid's own transfer does not give them back."""
@@ -71,6 +91,7 @@ def test_correctors_see_the_solutions_as_given_and_as_the_grid_alone_prolongs_th
     assert np.abs(plain - solutions).max() > 0.1 and seen.shape[1] == 2 + draws.coarse.inputs.shape[1]
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_lift_is_the_mean_of_its_correctors_and_their_labels_judge_it() -> None:
     draws = coupled(9)
     correction, judged = LIFTS["local"].fit(draws, place(), COURSE)
@@ -97,6 +118,7 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert 0 < len(seen) < 4 * 24 - 40  # what was done is not done again
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_checkpoint_of_other_labels_is_not_continued(tmp_path: Path) -> None:
     draws, fresh, course = coupled(8), coupled(3, seed=2).coarse, replace(COURSE, folder=tmp_path)
     fit("local", draws, place(), course)
@@ -106,6 +128,7 @@ def test_a_checkpoint_of_other_labels_is_not_continued(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("name", ["none", "richardson", "local", "spectral"])
 def test_a_saved_lift_lifts_to_the_same_bits(name: str, tmp_path: Path) -> None:
     draws = coupled(8)
@@ -149,8 +172,9 @@ def test_a_lift_of_another_place_is_refused(other, tmp_path: Path) -> None:  # t
         {"name": ["local"]},
     ],
 )
-def test_a_forged_lift_is_refused_in_words(changes: dict[str, Any], tmp_path: Path) -> None:
-    fit("local", coupled(8), place(), COURSE).save(tmp_path)
+def test_a_forged_lift_is_refused_in_words(changes: dict[str, Any], saved: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    load(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text()) | changes
     del config["digest"]
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """Lifts that are told of the solver's symmetries: they commute with them, learn from images, are saved and loaded."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +28,21 @@ def told(symmetries: tuple[Symmetry, ...] = (), *, averaged: bool = True) -> Cou
     return Course(Training(), seed=3, scheme=scheme)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
     few = {"line": Effort(24, passes=0, rate=1e-2), "plane": Effort(20, passes=0, rate=1e-2)}
-    monkeypatch.setitem(LIFTS, "local", Local(**few))
-    monkeypatch.setitem(LIFTS, "spectral", Spectral(**few))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LIFTS, "local", Local(**few))
+        patch.setitem(LIFTS, "spectral", Spectral(**few))
+        yield
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer steps still, where it does not matter how much is learned."""
+    few = Effort(6, passes=0, rate=1e-2)
+    monkeypatch.setitem(LIFTS, "local", Local(few, few))
+    monkeypatch.setitem(LIFTS, "spectral", Spectral(few, few))
 
 
 def symmetric(n: int, grid: Grid, *, seed: int = 0) -> Coupled:
@@ -44,6 +55,7 @@ def symmetric(n: int, grid: Grid, *, seed: int = 0) -> Coupled:
 @pytest.mark.parametrize(
     ("grid", "elements"), [(LINE, ODD), (PLANE, FLIPS), (SQUARE, TURNS)], ids=["line", "plane", "square"]
 )
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("name", ["local", "spectral"])
 def test_a_lift_commutes_with_the_symmetries_of_its_solver(
     name: str, grid: Grid, elements: tuple[Symmetry, ...]
@@ -76,6 +88,7 @@ def test_images_follow_the_draws_as_far_as_there_is_room(monkeypatch: pytest.Mon
     assert _images(draws, FLIPS) is draws
 
 
+@pytest.mark.usefixtures("brief")
 def test_no_corrector_knows_of_an_image_of_the_label_that_it_judges() -> None:
     before = symmetric(11, LINE)
     fine = before.fine.copy()
@@ -88,6 +101,7 @@ def test_no_corrector_knows_of_an_image_of_the_label_that_it_judges() -> None:
     assert not np.array_equal(judged[4], again[4])
 
 
+@pytest.mark.usefixtures("brief")
 def test_what_is_odd_under_the_group_is_scaled_about_zero() -> None:
     method = LIFTS["local"]
     assert isinstance(method, Learned)
@@ -112,6 +126,7 @@ def test_images_teach() -> None:
     assert left[2] < 0.95 * left[0]
 
 
+@pytest.mark.usefixtures("brief")
 def test_without_symmetries_no_bit_is_another() -> None:
     draws = coupled(9)
     plain = fit("local", draws, place(), Course(Training(), seed=3)).lift(draws.coarse)
@@ -119,15 +134,16 @@ def test_without_symmetries_no_bit_is_another() -> None:
     assert np.array_equal(plain, fit("local", draws, place(), told(ODD[:1])).lift(draws.coarse))
 
 
-def saved(folder: Path) -> tuple[Lift, Coarse]:
+@pytest.fixture(scope="module")
+def odd(quick: None) -> tuple[Lift, Coarse]:
+    """A lift that knows a symmetry, and what it was fitted on."""
     draws = coupled(9)
-    lift = fit("local", draws, place(), told(ODD))
-    lift.save(folder)
-    return lift, draws.coarse
+    return fit("local", draws, place(), told(ODD)), draws.coarse
 
 
-def test_a_saved_lift_knows_its_symmetries(tmp_path: Path) -> None:
-    lift, coarse = saved(tmp_path)
+def test_a_saved_lift_knows_its_symmetries(odd: tuple[Lift, Coarse], tmp_path: Path) -> None:
+    lift, coarse = odd
+    lift.save(tmp_path)
     assert np.array_equal(load(tmp_path).lift(coarse), lift.lift(coarse))
 
 
@@ -140,8 +156,10 @@ def test_a_saved_lift_knows_its_symmetries(tmp_path: Path) -> None:
         {"symmetries": [{"flips": [True]}, {"flips": [False]}]},
     ],
 )
-def test_symmetries_that_are_not_those_of_the_weights_are_refused(change: dict[str, object], tmp_path: Path) -> None:
-    saved(tmp_path)
+def test_symmetries_that_are_not_those_of_the_weights_are_refused(
+    change: dict[str, object], odd: tuple[Lift, Coarse], tmp_path: Path
+) -> None:
+    odd[0].save(tmp_path)
     file = tmp_path / "config.json"
     config = json.loads(file.read_text())
     config["options"] |= change

@@ -28,7 +28,7 @@ def spread_errors(inputs: np.ndarray, solutions: np.ndarray, network: str = "fno
     random = torch.Generator().manual_seed(1)
     surrogate = build(network, (1, solutions.shape[1]), GRID, generator=random, options=options)
     learned, asked = samples(inputs, solutions, slice(0, 40)), samples(inputs, solutions, slice(40, 60))
-    fitted = FineTune().fit(surrogate, [learned], Course(Training(steps=250, batch=8, rate=8e-3), seed=0))
+    fitted = FineTune().fit(surrogate, [learned], Course(Training(steps=150, batch=8, rate=1e-2), seed=0))
     found = channel_errors(fitted.surrogate.predict(asked.inputs), asked.solutions, GRID)
     return found["vrmse"].mean(axis=0)
 

@@ -160,24 +160,25 @@ def test_the_decay_starts_from_the_best_check_with_its_moments(generator):
 @pytest.mark.parametrize("noise", [0.0, 5.0])
 def test_continuing_a_stage_that_may_stop_early_gives_the_same_bits_as_never_stopping(tmp_path, generator, noise):
     levels = [samples(0, 36, generator, noise=noise), samples(1, 21, generator, noise=noise)]
-    whole = FineTune().fit(surrogate(), levels, Course(FREE, 3))
-    total = sum(log.steps for log in whole.stages)
-    first = whole.stages[0]
+    steps, made = [], []
+    whole = FineTune().fit(surrogate(), levels, Course(FREE, 3, progress=lambda *row: steps.append((row[0], row[2]))))
+    first, second = whole.stages
     turn = leg(first.checks, 68).start
-    for kill in (turn, turn + 2, first.steps + 4, total - 1):
-        made = []
+    kills = [steps[i] for i in (turn, turn + 2, first.steps + 4, first.steps + second.steps - 1)]
 
-        def stop(*row, made=made, kill=kill):
-            made.append(row)
-            if len(made) == kill + 1:
-                raise KeyboardInterrupt
+    def stop(level, error, done, most):
+        made.append((level, done))
+        if kills and made[-1] == kills[0]:
+            kills.pop(0)
+            raise KeyboardInterrupt
 
-        folder = tmp_path / str(kill)
+    for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
-            FineTune().fit(surrogate(), levels, Course(FREE, 3, folder, stop))
-        again = FineTune().fit(surrogate(), levels, Course(FREE, 3, folder))
-        assert [log.checks for log in again.stages] == [log.checks for log in whole.stages]
-        assert same(snapshot(again.surrogate), snapshot(whole.surrogate))
+            FineTune().fit(surrogate(), levels, Course(FREE, 3, tmp_path, stop))
+    again = FineTune().fit(surrogate(), levels, Course(FREE, 3, tmp_path, stop))
+    assert [log.checks for log in again.stages] == [log.checks for log in whole.stages]
+    assert same(snapshot(again.surrogate), snapshot(whole.surrogate))
+    assert len(steps) < len(made) < len(steps) + 4 * 5  # each time from a checkpoint, which lies 4 steps back at most
 
 
 def test_a_finished_stage_is_not_trained_again(tmp_path, generator):

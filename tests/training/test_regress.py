@@ -7,7 +7,7 @@ import torch
 from mlft.grids import Grid, Symmetry, group
 from mlft.learners import FineTune
 from mlft.store import Samples
-from mlft.surrogates import Kernel, Linear, Surrogate, build, export_torch, load
+from mlft.surrogates import SURROGATES, Kernel, Linear, Surrogate, build, export_torch, load
 from mlft.surrogates.regression import MOST_TERMS, Size, Term, kernel_of
 from mlft.training import Course, Training
 from mlft.training.regress import IMAGES, MOST, RIDGES, _choices, _images, _shifted, _solved, chosen_kernel, fit_term
@@ -15,12 +15,15 @@ from mlft.training.stage import Pairs
 from small_networks import normal
 
 GRID = Grid((10, 7))
-COURSE = Course(Training(), seed=3)
+COURSE = Course(Training(least=60, most=60), seed=3)
+SMALL = {"linear": {}, "kernel": {}, "fno": {"modes": [2, 2], "width": 4, "depth": 1}}
+AVERAGE = {"members": [{"network": name, "options": SURROGATES[name].defaults(GRID) | SMALL[name]} for name in SMALL]}
 
 
 def trained(name: str, samples: list[Samples], generator: torch.Generator) -> tuple[Surrogate, tuple]:
     channels = samples[0].inputs.shape[1], samples[0].solutions.shape[1]
-    fitted = FineTune().fit(build(name, channels, GRID, generator=generator), samples, COURSE)
+    options = AVERAGE if name == "auto" else {}
+    fitted = FineTune().fit(build(name, channels, GRID, generator=generator, options=options), samples, COURSE)
     return fitted.surrogate, fitted.stages
 
 
