@@ -8,12 +8,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks.storm.commands import begin, end
-from benchmarks.storm.folder import held
+from benchmarks.storm.commands import begin, end, live
+from benchmarks.storm.folder import SEED, held
 from benchmarks.storm.lives import STRATEGIES, Life, Storm, send, weather
 from benchmarks.storm.tally import Tally
-
-SEEDS = (0, 1)
 
 
 def storm(base: Path, *, short: bool) -> list[Tally]:
@@ -24,13 +22,11 @@ def storm(base: Path, *, short: bool) -> list[Tally]:
 
 def races(storm: Storm, times: int) -> Tally:
     """Start two drivers on one folder at the same instant: with one seed, and with two."""
-    tally, calm = Tally("two drivers at once on one folder"), {}
-    for seed in SEEDS:
-        alone = storm.new(STRATEGIES[1], 0)
-        end(begin(_words(alone, seed), alone.told, before=alone.mark), alone.told)
-        calm[seed] = held(alone.folder, seed)
+    tally, alone = Tally("two drivers at once on one folder"), storm.new(STRATEGIES[1], 0)
+    live(_words(alone, 1), alone.told, before=alone.mark)
+    calm = {SEED: storm.calm[STRATEGIES[1]].held, 1: held(alone.folder, 1)}
     for turn in range(times):
-        life, seeds = storm.new(STRATEGIES[1], 0), (0, turn % 2)
+        life, seeds = storm.new(STRATEGIES[1], 0), (SEED, turn % 2)
         start = time.time() + 0.2
         files = [life.told.with_suffix(f".{driver}") for driver in range(2)]
         drivers = [
@@ -78,7 +74,7 @@ def copies(storm: Storm, times: int) -> Tally:
 
 def _begun(storm: Storm, strategy: str, tally: Tally) -> Life:
     life = storm.new(strategy, 0)
-    life.lives(tally, disturb=partial(send, signal.SIGKILL, storm.chance.uniform(0, storm.lengths[strategy])))
+    life.lives(tally, disturb=partial(send, signal.SIGKILL, storm.chance.uniform(0, storm.calm[strategy].length)))
     return life
 
 

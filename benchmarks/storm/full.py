@@ -29,7 +29,7 @@ def full(storm: Storm, sizes: int) -> Tally:
         life = storm.new(storm.strategy(turn), 0)
         with room(life.folder) as place:
             life.folder /= "run"
-            needed = storm.sizes[life.strategy]
+            needed = storm.calm[life.strategy].size
             place.resize(PAGE * max(1, needed * turn // (PAGE * sizes)))
             ended = life.lives(tally, before=place.enter)
             tally.cases += 1
@@ -52,7 +52,7 @@ def closed(storm: Storm) -> Tally:
             for ended in _asked(life):
                 tally.cases += 1
                 tally.add("tracebacks", ended.unnamed)
-            place.resize(2 * storm.sizes[life.strategy])
+            place.resize(2 * storm.calm[life.strategy].size)
         life.finish(tally)
     return tally.end()
 

@@ -315,7 +315,7 @@ FAULTS = (
 
 def measure(base: Path, names: Sequence[str], share: float, *, short: bool) -> tuple[list[Table], bool]:
     """Return the table, and whether nothing is wrong."""
-    started, stock = time.perf_counter(), Stock.make(base, finished="part" not in names)
+    started, stock = time.perf_counter(), Stock.make()
     harms, kinds = ((swapped, link), ("ledger",)) if short else (HARMS, tuple(KINDS))
     tallies = {}
     for name in names:

@@ -5,10 +5,12 @@ SIGTERM and by SIGINT. After each life the same command continues, and in the en
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import random
 import signal
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -53,14 +55,12 @@ SHORT = Strength(kills=1, with_workers=0, rounds=1, signals=1, kinds=("record.js
 @final
 @dataclass
 class Storm:
-    """A folder of runs, and what undisturbed ones hold."""
+    """A folder of runs, and undisturbed ones by strategy."""
 
     base: Path
     chance: random.Random
     strategies: tuple[str, ...] = STRATEGIES
-    lengths: dict[str, float] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
-    calm: dict[str, Held] = field(default_factory=dict)
+    calm: dict[str, "Calm"] = field(default_factory=dict)
     hits: Counter[str] = field(default_factory=Counter)
     runs: Iterator[int] = field(default_factory=itertools.count)
 
@@ -69,30 +69,42 @@ class Storm:
         folder = self.base / f"run-{next(self.runs)}"
         return Life(self, folder, folder.with_suffix(".told"), folder.with_suffix(".log"), strategy, workers)
 
-    def undisturbed(self) -> None:
-        """Run each strategy once in peace.
-
-        Raises:
-            RuntimeError: if it fails.
-        """
-        for strategy in self.strategies:
-            life, started = self.new(strategy, 0), time.perf_counter()
-            ended = live(life.words, life.told, before=life.mark)
-            if ended.code:
-                raise RuntimeError(ended.told)
-            self.lengths[strategy], self.calm[strategy] = time.perf_counter() - started, held(life.folder)
-            self.sizes[strategy] = sum(path.stat().st_blocks * 512 for path in life.folder.rglob("*"))
-
     def strategy(self, turn: int) -> str:
         """Return the strategies by turns."""
         return self.strategies[turn % len(self.strategies)]
 
 
 def weather(base: Path, *, short: bool) -> Storm:
-    """Return a storm in a folder, with the runs that are undisturbed; one strategy alone in the short form."""
+    """Return a storm in a folder; of one strategy alone in the short form."""
     made = Storm(base, random.Random(0), STRATEGIES[1:] if short else STRATEGIES)
-    made.undisturbed()
+    made.calm |= {strategy: undisturbed(strategy) for strategy in made.strategies}
     return made
+
+
+@final
+@dataclass(frozen=True)
+class Calm:
+    """A run that nothing disturbed: how many seconds it took, what it left, and the bytes of its folder."""
+
+    length: float
+    held: Held
+    size: int
+
+
+@functools.cache
+def undisturbed(strategy: str) -> Calm:
+    """Return what a strategy leaves in peace, run once for all storms.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
+    with tempfile.TemporaryDirectory() as base:
+        life, started = Storm(Path(base), random.Random(0)).new(strategy, 0), time.perf_counter()
+        ended = live(life.words, life.told, before=life.mark)
+        length = time.perf_counter() - started
+        if ended.code:
+            raise RuntimeError(ended.told)
+        return Calm(length, held(life.folder), sum(path.stat().st_blocks * 512 for path in life.folder.rglob("*")))
 
 
 @final
@@ -152,7 +164,8 @@ class Life:
             tally.add("lost", [f"{self.folder} cannot be continued: {ended.told[-300:]}"])
         else:
             tally.add(
-                "silent", (f"other {what}" for what in held(self.folder).differences(self.storm.calm[self.strategy]))
+                "silent",
+                (f"other {what}" for what in held(self.folder).differences(self.storm.calm[self.strategy].held)),
             )
 
 
@@ -186,7 +199,7 @@ def at_random(storm: Storm, words: str, number: signal.Signals, times: int, work
         life = storm.new(storm.strategy(next(turns)), workers)
         alive = True
         while tally.cases < times and alive:
-            wait = storm.chance.uniform(0, storm.lengths[life.strategy] * (2 if workers else 1))
+            wait = storm.chance.uniform(0, storm.calm[life.strategy].length * (2 if workers else 1))
             ended = life.lives(tally, disturb=partial(send, number, wait))
             alive = ended.code != 0
             tally.cases += alive

@@ -8,7 +8,7 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -17,7 +17,9 @@ from safetensors.numpy import load_file
 
 from benchmarks import runs
 from benchmarks.publish import Benchmark, parse, parser, publish
+from benchmarks.storm.commands import warm_up
 from benchmarks.storm.processes import has_ended, kill_group, start
+from benchmarks.storm.stock import hasten
 from benchmarks.table import Table, tabulate
 from mlft.problems import PROBLEMS
 from mlft.sources import Drawn
@@ -30,13 +32,17 @@ SEED = 0
 @final
 @dataclass(frozen=True)
 class Trial:
-    """A run of Burgers' equation, how often it is killed, and the workers of the killed and the undisturbed one."""
+    """A run of Burgers' equation, how often it is killed, and the workers of the killed and the undisturbed one.
+
+    The network has options in the short form alone.
+    """
 
     cells: int = 128
     steps: int = 240
     test: int = 50
     kills: int = 6
     workers: tuple[int, int] = (2, 1)
+    network: dict[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -47,10 +53,11 @@ class Trial:
         """Run, or continue."""
         training = {"steps": self.steps, "checks": max(1, self.steps // 10)}
         more = {"options": self.options, "training": training, "test": self.test, "seed": SEED}
+        more["surrogate_options"] = self.network
         runs.run("burgers", budget=24, out=folder, workers=workers, **more)
 
 
-SHORT = Trial(cells=24, steps=60, test=10, kills=2, workers=(0, 0))
+SHORT = Trial(cells=24, steps=60, test=10, kills=2, workers=(0, 0), network={"modes": [3], "width": 5, "depth": 2})
 
 
 def digest(trial: Trial, folder: Path) -> dict[str, str | int | float]:
@@ -112,6 +119,9 @@ together, solving or training, and continued with {trial.workers[0]} workers, ag
 def main(words: Sequence[str] | None = None) -> None:
     """Kill, continue, compare, publish; end with 1 if the two differ."""
     asked = parse(parser(BENCHMARK, __doc__), words)
+    warm_up()
+    if asked.short:
+        hasten()
     with tempfile.TemporaryDirectory() as base:
         table, same = measure(SHORT if asked.short else Trial(), Path(base))
     publish(BENCHMARK, [table], asked)

@@ -1,10 +1,14 @@
 """What is harmed and forged: small runs of a shipped problem, finished and not, and what they say undisturbed."""
 
+import atexit
 import contextlib
+import functools
+import gc
 import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,19 +67,22 @@ class Stock:
     base: Path
 
     @staticmethod
-    def make(base: Path, *, finished: bool = False) -> "Stock":
-        """Return the stock, made in an empty folder; of the finished runs alone, if that is asked."""
+    @functools.cache
+    def make() -> "Stock":
+        """Return the stock, made once in a folder that goes with this process."""
+        base = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, base)
         for seed in (SEED, OTHER_SEED):
             mlft.run(out=base / f"finished-{seed}", seed=seed, **ASKED)
             mlft.report(base / f"finished-{seed}")
             mlft.trust(base / f"finished-{seed}", samples=4)
-            if not finished:
-                _stopped(base / f"part-{seed}", seed)
-        if not finished:
-            mlft.plan(out=base / "plan", save=base / "plan.json", **PLANNED)
-            shutil.rmtree(base / "plan")
+            _stopped(base / f"part-{seed}", seed)
+        mlft.plan(out=base / "plan", save=base / "plan.json", **PLANNED)
+        shutil.rmtree(base / "plan")
         for name, asked in (("finished", ASKED), ("part", PLANNED)):
             (base / f"{name}.toml").write_text(tomli_w.dumps(asked | {"seed": SEED}))
+        gc.collect()
+        gc.freeze()  # no fork looks through what all of them share
         return Stock(base)
 
     def run(self, name: str, seed: int = SEED) -> Path:

@@ -13,17 +13,26 @@ from benchmarks.storm.calls import ROOM, Ended, call
 from benchmarks.storm.nasty import damaged, mutated
 from short_form import rows
 
+BOTH = """
+from sys import argv
+from benchmarks.storm import forged, harms
+for benchmark in (forged, harms):
+    benchmark.main(["--short", "--results", argv[1]])
+"""
 
-def run(module, folder):
-    """Run the short form in a process of its own: it forks."""
-    words = [sys.executable, "-m", f"benchmarks.storm.{module}", "--short", "--results", str(folder)]
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The rows of both short forms by name, run in a process of their own: they fork."""
+    folder = tmp_path_factory.mktemp("results")
+    words = [sys.executable, "-c", BOTH, str(folder)]
     done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout
-    return rows(read(folder / f"{module}.json"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: rows(read(folder / f"{name}.json")) for name in ("forged", "harms")}
 
 
-def test_a_harmed_run_folder_lies_nowhere_and_loses_nothing(tmp_path):
-    found = run("harms", tmp_path)
+def test_a_harmed_run_folder_lies_nowhere_and_loses_nothing(found):
+    found = found["harms"]
     assert found["commands"][1] >= 2 * 6 and found["refused"][1] >= 2 and found["told the same"][1] >= 8
     for fault in (
         "silent",
@@ -39,8 +48,8 @@ def test_a_harmed_run_folder_lies_nowhere_and_loses_nothing(tmp_path):
         assert found[fault][1] == 0, fault
 
 
-def test_what_is_forged_is_refused_in_one_line_or_tells_the_same(tmp_path):
-    found = run("forged", tmp_path)
+def test_what_is_forged_is_refused_in_one_line_or_tells_the_same(found):
+    found = found["forged"]
     assert found["asked"][1:] == (10, 5, 5, 5, 5, 5) and sum(found["refused"][1:]) >= 10
     for fault in ("silent", "executed", "written elsewhere", "traceback", "hang", "memory", "no sentence", "slow"):
         assert sum(found[fault][1:]) == 0, fault

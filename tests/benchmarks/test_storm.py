@@ -2,6 +2,8 @@ import dataclasses
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.publish import ROOT, read
 from benchmarks.storm.commands import Ended
 from benchmarks.storm.folder import Held, solved_again
@@ -10,16 +12,26 @@ from benchmarks.storm.waves import named, problem
 from mlft.sources import Drawn
 from short_form import rows
 
+ALL = """
+from sys import argv
+from benchmarks.storm import __main__ as storm, kill, resume
+for benchmark in (kill, resume, storm):
+    benchmark.main(["--short", "--results", argv[1]])
+"""
 
-def run(module, folder):
-    """Run the short form in a process of its own: it forks."""
-    words = [sys.executable, "-m", module, "--short", "--results", str(folder)]
-    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=300)
-    return rows(read(folder / f"{module.rpartition('.')[2]}.json"))
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The rows of all short forms by name, run in a process of their own: they fork."""
+    folder = tmp_path_factory.mktemp("results")
+    words = [sys.executable, "-c", ALL, str(folder)]
+    done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: rows(read(folder / f"{name}.json")) for name in ("kill", "resume", "storm")}
 
 
-def test_nothing_acknowledged_is_lost_when_drivers_and_workers_are_killed(tmp_path):
-    found = {name: number for name, number in run("benchmarks.storm.kill", tmp_path).values()}
+def test_nothing_acknowledged_is_lost_when_drivers_and_workers_are_killed(found):
+    found = {name: number for name, number in found["kill"].values()}
     assert found["drivers killed (SIGKILL)"] == 2 and found["workers killed (SIGKILL)"] == 1
     assert found["samples asked for"] == found["acknowledged, each once"] >= 2 * 21
     assert found["files with one flipped bit"] == found["of them found"] > 0
@@ -28,14 +40,14 @@ def test_nothing_acknowledged_is_lost_when_drivers_and_workers_are_killed(tmp_pa
     assert found["samples that differ from an undisturbed run in any bit"] == 0
 
 
-def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
-    found = run("benchmarks.storm.resume", tmp_path)
+def test_a_killed_run_ends_as_an_undisturbed_one(found):
+    found = found["resume"]
     assert [row[3] for row in found.values()] == ["yes"] * 4
     assert found["samples"][1] > 10 and 0 < float(found["relative L2 error"][1]) < 1
 
 
-def test_nothing_is_lost_silent_or_left_and_no_traceback_is_told_in_the_storm(tmp_path):
-    found = run("benchmarks.storm", tmp_path)
+def test_nothing_is_lost_silent_or_left_and_no_traceback_is_told_in_the_storm(found):
+    found = found["storm"]
     assert len(found) >= 9
     for storm, cases, *broken in found.values():
         assert cases > 0 and broken == [0, 0, 0, 0], storm
