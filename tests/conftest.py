@@ -13,7 +13,14 @@ from mlft.cli import main
 from mlft.experiment import worth
 from mlft.seeds import generator as stream
 
-pytest_plugins = ("finished", "toy_problem", "toy_store", "pictures", "browsing")  # fixtures that several files share
+pytest_plugins = (
+    "finished",
+    "toy_problem",
+    "toy_store",
+    "pictures",
+    "browsing",
+    "quick",
+)  # fixtures that several files share
 
 settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None)
 settings.register_profile("search", max_examples=2000, deadline=None)

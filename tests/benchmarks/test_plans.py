@@ -8,6 +8,7 @@ from mlft.experiment.config import read_config
 from short_form import column, rows, short_form
 
 
+@pytest.mark.usefixtures("quick_lifts")
 def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
     found = short_form("plans.equal_cost", tmp_path, "--out", str(tmp_path / "runs"))
     assert list(rows(found)) == [

@@ -10,9 +10,6 @@ import pytest
 import mlft
 from mlft.errors import ConfigError, StoreError
 from mlft.experiment.record import read_outcome
-from mlft.lifts import LIFTS
-from mlft.lifts.learned import Effort
-from mlft.lifts.local import Local
 from small import SMALL, namesake, problem
 
 COUNTING = """import pathlib
@@ -67,8 +64,8 @@ def test_trust_imports_the_module_of_a_run_when_it_is_named(module: Path, mlft_c
     assert module.exists()
 
 
-def test_a_lift_of_a_module_is_loaded_when_it_is_named(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(LIFTS, "local", Local(line=Effort(10, passes=0, rate=1e-2)))
+@pytest.mark.usefixtures("quick_lifts")
+def test_a_lift_of_a_module_is_loaded_when_it_is_named(module: Path) -> None:
     options = {**SMALL, "plan": (60, 24, 9), "strategy": "lift"}
     mlft.run("theirs:problem", budget="40solves", out="c", **options)
     module.unlink()
