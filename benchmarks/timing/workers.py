@@ -34,16 +34,16 @@ SEED = 0
 @final
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: problems, seconds of work for each, repeats, options of the problems, executors."""
+    """How much is measured: problems, seconds of work for each, repeats, options of problems, executors beside mlft."""
 
     problems: tuple[str, ...] = ("burgers", "schrodinger", "darcy")
     work: float = 7.0
     repeats: int = 3
     cells: int | None = None
-    executors: tuple[str, ...] = ("mlft", "threads", "loky", "ProcessPoolExecutor", "Dask")
+    executors: tuple[str, ...] = ("threads", "loky", "ProcessPoolExecutor", "Dask")
 
 
-SHORT = Sizes(problems=("schrodinger",), work=0.01, repeats=1, cells=32, executors=("mlft", "threads"))
+SHORT = Sizes(problems=("schrodinger",), work=0.01, repeats=1, cells=32, executors=("threads",))
 
 
 def seconds_per_sample(problem: Problem, level: int) -> float:
@@ -79,11 +79,9 @@ def rows(sizes: Sizes) -> Iterator[Row]:
 
 
 @contextlib.contextmanager
-def executor(name: str, workers: int) -> Iterator[Executor | None]:
-    """Open an executor of so many workers; None for processes of mlft's own."""
-    if name == "mlft":
-        yield None
-    elif name == "threads":
+def executor(name: str, workers: int) -> Iterator[Executor]:
+    """Open an executor of so many workers."""
+    if name == "threads":
         with ThreadPoolExecutor(workers) as threads:
             yield threads
     elif name == "ProcessPoolExecutor":
@@ -110,22 +108,23 @@ def walls_by(name: str, problem: Problem, count: int, repeats: int) -> Iterator[
             yield median(wall_time(problem, level, count, open_pool(told, executor=own)) for _ in range(repeats))
 
 
-def by_executor(sizes: Sizes) -> Iterator[Row]:
-    """Measure executor after executor, on the finest level of the last problem."""
+def by_executor(sizes: Sizes, own: Row) -> Iterator[Row]:
+    """Measure executor after executor, on the finest level of the last problem; its row tells of mlft's processes."""
     problem = PROBLEMS[sizes.problems[-1]](**({} if sizes.cells is None else {"cells": sizes.cells, "levels": 1}))
-    pace = seconds_per_sample(problem, len(problem.hierarchy) - 1)
-    count = max(16, round(sizes.work / pace))
-    for name in sizes.executors:
-        one, two = walls_by(name, problem, count, sizes.repeats)
+    pace, count, one, two = float(own[2] or 0) / 1e3, int(own[3] or 0), float(own[5] or 0), float(own[6] or 0)
+    for name in ("mlft", *sizes.executors):
+        if name != "mlft":
+            one, two = walls_by(name, problem, count, sizes.repeats)
         yield name, one, two, one / two, 1e3 * (one / count - pace)
 
 
 def measure(sizes: Sizes) -> list[Table]:
     """Return the tables: a row a problem, and a row an executor."""
     by = f"Wall time of {sizes.problems[-1]}, medians of {sizes.repeats}, by mlft's own processes and by executors."
+    found = list(rows(sizes))
     return [
-        tabulate(f"Wall time, medians of {sizes.repeats}.", COLUMNS, rows(sizes)),
-        tabulate(by, EXECUTORS, by_executor(sizes)),
+        tabulate(f"Wall time, medians of {sizes.repeats}.", COLUMNS, found),
+        tabulate(by, EXECUTORS, by_executor(sizes, found[-1])),
     ]
 
 

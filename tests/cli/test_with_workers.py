@@ -53,15 +53,25 @@ def started(folder, *words):
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
 
 
+HEAD = """
+import sys
+sys.path, sys.argv[0] = [p for p in sys.path if p], "mlft"
+from mlft.cli import main
+from mlft.reports import drawing
+drawing.at_both_widths = lambda draw: drawing.Drawing("<svg></svg>", "<svg></svg>")
+main()
+"""
+"""Without figures, which take longer than the run."""
+
+
 def test_a_module_in_the_folder_is_solved_by_workers(folder):
-    head = "import sys; sys.path = [p for p in sys.path if p]; sys.argv[0] = 'mlft'; from mlft.cli import main; main()"
     training, options = SMALL["training"], SMALL["surrogate_options"]
     lines = [f"{name} = {json.dumps(value)}" for name, value in SMALL.items() if not isinstance(value, dict)]
     lines += ["[training]", *(f"{name} = {value}" for name, value in training.items())]
     lines += ["[surrogate_options]", *(f"{name} = {value}" for name, value in options.items())]
     (folder / "asked.toml").write_text("\n".join(lines))
-    words = ["run", "mymodule:problem", "--config", "asked.toml", "--workers", "2", "--out", "runs/x"]
-    ended = started(folder, sys.executable, "-c", head, *words)
+    words = ["run", "mymodule:problem", "--config", "asked.toml", "--workers", "1", "--out", "runs/x"]
+    ended = started(folder, sys.executable, "-c", HEAD, *words)
     assert ended.returncode == 0, ended.stderr
     told = json.loads((folder / "runs/x/record.json").read_text())
     assert (folder / "runs/x/report.html").exists() and told["config"]["problem"] == "mymodule:problem"
