@@ -45,7 +45,7 @@ class Ended:
 def warm_up() -> None:
     """Do once what the first life would do: import, and build a network.
 
-    No figure is drawn, here and in all children: that takes five sixths of a life this short.
+    No figure is drawn, here and in all children: that takes four fifths of a life this short.
     """
     torch.set_num_threads(1)
     ask("poisson", budget="100solves")
