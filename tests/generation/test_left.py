@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from mlft.generation import ProcessLane
 from mlft.generation.lanes import is_death
+from mlft.generation.supervise import Supervisor
 
 CHILD = [sys.executable, "-c", "import time; time.sleep(300)"]
 
@@ -94,3 +96,12 @@ def test_a_worker_is_deaf_to_ctrl_c_before_it_can_say_so():
         raise SystemExit(not (signal.SIGINT in blocked and signal.SIGINT not in own))
         """
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0  # the first worker of a process of its own
+
+
+def test_calls_that_wait_in_a_worker_when_all_is_given_up_leave_no_traceback(caplog):
+    """loky's own thread crashes, and says so, where it is to fail a call that is cancelled already."""
+    lane = ProcessLane()
+    flights = {lane.submit(time.sleep, 60): SimpleNamespace(lane=lane) for _ in range(9)}
+    given_up = SimpleNamespace(_pool=SimpleNamespace(lanes=[lane]), _flights=flights, _restart=ProcessLane.restart)
+    Supervisor._abandon(given_up)
+    assert all(future.done() for future in flights) and not caplog.records

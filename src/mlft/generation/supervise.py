@@ -337,11 +337,9 @@ class Supervisor:
             self._keep(task, failure(*task.place, task.indices, status=status, seconds=seconds, note=note))
 
     def _abandon(self) -> None:
+        """End all calls, by lane: loky logs a traceback where it is to end one that is cancelled already."""
         for lane in self._pool.lanes:
-            stuck = [future for future, flight in self._flights.items() if flight.lane is lane]
-            for future in stuck:
-                future.cancel()
-            self._restart(lane, stuck)
+            self._restart(lane, [future for future, flight in self._flights.items() if flight.lane is lane])
 
     def _restart(self, lane: Lane, stuck: list[Future[Any]]) -> str:
         """Restart a lane; return the last of what its worker had printed, as far as it left that in a file."""
