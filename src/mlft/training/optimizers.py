@@ -1,7 +1,6 @@
-"""How weights move: Adam, two of its kin, and Muon, with weight decay beside the step."""
+"""How weights move: Adam, or Muon, with weight decay beside the step."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 import torch
@@ -9,14 +8,8 @@ from torch import Tensor, nn
 
 from mlft.training.muon import Muon
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.AdamW,
-    "nadam": partial(torch.optim.NAdam, decoupled_weight_decay=True),
-    "radam": partial(torch.optim.RAdam, decoupled_weight_decay=True),
-    "muon": Muon,
-}
-"""By name. Adam (Kingma, Ba 2015); with Nesterov's momentum (Dozat 2016); with a rectified rate (Liu et al. 2020);
-`Muon`."""
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.AdamW, "muon": Muon}
+"""By name: Adam (Kingma, Ba 2015), and `Muon`."""
 
 
 def optimizer(name: str, parameters: Iterable[Tensor], *, rate: float, decay: float) -> torch.optim.Optimizer:

@@ -8,7 +8,7 @@ from typing import Literal, final, get_args
 MOST = 2**31 - 1
 
 LossName = Literal["l2", "h1"]
-OptimizerName = Literal["adam", "nadam", "radam", "muon"]
+OptimizerName = Literal["adam", "muon"]
 
 
 @final
@@ -36,7 +36,7 @@ class Training:
             where the two levels disagree, it falls to 0.
         loss: what is minimised, relative to the label: "l2", or "h1", which weighs slopes too (`RelativeH1`). The
             held-out error that chooses weights is the relative L2 error whatever it is.
-        optimizer: "adam", "nadam", "radam" or "muon".
+        optimizer: "adam", or "muon".
         decay: share of the weights that is taken off while a stage visits each of its samples once, at the peak rate,
             and less in proportion at a lower one. A step takes off so much less the more samples there are, so that
             the weights remember the same number of passes (Wang, Aitchison 2024, arXiv 2405.13698).

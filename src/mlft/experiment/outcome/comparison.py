@@ -24,7 +24,7 @@ class ComparisonRow:
         relative_l2: mean relative L2 error on fresh draws.
         train_seconds: wall time of the training.
         spent_measured: what its samples cost at measured prices.
-        budget: as it was asked; empty in records of before there was one.
+        budget: as it was asked; None in records of before it was told.
     """
 
     problem: str
@@ -36,7 +36,7 @@ class ComparisonRow:
     relative_l2: Number
     train_seconds: Number
     spent_measured: Number = None
-    budget: str = ""
+    budget: str | None = None
 
 
 @final
