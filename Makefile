@@ -12,7 +12,7 @@ comma := ,
 space := $(comma) $(comma)
 space := $(subst $(comma),,$(space))
 TYPED := --jaxtyping-packages=$(subst $(space),$(comma),$(ROOMS:%=mlft.%)),mlft.diagnostics,typechecker.check
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n auto --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n auto --dist loadfile --durations=25 --durations-min=5
 
 .PHONY: run quick test docs clean
 
