@@ -39,21 +39,6 @@ def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
     assert again.tables == found.tables
 
 
-def test_the_referee_judges_every_strategy_at_each_budget(tmp_path):
-    found = short_form("plans.referee", tmp_path, "--out", str(tmp_path / "runs"))
-    told = rows(found)
-    mixtures = ["mixture:-4", "mixture:-1"]
-    assert list(told) == [*mixtures, "finest-only", "single-level:0", "mixture, best λ"]
-    assert told["mixture, best λ"][1:3] == tuple(min(told[name][i] for name in mixtures) for i in (1, 2))
-    assert told["finest-only"][3:5] == (None, None) and told["mixture:-4"][3] is not None
-    singles = [told[name] for name in ("finest-only", "single-level:0")]
-    best = [min(row[i] for row in singles) for i in (1, 2)]
-    ratio = (told["mixture:-4"][1] * told["mixture:-4"][2] / best[0] / best[1]) ** 0.5
-    assert told["mixture:-4"][6] == pytest.approx(ratio, rel=1e-4)
-    assert {row[5] for row in told.values()} <= {"0 / 2 / 0", "0 / 1 / 0", "0 / 0 / 0", None}  # one seed ties
-    assert "mixture:-4 against the best single level of each budget" in found.tables[0].caption
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("sweep")
