@@ -18,6 +18,7 @@ from .experiment.corrected import load as load
 from .experiment.finished import Record as Record
 from .experiment.fitting import fit as fit
 from .experiment.foresight import Forecast as Forecast
+from .experiment.outcome import BudgetComparison as BudgetComparison
 from .experiment.outcome import Comparison as Comparison
 from .experiment.outcome import Outcome as Outcome
 from .experiment.progress import Progress as Progress
