@@ -198,7 +198,7 @@ def test_a_regression_that_is_told_of_symmetries_learns_from_images_too(name, ge
         surrogate.tell(told)
         fitted = FineTune().fit(surrogate, [few], COURSE).surrogate
         errors[len(told)] = relative(fitted.predict(-inputs[:6, :, ::-1]), -outputs[:6, :, ::-1])
-        assert relative(fitted.predict(inputs[:6]), outputs[:6]) < 1e-6
+        assert relative(fitted.predict(inputs[:6]), outputs[:6]) < (1e-6 if told else 1e-2)
     assert errors[2] < 1e-6 < 1e-2 < errors[0]
 
 

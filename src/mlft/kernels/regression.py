@@ -105,16 +105,35 @@ def choose_ridge(
 
 
 def left_out(
-    kernel: Float[Tensor, "n n"], targets: Float[Tensor, "n t"], *, ridges: Sequence[float] = RIDGES
+    kernel: Float[Tensor, "n n"],
+    targets: Float[Tensor, "n t"],
+    *,
+    ridges: Sequence[float] = RIDGES,
+    centred: bool = False,
 ) -> Iterator[tuple[float, Float[Tensor, "n t"]]]:
     """Yield for each ridge what regressions that have not seen a sample leave of it, a row a sample.
 
     With K = Q diag(w) Qᵀ, computed once, the residual of row i is (r_i) / (1 − h_ii), where r = Q diag(λ/(w + λ)) Qᵀ y
     and 1 − h_ii = Σ_j Q_ij² λ/(w_j + λ). The ridges are in units of tr(K)/n.
 
+    Where the mean over the samples was taken off, it is fitted too, and a sample that is left out tells none of it:
+    then the sums are over the directions that are orthogonal to (1, …, 1), and the residuals are exact.
+
+    Args:
+        kernel: K.
+        targets: y, a row a sample.
+        ridges: tried.
+        centred: whether the mean was taken off the samples that K is of, and off the targets, so that both sum to 0.
+
     Source: as `leave_out`.
     """
-    values, vectors = torch.linalg.eigh(kernel)
+    if centred and len(kernel) > 1:
+        basis = torch.linalg.qr(torch.cat([torch.ones_like(kernel[:, :1]), torch.eye(*kernel.shape).to(kernel)], 1))[0]
+        basis = basis[:, 1 : len(kernel)]
+        values, turned_vectors = torch.linalg.eigh(basis.T @ kernel @ basis)
+        vectors = basis @ turned_vectors
+    else:
+        values, vectors = torch.linalg.eigh(kernel)
     turned, mean = vectors.T @ targets, float(kernel.trace()) / len(kernel) or 1.0
     for ridge in ridges:
         shares = ridge * mean / (values.clamp(min=0) + ridge * mean)

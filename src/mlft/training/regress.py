@@ -54,7 +54,8 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     The targets are what the regression so far leaves of the labels: f ← f + P (u − f), with P the regression on these
     pairs, as in `docs/method.md`, section 1. Of more than 2,048 pairs the first ones are used. Where the stage knows
     symmetries, kernel and ridge are chosen on the pairs as they are, since an image of a sample that is left out would
-    tell of it, and the term is fitted to all their images, and to as many of their shifts as make 1,024.
+    tell of it, and the term is fitted to all their images, and to as many of their shifts as make 1,024. There a ridge
+    that is as small as can be is favoured, by leaving the mean's part of what is left out in, for images need less.
 
     Raises:
         ValueError: if the network is no regression.
@@ -65,7 +66,8 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     pairs = Pairs(stage.train.inputs[:MOST], stage.train.labels[:MOST])
     sizes = Scaled.of(surrogate.output_normaliser)(pairs.labels).flatten(1).norm(dim=1)
     with torch.no_grad():
-        chosen = chosen_kernel(*_targets(surrogate, pairs), torch.where(sizes > 0, sizes, 1.0), network.WIDTHS)
+        sizes, alone = torch.where(sizes > 0, sizes, 1.0), len(stage.symmetries) < 2 and not stage.shifts
+        chosen = chosen_kernel(*_targets(surrogate, pairs), sizes, network.WIDTHS, centred=alone)
         term = fit_term(*_targets(surrogate, _shifted(_images(pairs, stage.symmetries), stage.shifts)), chosen)
     network.terms.append(term.to(pairs.inputs.device))
     after = snapshot(surrogate)
@@ -115,7 +117,12 @@ def _shifted(pairs: Pairs, axes: Sequence[int]) -> Pairs:
 
 
 def chosen_kernel(
-    inputs: Float[Tensor, "n p"], targets: Float[Tensor, "n q"], sizes: Float[Tensor, " n"], widths: Sequence[float]
+    inputs: Float[Tensor, "n p"],
+    targets: Float[Tensor, "n q"],
+    sizes: Float[Tensor, " n"],
+    widths: Sequence[float],
+    *,
+    centred: bool = True,
 ) -> Choice:
     """Return the kernel and ridge of the least leave-one-out error.
 
@@ -127,12 +134,16 @@ def chosen_kernel(
         targets: a row a sample.
         sizes: what the error of a sample is divided by.
         widths: of the kernel; none for a linear map.
+        centred: whether a sample that is left out tells none of the mean that is taken off a linear map.
     """
     few = slice(0, TRIED)
-    return min(_choices(inputs[few], targets[few], sizes[few], widths), key=lambda choice: choice.error)
+    tried = _choices(inputs[few], targets[few], sizes[few], widths, centred=centred)
+    return min(tried, key=lambda choice: choice.error)
 
 
-def _choices(inputs: Tensor, targets: Tensor, sizes: Tensor, widths: Sequence[float]) -> Iterator[Choice]:
+def _choices(
+    inputs: Tensor, targets: Tensor, sizes: Tensor, widths: Sequence[float], *, centred: bool = True
+) -> Iterator[Choice]:
     """Yield for each kernel the ridge of the least leave-one-out error."""
     moved, rest = inputs - inputs.mean(dim=0), targets - targets.mean(dim=0)
     linear, squares, median = _gram(moved)
@@ -140,7 +151,7 @@ def _choices(inputs: Tensor, targets: Tensor, sizes: Tensor, widths: Sequence[fl
         matrix = linear if kernel is None else linear + kernel_of(squares / (width * median), kernel)
         errors = [
             (float((residuals.norm(dim=1) / sizes).mean()), ridge)
-            for ridge, residuals in left_out(matrix, rest, ridges=RIDGES)
+            for ridge, residuals in left_out(matrix, rest, ridges=RIDGES, centred=centred and kernel is None)
         ]
         yield Choice(*min(errors), kernel, width)
 
