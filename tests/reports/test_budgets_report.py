@@ -86,11 +86,27 @@ def test_a_comparison_at_several_budgets_says_who_wins_and_what_is_saved(tmp_pat
     assert (
         "finest-only itself itself itself" in page.text and "single-level:1 lost 1.99 lost 1.99 lost 1.99" in page.text
     )
-    assert "For the errors that lift has, finest-only needs 1.22 times the budget in the mean over budgets" in page.text
+    assert "finest-only needs 1.22 times the budget in the mean over budgets; the most is 3.90." in page.text
     pages = [link for link in page.values("href") if not link.startswith("#")]
     assert pages == [f"{n}solves/report.html" for n in (16, 64, 256)]
     assert all((tmp_path / name).is_file() for name in [*pages, "figures/budgets.svg"])
     assert summary_lines(tmp_path) == [*budgets_lines(read_budgets(tmp_path)), f"report: {tmp_path / 'report.html'}"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        ((0.1, 0.05), "2.00 times the budget in the mean over budgets at least, since it does not reach all of them"),
+        ((0.8, 0.2), "1.00 times the budget in the mean over budgets at most, since it does better at once"),
+        ((0.8, 0.05), "1.00 times the budget in the mean over budgets, or so, since some of them are beyond its"),
+    ],
+)
+def test_a_mean_of_savings_says_in_which_direction_it_is_bounded(errors, words, tmp_path: Path) -> None:
+    found = {
+        text: {"lift": {0: ours, 1: ours}, "finest-only": {0: rival, 1: rival}}
+        for text, ours, rival in zip(("16solves", "64solves"), errors, (0.4, 0.2), strict=True)
+    }
+    assert words in budgets_lines(read_budgets(budgets_compared(tmp_path, found)))[-1]
 
 
 @pytest.mark.usefixtures("undrawn")

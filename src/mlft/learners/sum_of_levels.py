@@ -1,7 +1,7 @@
 """A network a level: the coarsest solution, and what each further level adds to the one before, summed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
@@ -50,10 +50,9 @@ class SumOfLevels(Learner):
             labelled = difference(one, samples[place - 1]) if place else one
             if not learned(labelled.indices, course.training).any():
                 continue
-            own = course if course.folder is None else replace(course, folder=course.folder / f"level-{one.level}")
             stream = generator(course.seed, "sum-of-levels", place)
             part = like(surrogate, surrogate.channels, surrogate.symmetries, generator=stream)
-            fitted = FineTune().fit(part, [labelled], own)
+            fitted = FineTune().fit(part, [labelled], course)
             stages += fitted.stages
             candidates = candidates or fitted.candidates
             if not terms or _helps(terms, fitted.surrogate, one, course):

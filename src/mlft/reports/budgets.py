@@ -159,13 +159,18 @@ def _saved_words(every: Sequence[AtBudget]) -> str:
         return "What is saved is not known: finest-only is not among the strategies, or nothing is."
     mean = math.exp(arithmetic([math.log(each.value) for each in found]).value)
     most = max(found, key=lambda each: each.value)
-    bounded = (
-        " at least, since finest-only does not reach some of its errors" if any(s.bound > 0 for s in found) else ""
-    )
     return (
         f"For the errors that {one.strategy} has, finest-only needs {error(mean)} times the budget in the mean over "
-        f"budgets{bounded}, {_saving_words(most)} at most."
+        f"budgets{_bounded(found)}; the most is {_saving_words(most)}."
     )
+
+
+def _bounded(found: Sequence[Saving]) -> str:
+    """Return in which direction a mean of savings is bounded, and why."""
+    above, below = (any(one.bound == sign for one in found) for sign in (1, -1))
+    if above and below:
+        return ", or so, since some of them are beyond its budgets"
+    return " at least, since it does not reach all of them" * above + " at most, since it does better at once" * below
 
 
 def _saving_words(one: Saving) -> str:
