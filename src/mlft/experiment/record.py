@@ -120,7 +120,9 @@ def read_budgets(folder: Path) -> BudgetComparison:
     found = _read(BudgetComparison, folder / BUDGETS, "comparison at several budgets", "mlft compare")
     if not found.rows:
         raise MlftError(f"the comparison in {folder} has no rows; run `mlft compare` on the folder again")
-    if len(found.folders) != len(found.budgets) or any(Path(name).name != name for name in found.folders):
+    if len(found.folders) != len(found.budgets) or any(
+        Path(name).name != name or name == ".." for name in found.folders
+    ):
         raise MlftError(f"the record {folder / BUDGETS} is damaged: folders; {_anew(BUDGETS, 'mlft compare')}")
     return found
 
