@@ -248,3 +248,13 @@ def test_a_linear_map_that_commutes_with_shifts_is_known_from_few_samples(genera
         errors.append(np.linalg.norm(left) / np.linalg.norm(y[10:]))
     assert errors[0] > 0.3
     assert errors[1] < 1e-9
+
+
+@pytest.mark.parametrize("name", ["linear", "kernel"])
+def test_labels_that_no_map_explains_are_not_fitted_exactly_though_samples_are_fewer_than_directions(name, generator):
+    """Nine samples of 22 directions: the least ridge has no residual, and tells nothing of a sample left out."""
+    few = Samples(
+        0, (1, 2, 3, 4, 6, 7, 8, 9, 11), normal(9, 1, 22, generator=generator), normal(9, 1, 22, generator=generator)
+    )
+    fitted = FineTune().fit(build(name, (1, 1), Grid((22,)), generator=generator), [few], COURSE).surrogate
+    assert relative(fitted.predict(few.inputs), few.solutions) > 0.1
