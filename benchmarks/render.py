@@ -11,7 +11,7 @@ SECTIONS = {
     "Plans": ("equal_cost", "sweep", "regret", "foresight"),
     "Numbers": ("numbers",),
     "Levels": ("distances",),
-    "Solvers": ("solvers", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
+    "Solvers": ("solvers", "prices", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),
     "Networks": ("candidates", "symmetry", "surrogates"),
     "Store, workers and server": (
         *("storm", "kill", "resume", "harms", "forged"),

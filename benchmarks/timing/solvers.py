@@ -29,11 +29,11 @@ from mlft.seeds import generator
 BENCHMARK = Benchmark(
     "timing.solvers", "Every problem, one core", ("numpy", "scipy", "numba", "pyamg", "py-pde", "scikit-fem")
 )
-ON_GRIDS = ("problem", "points a side", "ms a sample", "exponent", "stated", "memory, MB")
+ON_GRIDS = ("problem", "points a side", "ms a sample", "exponent", "memory, MB")
 ON_GRIDS_CAPTION = """CPU time a sample, the least of three repeats. "Exponent" is the least-squares slope of log time
-against log points a side, "stated" what plans are made with. "Memory" is what the peak of a fresh process grows by
-when it solves, on the finest grid of the row, the largest batch that `mlft run` gives a worker (0.1 s of work, 1,024
-samples or 32 MiB of fields); the process itself, with torch, holds 320 MB."""
+against log points a side. "Memory" is what the peak of a fresh process grows by when it solves, on the finest grid of
+the row, the largest batch that `mlft run` gives a worker (0.1 s of work, 1,024 samples or 32 MiB of fields); the
+process itself, with torch, holds 320 MB."""
 BESIDE = ("problem", "points a side", "mlft, ms", "beside it", "its ms", "its time / mlft's", "difference")
 BESIDE_CAPTION = """Beside it the obvious libraries, on the same samples and grid, one thread; "difference" is the
 relative L2 difference of the two solutions: round-off or a tolerance where the equations are the same, that of the
@@ -223,10 +223,9 @@ def on_grids(cases: dict[str, Case], effort: Effort, finest: dict[str, float]) -
             problem, inputs = problem_of(case, cells)
             times.append(seconds(partial(problem.solve, inputs, problem.finest), effort) / len(inputs))
         finest[title] = times[case.at]
-        stated = problem_of(case, case.cells[-1], 1)[0].cost_exponent
         shown, grids = " / ".join(text(1e3 * t, 3) for t in times), " / ".join(map(str, case.cells))
         grown = memory(case, times[-1]) if effort.memory else None
-        yield title, grids, shown, round(exponent(case.cells, times), 2), stated, grown
+        yield title, grids, shown, round(exponent(case.cells, times), 2), grown
 
 
 def beside(cases: dict[str, Case], effort: Effort, finest: dict[str, float]) -> Iterator[Row]:

@@ -331,10 +331,10 @@ def test_grids_draws_and_inputs_of_another_kind_are_refused(generator: torch.Gen
         problem.reference(draws * np.nan)
 
 
-def test_the_cost_exponent_is_that_of_cells_times_steps() -> None:
-    assert Burgers().cost_exponent == pytest.approx(2.0, abs=1e-12)
-    assert Burgers(viscosity=1e3).cost_exponent == pytest.approx(3.0, abs=1e-3)
+def test_the_cost_exponent_is_that_of_cells_times_steps_less_what_longer_lines_gain() -> None:
+    assert Burgers().cost_exponent == pytest.approx(1.9, abs=1e-12)
+    assert Burgers(viscosity=1e3).cost_exponent == pytest.approx(2.9, abs=1e-3)
     cells, nu = 256, 0.01  # a step: 1 / (2 cells + 4 nu cells²)
     work = [n * (2 * n + 4 * nu * n**2) for n in (cells // 4, cells)]
     found = Burgers(cells=cells, viscosity=nu).cost_exponent
-    assert found == pytest.approx(np.log(work[1] / work[0]) / np.log(4), abs=1e-12)
+    assert found == pytest.approx(np.log(work[1] / work[0]) / np.log(4) - 0.1, abs=1e-12)

@@ -86,7 +86,7 @@ def spectral_densities(rows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("level", "bound"), [(1, 0.12), (2, 0.03), (3, 0.01)])
 def test_where_two_orbitals_change_places_on_a_grid_the_right_one_is_filled(level: int, bound: float) -> None:
-    problem, rows = KohnSham(), draws(49, 108, 149, 161, 254, 299)  # in the grid's own order 40% off
+    problem, rows = KohnSham(cells=320), draws(49, 108, 149, 161, 254, 299)  # in the grid's own order 40% off
     grid = problem.hierarchy[level]
     solved = problem.solve(problem.evaluate(rows, grid), grid)
     assert solved.status.count("ok") >= 5  # on 160 points that of 149 is not known
@@ -108,8 +108,8 @@ def test_an_orbital_that_the_grid_cannot_place_is_degenerate_by_name() -> None:
     rows = draws(49, 149, 204, 9)  # gaps of 4e-4 and 2e-4; an orbital that is in two wells on the grid; a plain one
     exact = spectral_densities(rows)
     statuses, errors = [], []
-    for grid in KohnSham().hierarchy[:2]:
-        solved = KohnSham().solve(KohnSham().evaluate(rows, grid), grid)
+    for grid in KohnSham(cells=320).hierarchy[:2]:
+        solved = KohnSham(cells=320).solve(KohnSham(cells=320).evaluate(rows, grid), grid)
         statuses.append(solved.status)
         errors.append(relative_error(solved.solutions, exact[..., :: 640 // grid.cells[0]], grid))
     assert statuses == [("degenerate", "degenerate", "degenerate", "ok"), ("ok",) * 4]
@@ -206,7 +206,7 @@ def test_wells_are_the_stated_gaussians_at_their_gaps(generator: torch.Generator
         ({"scheme": "finite"}, "got 'finite'"),
         ({"cells": 160, "electrons": 40, "width": 4.9}, "at least 82 points on the coarsest grid, got 20"),
         ({"cells": 4, "levels": 1, "electrons": 4, "width": 4.9}, "at least 9 points on the coarsest grid, got 4"),
-        ({"levels": 5}, "8 electrons of kohn-sham in wells of width 2 need at least 40 points .* got 20"),
+        ({"levels": 6}, "8 electrons of kohn-sham in wells of width 2 need at least 40 points .* got 20"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:

@@ -148,6 +148,12 @@ def test_costs_grow_with_the_level_up_to_one(name: str) -> None:
     assert problem.costs[-1] == 1.0
 
 
+def test_a_sample_costs_something_on_however_few_points() -> None:
+    """(N^γ + N₀^γ) over that of the finest: with γ = 2, N₀ = 36, 32 and 64 cells, (1024 + 1296) / (4096 + 1296)."""
+    assert PROBLEMS["advection"](cells=64, levels=2).costs == (pytest.approx(2320 / 5392, rel=1e-14), 1.0)
+    assert PROBLEMS["navier-stokes"](cells=16, levels=2).costs == (pytest.approx(2**-2.9, rel=1e-14), 1.0)
+
+
 @every_problem
 def test_options_are_plain_values_that_make_the_same_problem_again(name: str) -> None:
     for problem in (small(name), make(name)):

@@ -137,17 +137,17 @@ def test_the_bias_measured_with_the_reference_is_the_true_one_to_a_percent(optio
 
 
 @pytest.mark.parametrize(
-    ("options", "exponent"),
+    ("options", "price"),
     [
-        ({}, 1.0),
-        ({"cubic": 1.0}, 0.2),
-        ({"boundary": "dirichlet"}, 0.2),
-        ({"scheme": "spectral"}, 0.2),
-        ({"dimension": 2, "law": "wells"}, 1.4),
+        ({}, (1.1, 40.0)),
+        ({"cubic": 1.0}, (1.0, 900.0)),
+        ({"boundary": "dirichlet"}, (1.0, 900.0)),
+        ({"scheme": "spectral"}, (1.0, 900.0)),
+        ({"dimension": 2, "law": "wells"}, (2.1, 40.0)),
     ],
 )
-def test_the_cost_exponent_is_that_of_the_solver_that_is_used(options: dict, exponent: float) -> None:
+def test_the_price_is_that_of_the_solver_that_is_used(options: dict, price: tuple[float, float]) -> None:
     problem = Schrodinger(cells=32, levels=2, **options)
-    assert problem.cost_exponent == exponent
+    assert (problem.cost_exponent, problem.overhead_cells) == price
     inputs = problem.evaluate(problem.draw(1, stream(0, "solver")), problem.finest)
-    assert ("bracket" in problem.solve(inputs, problem.finest).scalars) == (exponent == 1.0)
+    assert ("bracket" in problem.solve(inputs, problem.finest).scalars) == (price[0] == 1.1)

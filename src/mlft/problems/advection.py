@@ -56,7 +56,7 @@ class Advection(Problem):
     equation = "u_t + u_x = 0 on [0, 1), periodic; u₀, a sum of boxes → u(·, time)"
     input_channels, solution_channels = ("initial state",), ("state",)
     order = 2.0
-    cost_exponent = 2.0
+    cost_exponent, overhead_cells = 2.0, 36.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=2, levels=1, boxes=1)

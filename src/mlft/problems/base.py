@@ -30,7 +30,8 @@ class Problem(ABC):
         equation: the equation, its domain and its boundary conditions, in one line.
         hierarchy: the grids, coarsest first.
         order: order of accuracy of the solver in h on smooth data.
-        cost_exponent: γ, with the cost of a solve ∝ (points per side)^γ; it states the cost table.
+        cost_exponent: γ, with the cost of a solve ∝ N^γ + N₀^γ, N the points per side; it states the cost table.
+        overhead_cells: N₀, the points per side on which a solve's work is as much as what a sample costs on any grid.
         has_reference: whether `reference` is there, to measure bias with.
         has_solver: whether `solve` solves inputs that are given; a data set has solutions of its own inputs alone.
         symmetries: those of the solver, as far as the problem says so; a run verifies them. None: it looks for them.
@@ -44,6 +45,7 @@ class Problem(ABC):
     hierarchy: Hierarchy
     order: float
     cost_exponent: float
+    overhead_cells: float = 0.0
     has_reference: ClassVar[bool] = True
     has_solver: ClassVar[bool] = True
     symmetries: tuple[Symmetry, ...] | None = None
@@ -132,8 +134,10 @@ class Problem(ABC):
 
     @property
     def costs(self) -> tuple[float, ...]:
-        """The stated price of one sample on each level, in solves of the finest grid: (cells_l / cells_L)^γ."""
-        return tuple((grid.cells[0] / self.finest.cells[0]) ** self.cost_exponent for grid in self.hierarchy)
+        """The stated price of one sample on each level, in solves of the finest: (N_l^γ + N₀^γ) / (N_L^γ + N₀^γ)."""
+        finest, exponent = self.finest.cells[0], self.cost_exponent
+        overhead = (self.overhead_cells / finest) ** exponent
+        return tuple(((grid.cells[0] / finest) ** exponent + overhead) / (1 + overhead) for grid in self.hierarchy)
 
     @property
     def options(self) -> dict[str, Any]:

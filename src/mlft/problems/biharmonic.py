@@ -54,7 +54,7 @@ class Biharmonic(Problem):
     equation = "k u⁗ = f on (0, 1), u = 0 and u′ = 0 (or u″ = 0) at both ends; f → u"
     input_channels, solution_channels = ("load",), ("deflection",)
     order = 2.0
-    cost_exponent = 1.0
+    cost_exponent, overhead_cells = 1.4, 45.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=4, levels=1, degree=1)

@@ -103,7 +103,7 @@ class Darcy(Problem):
     equation = "−div(a ∇u) = f on the unit square, u = 0 on its boundary; a → u, a rough"
     input_channels, solution_channels = ("conductivity",), ("pressure",)
     order = 2.0
-    cost_exponent = 2.0
+    cost_exponent, overhead_cells = 2.0, 16.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=2, levels=1, modes=2, iteration_limit=1, channels=1)

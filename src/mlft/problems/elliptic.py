@@ -66,7 +66,7 @@ class Elliptic1d(Problem):
     equation = "−(a(x, x/ε) u′)′ = f on (0, 1), u = 0 at both ends; a, oscillating → u"
     input_channels, solution_channels = ("coefficient",), ("solution",)
     order = 2.0
-    cost_exponent = 1.0
+    cost_exponent, overhead_cells = 1.1, 55.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=2, levels=1, modes=1)

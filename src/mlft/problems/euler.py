@@ -59,7 +59,7 @@ class Euler(Problem):
     equation = "Euler equations of a gas on (0, 1), open ends; (ρ, ρu, E), a jump → (ρ, ρu, E)(·, time)"
     input_channels, solution_channels = ("density", "momentum", "energy"), ("density", "momentum", "energy")
     order = 2.0
-    cost_exponent = 2.0
+    cost_exponent, overhead_cells = 1.75, 14.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=2, levels=1)

@@ -33,7 +33,7 @@ class FunctionProblem(Problem):
             given the level too, 0 the coarsest: then levels may share a grid, and differ in tolerance, time step, mesh
             or equations. Any callable: a function, a `CommandSolver`, an `UMBridgeSolver`, an object of yours.
         cost_exponent: γ of the cost table; give `cost_table` instead to state prices that are no power law, as those of
-            levels that share a grid.
+            levels that share a grid, or of solves that take microseconds.
         order: order of accuracy of the solver.
         equation: one line for the report.
         cost_table: price of one sample on each level, in solves of the finest grid.

@@ -81,7 +81,7 @@ class Helmholtz(Problem):
                 f"{self.cells} cells, and the scheme carries none of fewer than 3.15: ask for more cells"
             )
         finest = Grid((self.cells,) * self.dimension, centring="nodal", periodic=False)
-        settle(self, finest, self.levels, cost_exponent=1.0 if self.dimension == 1 else 2.4)
+        settle(self, finest, self.levels, cost_exponent=1.0 if self.dimension == 1 else 2.4, overhead_cells=15.0)
 
     @property
     def width(self) -> int:

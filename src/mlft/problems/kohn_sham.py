@@ -60,7 +60,7 @@ class KohnSham(Problem):
     Simul. 17 (2019), section 4.2.
     """
 
-    cells: int = 320
+    cells: int = 640
     levels: int = 4
     electrons: int = 8
     width: float = 2.0
@@ -69,7 +69,7 @@ class KohnSham(Problem):
     name = "kohn-sham"
     equation = "−½ψ″ + V ψ = E ψ, periodic, ρ = Σ |ψ|² over the lowest; V → ρ"
     input_channels, solution_channels = ("potential",), ("density",)
-    cost_exponent = 2.0
+    cost_exponent, overhead_cells = 2.3, 150.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=2, levels=1, electrons=1)

@@ -65,7 +65,7 @@ class NavierStokes(Problem):
     equation = "ω_t + u·∇ω = ν Δω + f on the periodic unit square, −Δψ = ω, u = (ψ_y, −ψ_x); ω₀ → ω(·, time)"
     input_channels, solution_channels = ("initial vorticity",), ("vorticity",)
     order = 4.0
-    cost_exponent = 2.4
+    cost_exponent = 2.9
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=4, levels=1, modes=1)

@@ -74,7 +74,8 @@ class Poisson(Problem):
         if self.space == "poly" and self.degree > 12:
             raise ValueError(f"degree of poisson with polynomials must be at most 12, got {self.degree}")
         finest = Grid((self.cells,) * self.dimension, centring="nodal", periodic=False)
-        settle(self, finest, self.levels, cost_exponent=float(self.dimension))  # the work is ∝ points
+        exponent, overhead = (1.0, 32.0) if self.dimension == 1 else (2.2, 40.0)
+        settle(self, finest, self.levels, cost_exponent=exponent, overhead_cells=overhead)
 
     @property
     def width(self) -> int:

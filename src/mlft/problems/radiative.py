@@ -63,7 +63,7 @@ class RadiativeTransfer(Problem):
     equation = "φ = K(μ_s φ + 1) on (0, 1), K with the kernel ½E₁ of the optical depth; μ_s → φ"
     input_channels, solution_channels = ("scattering",), ("mean intensity",)
     order = 2.0
-    cost_exponent = 2.0
+    cost_exponent, overhead_cells = 2.0, 40.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=2, levels=1, scatterers=1)

@@ -112,10 +112,10 @@ class Schrodinger(Problem):
                 f"got {self.wells=}, {self.first=}, {self.last=}"
             )
         finest = Grid((self.cells,) * self.dimension, centring="nodal", periodic=self.boundary == "periodic")
-        # fitted from 32 to 512 points; what few points cost in conjugate gradients is mostly not the points
-        exponent = 1.4 if self.dimension > 1 else 0.2 if self._by_gradients else 1.0
+        # what few points cost in conjugate gradients on a line is hardly the points
+        exponent, overhead = (2.1, 40.0) if self.dimension > 1 else (1.0, 900.0) if self._by_gradients else (1.1, 40.0)
         order = 2.0 if self.scheme == "differences" else math.inf
-        settle(self, finest, self.levels, order=order, cost_exponent=exponent)
+        settle(self, finest, self.levels, order=order, cost_exponent=exponent, overhead_cells=overhead)
 
     @property
     def _by_gradients(self) -> bool:

@@ -19,7 +19,7 @@ Transfer = Callable[[Array, Grid], Array]
 """(fields, grid) → the fields (n, channels, *grid) on another grid."""
 
 _ATTRIBUTES = (
-    *("name", "equation", "hierarchy", "order", "cost_exponent"),
+    *("name", "equation", "hierarchy", "order", "cost_exponent", "overhead_cells"),
     *("has_reference", "symmetries", "input_channels", "solution_channels"),
 )
 

@@ -72,7 +72,7 @@ class Wkb(Problem):
     equation = "ε²φ″ + a φ = 0 on (0, 1), φ(0) = a(0)^(−¼), εφ′(0) = i a(0)^¼; a → φ exp(−(i/ε)∫√a)"
     input_channels, solution_channels = ("coefficient",), ("Re w", "Im w")
     order = 4.0
-    cost_exponent = 1.0
+    cost_exponent, overhead_cells = 1.0, 8.0
 
     def __post_init__(self) -> None:
         checks.integers(self, cells=4, levels=1, modes=1, mesh_free=0)

@@ -54,7 +54,7 @@ def _case(title: str) -> str:
     name, options = CASES[title]
     problem = PROBLEMS[name](**options)
     grids = ", ".join(map(str, problem.hierarchy))
-    cost = f"cost ∝ (points a side)^{problem.cost_exponent:.2g}"
+    cost = f"a sample costs {', '.join(f'{cost:.2g}' for cost in problem.costs)} solves of the finest"
     facts = f"Levels {grids} cells; order {problem.order:g} on smooth data; {cost}."
     hard, source = statement(problem)
     drawings = {re.sub(r"\W+", "-", title): thumbnail(problem)}
