@@ -45,7 +45,7 @@ WELLS = {"law": "wells", "wells": 2}
 CASES = {name: Case(name) for name in PROBLEMS} | {
     "burgers, ν = 0.005": Case("burgers", {"viscosity": 0.005, "cells": 256, "levels": 4}),
     "helmholtz, 2D": Case("helmholtz", {"dimension": 2}),
-    "kohn-sham, to 640": Case("kohn-sham", {"cells": 640, "levels": 4}),
+    "navier-stokes, to 128": Case("navier-stokes", {"cells": 128}),
     "poisson, 2D": Case("poisson", {"dimension": 2}),
     "schrodinger, β = 10": Case("schrodinger", WELLS | {"cubic": 10.0}),
     "schrodinger, 2D": Case("schrodinger", WELLS | {"dimension": 2, "cells": 256, "levels": 4}),
