@@ -17,7 +17,6 @@ from mlft.kernels import (
     distance,
     kernel_product,
     leave_out,
-    left_out,
     movement,
     point_probes,
     random_points,
@@ -176,10 +175,6 @@ def test_leave_one_out_equals_refitting_without_the_sample(generator):
             torch.testing.assert_close(found[own], y[own] - guess, rtol=1e-10, atol=1e-10)
     with pytest.raises(ValueError, match="multiple of 4"):
         leave_out(solve(kernel), y, block=4)
-    rows = list(left_out(kernel, y, ridges=(1e-3, 1e-1)))
-    assert [ridge for ridge, _ in rows] == [1e-3, 1e-1]
-    for ridge, found in rows:
-        torch.testing.assert_close(found, leave_out(solve(kernel, ridge), y), rtol=1e-9, atol=1e-10)
 
 
 def test_regression_without_a_ridge_interpolates_and_a_huge_one_predicts_nothing(generator):

@@ -109,32 +109,53 @@ def left_out(
     targets: Float[Tensor, "n t"],
     *,
     ridges: Sequence[float] = RIDGES,
-    centred: bool = False,
+    images: int = 1,
 ) -> Iterator[tuple[float, Float[Tensor, "n t"]]]:
-    """Yield for each ridge what regressions that have not seen a sample leave of it, a row a sample.
+    """Yield for each ridge what regressions that have seen no image of a sample leave of all its images.
 
-    With K = Q diag(w) Qᵀ, computed once, the residual of row i is (r_i) / (1 − h_ii), where r = Q diag(λ/(w + λ)) Qᵀ y
-    and 1 − h_ii = Σ_j Q_ij² λ/(w_j + λ). The ridges are in units of tr(K)/n.
+    A constant is fitted too, without a ridge. Let the columns of V be an orthonormal basis of what is orthogonal to
+    (1, …, 1), with Vᵀ K V = diag(w), computed once, and R = V diag(λ/(w + λ)) Vᵀ. The residuals of the rows B of a
+    sample are (R_BB)⁻¹ (R y)_B; of one row, r_i / R_ii with r = R y. Exact: as refitting without these rows at
+    the same λ. Where R_BB is singular in float64 they are not finite. Of one sample alone its targets are what is left.
 
-    Where the mean over the samples was taken off, it is fitted too, and a sample that is left out tells none of it:
-    then the sums are over the directions that are orthogonal to (1, …, 1), and the residuals are exact.
+    The ridges are in units of tr(K)/n.
 
     Args:
         kernel: K.
-        targets: y, a row a sample.
+        targets: y, a row for each row of K.
         ridges: tried.
-        centred: whether the mean was taken off the samples that K is of, and off the targets, so that both sum to 0.
+        images: of each sample; the rows are the first image of every sample, then the second of every one, and so on.
 
-    Source: as `leave_out`.
+    Raises:
+        ValueError: if the rows are not a multiple of the images.
+
+    Source: as `leave_out`; for the constant, Wahba 1990, section 1.3.
     """
-    if centred and len(kernel) > 1:
-        basis = torch.linalg.qr(torch.cat([torch.ones_like(kernel[:, :1]), torch.eye(*kernel.shape).to(kernel)], 1))[0]
-        basis = basis[:, 1 : len(kernel)]
-        values, turned_vectors = torch.linalg.eigh(basis.T @ kernel @ basis)
-        vectors = basis @ turned_vectors
-    else:
-        values, vectors = torch.linalg.eigh(kernel)
-    turned, mean = vectors.T @ targets, float(kernel.trace()) / len(kernel) or 1.0
+    n, mean = len(targets), float(kernel.trace()) / len(kernel) or 1.0
+    if n % images:
+        raise ValueError(f"{n} rows are not a multiple of {images} images a sample")
+    if n == images:
+        yield from ((ridge, targets) for ridge in ridges)
+        return
+    values, vectors = _across(kernel, mean)
+    coordinates, own = vectors.T @ targets, _by_sample(vectors, images)
     for ridge in ridges:
-        shares = ridge * mean / (values.clamp(min=0) + ridge * mean)
-        yield ridge, vectors @ (shares[:, None] * turned) / (vectors.square() @ shares)[:, None]
+        shares = ridge * mean / (values + ridge * mean)
+        rest = _by_sample(vectors @ (shares[:, None] * coordinates), images)
+        left, _ = torch.linalg.solve_ex((own * shares) @ own.mT, rest)
+        yield ridge, left.transpose(0, 1).flatten(0, 1)
+
+
+def _across(kernel: Tensor, mean: float) -> tuple[Tensor, Tensor]:
+    """Return w, 0 where it is round-off, and V; the mean is tr(K)/n, or 1 of a kernel that is 0."""
+    means = kernel.mean(dim=0)
+    centred = kernel - means[:, None] - means + means.mean()
+    values, vectors = torch.linalg.eigh(centred + 2 * mean)  # (1, …, 1) comes last, at 2 tr(K)
+    values, vectors = values[:-1], vectors[:, :-1]
+    round_off = 4 * len(kernel) * mean * torch.finfo(values.dtype).eps
+    return torch.where(values > round_off, values, 0.0), vectors
+
+
+def _by_sample(rows: Tensor, images: int) -> Tensor:
+    """Return the rows of each sample."""
+    return rows.unflatten(0, (images, -1)).transpose(0, 1)

@@ -176,7 +176,8 @@ class Regression(Network):
 class Linear(Regression):
     """Ridge regression on fields, in closed form: exact on linear maps once the inputs span their law.
 
-    The ridge has the least leave-one-out error. Its matrix is a Green's function, on the span of the inputs.
+    The ridge has the least error on samples that are left out. Its matrix is a Green's function, on the span of the
+    inputs.
 
     Source: Hoerl, Kennard 1970, Technometrics 12; for fields, Queiruga, Gutman-Solo, Jiang 2025, arXiv 2506.15199.
     """
@@ -188,7 +189,8 @@ class Linear(Regression):
 class Kernel(Regression):
     """Regression with a Gaussian or Matérn kernel of the distance of fields, and a linear part, in closed form.
 
-    The form, its width and the ridge have the least leave-one-out error; the linear map alone is one of the choices.
+    The form, its width and the ridge have the least error on samples that are left out; the linear map alone is one of
+    the choices.
 
     Source: Batlle, Darcy, Hosseini, Owhadi 2024, "Kernel methods are competitive for operator learning", J. Comput.
     Phys. 496, arXiv 2304.13202, with principal components and distances of their section 2.2.

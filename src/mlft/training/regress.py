@@ -18,8 +18,12 @@ from mlft.training.stage import Pairs, Stage, Trace, Weights, held_out_error, sn
 RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Tried, in units of the mean of the kernel's diagonal."""
 
-TRIED, MOST = 512, 2048
-"""Samples that form, width and ridge are chosen on; samples of a term, at most: its cost grows with their cube."""
+ALIKE = 1e-3
+"""Errors that differ by no more than this share are alike: those of small ridges may differ by round-off alone."""
+
+TRIED, FEWEST, MOST = 512, 64, 2048
+"""Rows that form, width and ridge are chosen on, at most; samples that they are of, at least, where there are as many;
+samples of a term, at most: its cost grows with their cube."""
 
 IMAGES = 1024
 """Samples that shifts make, at most: the cost of a term grows with their cube."""
@@ -36,7 +40,7 @@ class Choice:
     """A kernel, and what it leaves of samples that it has not seen.
 
     Attributes:
-        error: mean relative leave-one-out error.
+        error: mean relative error on samples that are left out, each with all its images.
         ridge: of `RIDGES`.
         kernel: its form; None for a linear map.
         width: of the kernel, in units of the median squared distance.
@@ -53,9 +57,8 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
 
     The targets are what the regression so far leaves of the labels: f ← f + P (u − f), with P the regression on these
     pairs, as in `docs/method.md`, section 1. Of more than 2,048 pairs the first ones are used. Where the stage knows
-    symmetries, kernel and ridge are chosen on the pairs as they are, since an image of a sample that is left out would
-    tell of it, and the term is fitted to all their images, and to as many of their shifts as make 1,024. There a ridge
-    that is as small as can be is favoured, by leaving the mean's part of what is left out in, for images need less.
+    symmetries, kernel and ridge are chosen for all images of the pairs, and as many of their shifts as make 1,024, and
+    the term is fitted to these. A pair that is left out is left out with all its images, which would tell of it.
 
     Raises:
         ValueError: if the network is no regression.
@@ -63,12 +66,14 @@ def regress(surrogate: Surrogate, stage: Stage) -> tuple[Trace, Weights]:
     network = surrogate.network
     if not isinstance(network, Regression):
         raise ValueError(f"only a regression is fitted in closed form, got {type(network).__name__}")
-    pairs = Pairs(stage.train.inputs[:MOST], stage.train.labels[:MOST])
-    sizes = Scaled.of(surrogate.output_normaliser)(pairs.labels).flatten(1).norm(dim=1)
     with torch.no_grad():
-        sizes, alone = torch.where(sizes > 0, sizes, 1.0), len(stage.symmetries) < 2 and not stage.shifts
-        chosen = chosen_kernel(*_targets(surrogate, pairs), sizes, network.WIDTHS, centred=alone)
-        term = fit_term(*_targets(surrogate, _shifted(_images(pairs, stage.symmetries), stage.shifts)), chosen)
+        taken = _images(Pairs(stage.train.inputs[:MOST], stage.train.labels[:MOST]), stage.symmetries)
+        pairs = _shifted(taken, stage.shifts)
+        copies = len(pairs) // len(taken) * max(1, len(stage.symmetries))
+        inputs, targets = _targets(surrogate, pairs)
+        sizes = Scaled.of(surrogate.output_normaliser)(pairs.labels).flatten(1).norm(dim=1)
+        chosen = chosen_kernel(inputs, targets, torch.where(sizes > 0, sizes, 1.0), network.WIDTHS, images=copies)
+        term = fit_term(inputs, targets, chosen)
     network.terms.append(term.to(pairs.inputs.device))
     after = snapshot(surrogate)
     name, _ = list(surrogate.named_parameters())[-1]
@@ -122,38 +127,45 @@ def chosen_kernel(
     sizes: Float[Tensor, " n"],
     widths: Sequence[float],
     *,
-    centred: bool = True,
+    images: int = 1,
 ) -> Choice:
-    """Return the kernel and ridge of the least leave-one-out error.
+    """Return the kernel and ridge of the least error on samples that are left out with all their images.
 
     Tried are the linear map, and for each width a Gaussian and a Matérn kernel with a linear part; each with all
-    ridges, on the first 512 samples. Chosen is the least mean of ‖residual‖ / size over samples.
+    ridges, on 512 rows at most, of more the first images of the first samples: of 64 at least, where there are as many.
+    Chosen is the least mean of ‖residual‖ / size over rows, and of ridges that err alike, to a thousandth, the largest.
 
     Args:
-        inputs: a row a sample.
-        targets: a row a sample.
-        sizes: what the error of a sample is divided by.
+        inputs: a row an image: the first image of every sample, then the second of every one, and so on.
+        targets: a row an image.
+        sizes: what the error of an image is divided by.
         widths: of the kernel; none for a linear map.
-        centred: whether a sample that is left out tells none of the mean that is taken off a linear map.
+        images: of each sample.
     """
-    few = slice(0, TRIED)
-    tried = _choices(inputs[few], targets[few], sizes[few], widths, centred=centred)
+    samples = min(len(inputs) // images, max(FEWEST, TRIED // images))
+    kept = min(images, TRIED // samples)
+
+    def few(rows: Tensor) -> Tensor:
+        return rows.unflatten(0, (images, -1))[:kept, :samples].flatten(0, 1)
+
+    tried = _choices(few(inputs), few(targets), few(sizes), widths, images=kept)
     return min(tried, key=lambda choice: choice.error)
 
 
 def _choices(
-    inputs: Tensor, targets: Tensor, sizes: Tensor, widths: Sequence[float], *, centred: bool = True
+    inputs: Tensor, targets: Tensor, sizes: Tensor, widths: Sequence[float], *, images: int = 1
 ) -> Iterator[Choice]:
-    """Yield for each kernel the ridge of the least leave-one-out error."""
-    moved, rest = inputs - inputs.mean(dim=0), targets - targets.mean(dim=0)
-    linear, squares, median = _gram(moved)
+    """Yield for each kernel the ridge of the least error."""
+    _, rest = _principal(targets - targets.mean(dim=0))  # no more columns than rows
+    linear, squares, median = _gram(inputs - inputs.mean(dim=0))
     for kernel, width in [(None, 1.0), *((name, width) for width in widths for name in KERNELS)]:
         matrix = linear if kernel is None else linear + kernel_of(squares / (width * median), kernel)
-        errors = [
-            (float((residuals.norm(dim=1) / sizes).mean()), ridge)
-            for ridge, residuals in left_out(matrix, rest, ridges=RIDGES, centred=centred and kernel is None)
-        ]
-        yield Choice(*min(errors), kernel, width)
+        errors = {
+            ridge: float((residuals.norm(dim=1) / sizes).mean().nan_to_num(torch.inf))
+            for ridge, residuals in left_out(matrix, rest, ridges=RIDGES, images=images)
+        }
+        ridge = max(ridge for ridge, error in errors.items() if error <= (1 + ALIKE) * min(errors.values()))
+        yield Choice(errors[ridge], ridge, kernel, width)
 
 
 def _gram(moved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -171,14 +183,21 @@ def _positive(number: Tensor) -> Tensor:
 
 
 def fit_term(inputs: Float[Tensor, "n p"], targets: Float[Tensor, "n q"], chosen: Choice) -> Term:
-    """Return the term of a choice, fitted to all samples, a row each."""
+    """Return the term of a choice, fitted to all samples, a row each.
+
+    With A = K + λI it is c + k(x, X) A⁻¹(y − c), where the constant c = 1ᵀA⁻¹y / 1ᵀA⁻¹1 is fitted too, without a ridge:
+    what `left_out` says of it is exact. Of a linear map it is the mean.
+    """
     mean, offset = inputs.mean(dim=0), targets.mean(dim=0)
     components, coordinates = _principal(inputs - mean)
     directions, values = _principal(targets - offset)
     linear, squares, median = _gram(inputs - mean)
     matrix = linear if chosen.kernel is None else linear + kernel_of(squares / (chosen.width * median), chosen.kernel)
-    ridge = chosen.ridge * matrix.diagonal().mean()
-    dual = _solved(matrix, ridge, values)
+    ridge = chosen.ridge * _positive(matrix.diagonal().mean())
+    solved = _solved(matrix, ridge, torch.cat([values, values.new_ones(len(values), 1)], dim=1))
+    dual, flat = solved[:, :-1], solved[:, -1:]
+    constant = flat.T @ values / flat.sum()
+    dual, offset = dual - flat @ constant, offset + (constant @ directions)[0]
     scale = _positive((inputs - mean).square().sum(dim=1).mean())
     primal = coordinates.T @ dual / scale
     centres = len(inputs) if chosen.kernel is not None else 0
