@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from finished import INFINITE, record
-from mlft.experiment.outcome import ChannelErrors, Outcome, Summary
+from mlft.experiment.outcome import ChannelErrors, DataFacts, Outcome, Summary
 from mlft.experiment.record import from_plain
 from mlft.reports.first import first_cards
 from mlft.reports.hidden import hidden_lines
@@ -53,3 +53,25 @@ def test_what_is_hidden_is_told_beside_it(facts: Outcome, said: str) -> None:
 )
 def test_nothing_is_said_where_nothing_is_hidden(facts: Outcome) -> None:
     assert hidden_lines(facts) == []
+
+
+def scattered(reach: float) -> Outcome:
+    facts = told(0.1, (0.1, 0.1))
+    whole = Summary(0.1, 0.061, 0.234, 0.1 * (1 - reach), 0.1 * (1 + reach))
+    return replace(facts, error=replace(facts.error, relative_l2=whole, samples=200))
+
+
+def test_a_mean_that_a_few_draws_decide_says_so_and_how_many_more_settle_it() -> None:
+    """From ±11% with 200 draws to ±5%: (11 / 5)² times as many, 968."""
+    (line,) = hidden_lines(scattered(0.11))
+    assert line == (
+        "Few draws decide that mean: half err by at most 0.0610, a tenth by more than 0.234, and 200 others may give "
+        "±11% of it (95%); --test 970 narrows that to about ±5%."
+    )
+    assert hidden_lines(scattered(0.09)) == []
+
+
+def test_a_fit_of_a_data_set_has_no_more_draws_to_ask_for() -> None:
+    rows = DataFacts(("a.npz",), (9, 7), (8, 5), 2, True, 0, 0, 0, (), False)
+    (line,) = hidden_lines(replace(scattered(0.2), data=rows))
+    assert line.endswith("±20% of it (95%).")
