@@ -182,7 +182,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FigureCanvasSVG, "print_svg", lambda _, buffer, **options: buffer.write(b"<svg></svg>"))
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["1D", "2D"])
+@pytest.fixture(scope="session", params=[1, 2], ids=["1D", "2D"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose report is written."""
     made = a_run(tmp_path_factory.mktemp("run"), dimension=request.param)
