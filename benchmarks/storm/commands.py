@@ -43,7 +43,7 @@ class Ended:
 
 
 def warm_up() -> None:
-    """Do once what the first life would do: import, build a network, and an optimizer, for which PyTorch imports the most.
+    """Do once what the first life would do: import, build a network, and an optimizer, which imports half of PyTorch.
 
     No figure is drawn, here and in all children: that takes four fifths of a life this short.
     """
