@@ -12,9 +12,13 @@ comma := ,
 space := $(comma) $(comma)
 space := $(subst $(comma),,$(space))
 TYPED := --jaxtyping-packages=$(subst $(space),$(comma),$(ROOMS:%=mlft.%)),mlft.diagnostics,typechecker.check
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n auto --dist loadfile --durations=25 --durations-min=5
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q --dist loadfile --durations=25 --durations-min=5
 
-.PHONY: run quick test docs clean
+# Whole runs wait, for processes of their own and for time to pass: four at least take turns. Files go in their order, in
+# which the slow ones of benchmarks come first.
+WAITING := -n $$($(BIN)/python -c 'import os; print(max(4, os.cpu_count()))') --no-loadscope-reorder
+
+.PHONY: run quick test types layers docs clean
 
 # Large fields: patches of 8 x 8 points are channels of a coarser grid, and two threads train.
 run: $(STAMP)
@@ -31,22 +35,28 @@ quick: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(MAKE) --no-print-directory --jobs 2 types layers docs
+	$(PYTEST) -n auto $(TYPED) $(ROOMS:%=tests/%)
+	$(PYTEST) $(WAITING) --doctest-modules tests src $(ROOMS:%=--ignore=tests/%)
+
+types: $(STAMP)
 	$(BIN)/mypy
+
+layers: $(STAMP)
 	$(BIN)/lint-imports
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	$(PYTEST) $(TYPED) $(ROOMS:%=tests/%)
-	$(PYTEST) --doctest-modules src tests $(ROOMS:%=--ignore=tests/%)
 
 # Strict: a link or a name that leads nowhere ends it. `make test` builds it too, and runs the pages' code.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open site/index.html"
 
-# torch first: with it in place nothing asks for the CUDA builds.
+# torch first: with it in place nothing asks for the CUDA builds. Compiled with all cores, where pip takes one; a file for
+# another version of Python does not compile, and is none of ours.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true
 	touch $(STAMP)
 
 clean:

@@ -53,16 +53,6 @@ def generator(request: pytest.FixtureRequest) -> torch.Generator:
     return stream(0, "test", digest)
 
 
-@pytest.fixture(autouse=True)
-def _undrawn_by_commands(request: pytest.FixtureRequest) -> None:
-    """Commands write their pages with empty figures: to draw those of a small run takes three times as long as the run.
-
-    What is drawn, the tests of reports know.
-    """
-    if request.node.path.parent.name == "cli":
-        request.getfixturevalue("undrawn")
-
-
 Ended = tuple[int, str, str]
 
 

@@ -43,12 +43,13 @@ class Ended:
 
 
 def warm_up() -> None:
-    """Do once what the first life would do: import, and build a network.
+    """Do once what the first life would do: import, build a network, and an optimizer, which imports half of PyTorch.
 
     No figure is drawn, here and in all children: that takes four fifths of a life this short.
     """
     torch.set_num_threads(1)
     ask("poisson", budget="100solves")
+    torch.optim.AdamW([torch.zeros(1)])
     drawing.at_both_widths = lambda draw: drawing.Drawing("<svg></svg>", "<svg></svg>")
     gc.collect()
     gc.freeze()  # no child looks through what all of them share

@@ -16,7 +16,7 @@ from typing import Any, final
 from unittest.mock import patch
 
 import tomli_w
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 import mlft
 from mlft.errors import MlftError
@@ -51,7 +51,7 @@ def hasten() -> None:
     local.LINE = local.Layers((1, 2, 1), width=6, kernel=3)
     LIFTS["local"] = local.Local(line=Effort(10, passes=0, rate=1e-2))
     LIFTS["spectral"] = LIFTS["none"]
-    Figure.savefig = lambda _, buffer, **options: buffer.write(b"<svg></svg>")  # type: ignore[method-assign]
+    FigureCanvasSVG.print_svg = lambda _, buffer, **options: buffer.write(b"<svg></svg>")  # type: ignore[method-assign]
 
 
 @final

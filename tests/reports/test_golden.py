@@ -73,6 +73,7 @@ def test_a_golden_run_of_each_schema_opens_as_an_outcome_of_today(copy: Path) ->
     assert told.store == "." and told.config["problem"] == read_config(copy / "config.toml")["problem"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_of_schema_0_that_a_rule_planned_has_no_foresight(tmp_path: Path) -> None:
     copy = shutil.copytree(GOLDEN / "run-v0", tmp_path / "run")
     told = json.loads((copy / "record.json").read_text())
@@ -171,6 +172,7 @@ def test_a_law_without_an_interval_has_its_error_written_beside_its_dot(tmp_path
     assert ">0.123<" in (copy / "figures" / "trust-families.svg").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_estimator_that_the_page_has_no_words_for_is_named(copy: Path) -> None:
     told = read_outcome(copy)
     assert told.foresight is not None

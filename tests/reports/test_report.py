@@ -108,6 +108,7 @@ def test_rejected_and_blended_stages_are_marked_in_words(tmp_path: Path) -> None
     assert "rejected" not in kept
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_end_on_all_draws_is_told_where_there_was_one(tmp_path: Path) -> None:
     assert "In the end all samples" not in read(report(a_run(tmp_path / "a"))).text
     stages = record()["stages"]

@@ -34,6 +34,7 @@ def test_less_than_half_is_a_warning_too(tmp_path: Path) -> None:
     assert "a solve on 32 cells takes 1/4 of what is stated" in line
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_has_both_prices_and_its_title_the_measured_one_where_it_is_far(tmp_path: Path) -> None:
     parts = {"seconds": 3.1415, "solves": 63.94, "measured": 675.0}
     text = " ".join(read(report(a_run(tmp_path, budget={**BUDGET, "spent": parts}))).text.split())

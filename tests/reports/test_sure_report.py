@@ -56,6 +56,7 @@ def test_a_record_without_bands_says_so(tmp_path: Path, undrawn: None) -> None:
     assert not any("Of predictions" in line for line in summary_lines(tmp_path))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bands_that_have_no_end_are_told_and_not_drawn(tmp_path: Path) -> None:
     folder = a_run(tmp_path)
     told = measure_sure(folder, np.full((80, 1, 45), np.nan), np.full(80, np.nan))

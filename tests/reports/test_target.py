@@ -17,6 +17,7 @@ def told(folder: Path, biases: tuple[float | None, ...], kind: str = "reference"
     return replace(facts, levels=tuple(rows), measure=Measure(kind, 6))  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_coarser_grid_that_is_nearer_to_the_reference_is_named(tmp_path: Path) -> None:
     grids = [row.grid for row in read_outcome(a_run(tmp_path)).levels]
     facts = told(tmp_path, (0.001, *[0.004] * (len(grids) - 2), 0.021))

@@ -162,6 +162,7 @@ def test_two_dots_that_would_hide_each_others_label_share_one(batched: float, la
     assert drawn.count(">surrogate, ") == labels and (">surrogate, alone or in a batch<" in drawn) == (labels == 1)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_older_run_has_its_page_without_them(tmp_path: Path) -> None:
     folder = a_run(tmp_path, worth=None)
     page = read(report(folder)).text

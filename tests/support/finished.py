@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from mlft.experiment.outcome import BudgetComparison, Comparison, ComparisonRow, Outcome
 from mlft.experiment.record import (
@@ -179,10 +179,10 @@ def read(page: Path) -> Page:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of words: figures are put together and not drawn, which takes nine tenths of the time."""
-    monkeypatch.setattr(Figure, "savefig", lambda _, buffer, **options: buffer.write(b"<svg></svg>"))
+    monkeypatch.setattr(FigureCanvasSVG, "print_svg", lambda _, buffer, **options: buffer.write(b"<svg></svg>"))
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["1D", "2D"])
+@pytest.fixture(scope="session", params=[1, 2], ids=["1D", "2D"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose report is written."""
     made = a_run(tmp_path_factory.mktemp("run"), dimension=request.param)

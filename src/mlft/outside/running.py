@@ -46,6 +46,7 @@ def run(command: Sequence[str], folder: Path, timeout: float | None) -> Ended:
     Raises:
         UnreachableError: if there is no such program, or it cannot be started.
     """
+    guard = _guard(os.getpid())  # first: to start one takes long enough to be killed meanwhile
     with (folder / OUT).open("wb") as out, (folder / ERR).open("wb") as err:
         try:
             process = subprocess.Popen(
@@ -63,7 +64,6 @@ def run(command: Sequence[str], folder: Path, timeout: float | None) -> Ended:
         _end(process.pid)
 
     clock = threading.Timer(timeout, stop) if timeout else None
-    guard = _guard(os.getpid())
     try:
         _tell(guard, process.pid)
         if clock:

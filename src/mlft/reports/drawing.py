@@ -12,6 +12,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, final
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -94,7 +95,8 @@ def svg(figure: Figure) -> str:
     """Return a figure as the text of an SVG file; to be called inside `style()`."""
     buffer = BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(buffer, format="svg", dpi=200, metadata=nothing)
+    figure.set_dpi(200)  # of the images in it
+    FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # `savefig` would draw twice, the first time for naught
     return buffer.getvalue().decode()
 
 
