@@ -35,7 +35,8 @@ def test_a_run_ends_with_its_outcome_and_a_report_and_can_be_reported_again(tmp_
     code, out, err = mlft_command(*words, "--out", tmp_path / "a", *OPTIONS)
     assert code == 0, err
     assert "relative L2 error" in out and "128/32/8 samples" in out
-    first, measured, sure, alarm, cheapest, paid, *warned, following, last = out.splitlines()
+    first, measured, few, sure, alarm, cheapest, paid, *warned, following, last = out.splitlines()
+    assert few.startswith("Few draws decide that mean: half err by at most 0.") and "--test" in few
     assert (
         sure.startswith("Of predictions 50% err by at most 0.") and "calibrated on 2 fresh draws; of 4 others" in sure
     )

@@ -368,16 +368,22 @@ def test_kernel_ridge_interpolates_what_it_has_seen_and_the_others_are_what_they
     assert told["mean solution"] == pytest.approx(errors.mean())
 
 
-def test_the_seconds_of_a_solve_are_those_of_the_larger_batches_of_training_and_test_draws(tmp_path):
+@pytest.mark.parametrize("shared", [0.0, 0.05])
+def test_the_seconds_of_a_solve_are_those_of_the_larger_batches_of_draws_or_of_more_where_they_are_short(
+    shared, tmp_path, monkeypatch
+):
+    """The solves of `small` take microseconds: their batches are short, unless no batch is."""
+    monkeypatch.setattr("mlft.experiment.session.SHARED", shared)
     told = facts(small_run(tmp_path, training={"steps": 4}, strategy=EQUAL))
     with sqlite3.connect(tmp_path / "ledger.sqlite") as ledger:
         for row, n in zip(told["levels"], told["plan"]["samples"], strict=True):
-            asked = "SELECT seconds FROM samples WHERE level = ? AND stream = ? AND sample < ? ORDER BY sample"
-            found = [
-                [seconds for (seconds,) in ledger.execute(asked, (row["level"], stream, most))]
-                for stream, most in (("train", n), ("test", 10**9))
-            ]
-            assert len(found[0]) == n and len(found[1]) > 0
+            asked = "SELECT seconds FROM samples WHERE level = ? AND stream = ? ORDER BY sample"
+            train, test, more = (
+                [seconds for (seconds,) in ledger.execute(asked, (row["level"], stream))]
+                for stream in ("train", "test", "warm-up")
+            )
+            assert len(train) == n and len(test) > 0 and len(more) == (256 if shared else 0)
+            found = (more[1:],) if shared else (train, test)
             assert row["cost_seconds"] == pytest.approx(in_larger_batches(*found)[0])
     each = np.array([row["cost_seconds"] for row in told["levels"]])
     spent = told["budget"]["spent"]

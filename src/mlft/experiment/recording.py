@@ -59,8 +59,8 @@ def spending(session: Session, plan: Plan, price: Prices) -> Spending:
 def levels(session: Session, plan: Plan, price: Prices, bias: Sequence[float]) -> tuple[LevelFacts, ...]:
     """Return a row a level: its grid, its prices, samples solved and failed, its bias.
 
-    The price in seconds is the median over training and test draws in the larger batches: in a small one most is
-    overhead, and of few samples the first, which compiles, would be the price.
+    The price in seconds is the median over draws in the larger batches: in a small one most is overhead, and of few
+    samples the first, which compiles, would be the price (`Session.paced`).
     """
     table = []
     for level, (grid, n) in enumerate(zip(session.asked.problem.hierarchy, _tried(plan, price), strict=True)):
@@ -221,7 +221,10 @@ def _tried(plan: Plan, price: Prices) -> tuple[int, ...]:
 
 
 def _seconds(session: Session, level: int, n: int) -> float:
-    """Return seconds of a solve, by the first n training draws and all test draws of a level, failed ones too."""
+    """Return seconds of a solve; where none is solved, of the first n training and all test draws, failed ones."""
+    seconds, solved, _ = session.paced(level)
+    if solved:
+        return seconds
     streams = session.rows("train", level, n), session.store.ledger("test", level)
     return in_larger_batches(*([row.seconds for row in rows] for rows in streams))[0]
 

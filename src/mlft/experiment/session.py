@@ -290,16 +290,30 @@ class Session:
             return float(known)
         self.solve("warm-up", {level: 1})
         self.solve("train", {level: n})
-        seconds, _, solved = in_larger_batches(self.seconds_of("train", level, n))
-        if not solved:
+        found = in_larger_batches(self.seconds_of("train", level, n))
+        if not found[1]:
             message = f"all {n} pilot samples on level {level} failed; see the ledger for the reasons"
             raise GenerationError(message, failed=n, attempted=n)
-        draws, batch = 1, n
-        while seconds * batch < SHARED and draws < MOST_SHARED:
+        return float(self.store.freeze(f"seconds/level-{level}", self._shared(level, found)[0]))
+
+    def paced(self, level: int) -> tuple[float, int, int]:
+        """Return the median seconds of a solve, of how many, and how many the largest batch of these had.
+
+        Of training and test draws that are solved; where their batches are short, of more draws, as in `timed`, unless
+        there is no solver. NaN, 0 and 0 where none is solved.
+        """
+        found = in_larger_batches(*(self.seconds_of(stream, level) for stream in ("train", "test")))
+        return self._shared(level, found) if found[1] and self.asked.problem.has_solver else found
+
+    def _shared(self, level: int, found: tuple[float, int, int]) -> tuple[float, int, int]:
+        """Return `in_larger_batches` of further draws, where a batch found is short; they are not charged."""
+        draws = 1
+        while found[0] * found[2] < SHARED and max(draws, found[2]) < MOST_SHARED:
             draws *= 4
             self.solve("warm-up", {level: draws}, max_failure_rate=1.0)
-            seconds, _, batch = in_larger_batches(self.seconds_of("warm-up", level)[1:] or [seconds])
-        return float(self.store.freeze(f"seconds/level-{level}", seconds))
+            more = in_larger_batches(self.seconds_of("warm-up", level)[1:])
+            found = more if more[2] >= found[2] else found
+        return found
 
     def at_least(self, level: int) -> float:
         """Return the least seconds of two solves on a level, one that warms up and the first training sample.

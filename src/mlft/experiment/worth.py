@@ -11,7 +11,6 @@ from mlft.experiment.corrected import Corrected, corrections
 from mlft.experiment.outcome import Way, Worth
 from mlft.experiment.progress import Progress
 from mlft.experiment.session import Session
-from mlft.experiment.timing import in_larger_batches
 from mlft.grids import relative_error
 from mlft.store import Samples
 from mlft.surrogates import Surrogate
@@ -38,7 +37,8 @@ def measure_worth(
     """Return seconds a sample and error of the surrogate, of the corrected solvers, and of the solver on every grid.
 
     Errors are against the finest grid's own solutions of test draws, like the surrogate's; those of coarser grids and
-    of corrected solvers on the draws that the bias was measured on. Nothing is solved here and nothing is charged.
+    of corrected solvers on the draws that the bias was measured on. Nothing is charged; where a level has been solved
+    in short batches alone, more draws are solved for the clock (`Session.paced`).
 
     Args:
         session: with its test draws solved, and its lifts saved.
@@ -75,7 +75,7 @@ def seconds_each(call: Callable[[], object], count: int, *, clock: Clock = time.
 
 def _solver(session: Session, level: int, found: dict[int, float]) -> Way:
     """Return the solver on a level: its distance from the finest level, and the ledger's seconds."""
-    seconds, *timed = _ledger(session, level)
+    seconds, *timed = session.paced(level)
     if level == session.finest:
         return Way("solver", level, 0.0, 0, None, seconds, seconds, *timed)
     indices = _measured(session, (level,), found)
@@ -86,7 +86,7 @@ def _solver(session: Session, level: int, found: dict[int, float]) -> Way:
 def _corrected(session: Session, corrected: Corrected, found: dict[int, float], clock: Clock) -> Way:
     """Return a corrected solver: its error on draws that are solved already; its solves as in the ledger, its lift."""
     indices = _measured(session, corrected.levels, found)
-    timings = [_ledger(session, level) for level in corrected.levels]
+    timings = [session.paced(level) for level in corrected.levels]
     solve, timed = math.fsum(one[0] for one in timings), min(one[1:] for one in timings)
     if not indices:
         return Way("corrected", corrected.level, None, 0, None, None, None, *timed)
@@ -115,11 +115,6 @@ def _measured(session: Session, levels: tuple[int, ...], found: dict[int, float]
     """Return the test draws that are solved on some levels and on the finest one."""
     solved = (session.store.solved("test", level, max(found) + 1) for level in levels)
     return sorted(set(found).intersection(*solved))
-
-
-def _ledger(session: Session, level: int) -> tuple[float, int, int]:
-    """Return `in_larger_batches` of a level's training and test draws."""
-    return in_larger_batches(*(session.seconds_of(stream, level) for stream in ("train", "test")))
 
 
 def _batch(fields: Array) -> Array:
