@@ -8,7 +8,7 @@ from mlft.files import write_whole
 
 PAGE = ROOT / "docs" / "results.md"
 SECTIONS = {
-    "Plans": ("equal_cost", "sweep", "regret", "foresight"),
+    "Plans": ("referee", "equal_cost", "sweep", "regret", "foresight"),
     "Numbers": ("numbers",),
     "Levels": ("distances",),
     "Solvers": ("solvers", "prices", "burgers_solver", "schrodinger_solver", "darcy_solver", "pollution"),

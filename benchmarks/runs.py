@@ -16,13 +16,17 @@ from mlft.estimators import estimate
 from mlft.experiment.asking import ask
 from mlft.experiment.naming import named_problem
 from mlft.experiment.outcome import SymmetryFacts, TrustOutcome
+from mlft.experiment.outcome.comparison import ComparisonRow
 from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.record import read_bands, read_outcome
 from mlft.experiment.session import Session
 from mlft.experiment.symmetry import examined
 from mlft.grids import Symmetry, Translation, relative_error
+from mlft.intervals import Middle
 from mlft.planning import predict
 from mlft.problems import Problem
+from mlft.reports.budgets import at_budgets, budgets_lines, savings_of, verdict
+from mlft.reports.pairing import FINEST
 from mlft.reports.wording import known
 from mlft.seeds import generator
 from mlft.sources import Drawn
@@ -160,6 +164,37 @@ class Compared:
         return replace(self, strategy=name)
 
 
+@final
+@dataclass(frozen=True)
+class Judged:
+    """How a strategy did at several budgets.
+
+    Attributes:
+        name: of the strategy.
+        errors: mean over the seeds with its interval, a budget each.
+        savings: S at each budget, and its bound (`mlft.reports.savings.Saving`); none for finest-only.
+        verdicts: "won", "tied", "lost" or "itself" against the best single level of each budget.
+        ratios: to that level's error.
+    """
+
+    name: str
+    errors: tuple[Middle, ...]
+    savings: tuple[tuple[float, int], ...]
+    verdicts: tuple[str, ...]
+    ratios: tuple[float, ...]
+
+
+@final
+@dataclass(frozen=True)
+class AtBudgets:
+    """A comparison at several budgets, in solves: how each strategy did, what is said of the first, and its rows."""
+
+    budgets: tuple[int, ...]
+    strategies: tuple[Judged, ...]
+    verdict: tuple[str, ...]
+    rows: tuple[ComparisonRow, ...]
+
+
 def symmetries(problem: Problem) -> SymmetryFacts:
     """Return the symmetries that a run of a problem finds and uses."""
     grid = problem.hierarchy[0]
@@ -214,11 +249,36 @@ def compare(
     found = mlft.compare(
         problem, budget=f"{budget}solves", out=out, strategies=strategies, seeds=seeds, jobs=jobs, **options
     )
+    assert isinstance(found, mlft.Comparison)
     return [
         Compared(r.strategy, r.seed, r.samples, told.error, told.measured, told.planning, r.train_seconds or 0.0)
         for r in found.rows
         for told in [read(out / f"seed-{r.seed}" / r.strategy.replace(":", "-"))]
     ]
+
+
+def compare_budgets(
+    problem: str | Problem, *, budgets: Sequence[int], out: Path, strategies: Sequence[str], **options: Any
+) -> AtBudgets:
+    """Return how strategies do at several budgets; what is finished is read, not run again."""
+    asked = [f"{budget}solves" for budget in budgets]
+    found = mlft.compare(problem, budget=asked, out=out, strategies=strategies, **options)
+    assert isinstance(found, mlft.BudgetComparison)
+    every = at_budgets(found)
+    judged = []
+    for place, name in enumerate(strategies):
+        cells = [at.found[place] for at in every]
+        saved = savings_of(every, place) if name != FINEST else []
+        judged.append(
+            Judged(
+                name,
+                tuple(one.mean for one in cells),
+                tuple((one.value, one.bound) for one in saved if one is not None),
+                tuple(verdict(one) for one in cells),
+                tuple(1.0 if one.best_single else one.to_single.value for one in cells),
+            )
+        )
+    return AtBudgets(tuple(sorted(budgets)), tuple(judged), tuple(budgets_lines(found)[-2:]), found.rows)
 
 
 def foreseen(problem: str | Problem, *, budget: int, out: Path, estimator: str, **options: Any) -> tuple[float, float]:

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from benchmarks import runs
 from benchmarks.plans import sweep
 from benchmarks.plans.oscillating import problem as oscillating
+from benchmarks.publish import write
 from mlft.estimators import ESTIMATORS
 from mlft.experiment.config import read_config
 from short_form import column, rows, short_form
@@ -37,6 +40,29 @@ def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
     assert told["auto over fno, no maps"] == pytest.approx(auto / told["fno, no maps"]) and spent > 0
     again = short_form("plans.candidates", tmp_path, *words)
     assert again.tables == found.tables
+
+
+def test_the_referee_judges_every_strategy_at_each_budget(tmp_path):
+    found = short_form("plans.referee", tmp_path, "--out", str(tmp_path / "runs"))
+    told = rows(found)
+    mixtures = ["mixture:-4", "mixture:-1"]
+    assert list(told) == [*mixtures, "finest-only", "single-level:0", "mixture, best λ"]
+    assert told["mixture, best λ"][1:5:2] == tuple(min(told[name][i] for name in mixtures) for i in (1, 3))
+    assert told["finest-only"][6:8] == (None, None) and told["mixture:-4"][6] is not None
+    singles = [told[name] for name in ("finest-only", "single-level:0")]
+    best = [min(row[i] for row in singles) for i in (1, 3)]
+    ratio = (told["mixture:-4"][1] * told["mixture:-4"][3] / best[0] / best[1]) ** 0.5
+    assert told["mixture:-4"][9] == pytest.approx(ratio, rel=1e-4)
+    assert {row[8] for row in told.values()} <= {"0 / 2 / 0", "0 / 1 / 0", "0 / 0 / 0", None}  # one seed ties
+    assert {row[2] for row in told.values()} == {None}  # one seed has no interval
+    lines = (tmp_path / "referee" / "burgers-24.csv").read_text().splitlines()
+    assert lines[0].startswith("problem,budget_solves,strategy,seed,samples,") and len(lines) == 1 + 4 * 2
+    assert "mixture:-4 against the best single level of each budget" in found.tables[0].caption
+    told = replace(found.tables[0], caption=found.tables[0].caption.replace("burgers-24", "darcy"))
+    write(tmp_path / "referee.json", replace(found, tables=(told,)))
+    again = short_form("plans.referee", tmp_path, "--out", str(tmp_path / "runs"))  # read, not run; darcy stays
+    assert [table.caption.split("**")[1] for table in again.tables] == ["darcy", "burgers-24"]
+    assert again.tables[1].rows == found.tables[0].rows
 
 
 @pytest.fixture(scope="module")

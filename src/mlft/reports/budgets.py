@@ -118,7 +118,7 @@ def _tally_words(every: Sequence[AtBudget]) -> str:
     name = every[-1].found[place].strategy
     if not any(one.best_single for one in every[-1].found):
         return "No single level was among the strategies; add finest-only and single-level:<l> to have that rival."
-    found = [_verdict(one.found[place]) for one in every]
+    found = [verdict(one.found[place]) for one in every]
     counts = ", ".join(f"{found.count(word)} {word}" for word in ("won", "tied", "lost"))
     same = found.count(ITSELF)
     own = f"; at {number(same)} it is that level itself" if same else ""
@@ -131,7 +131,7 @@ def _tally_words(every: Sequence[AtBudget]) -> str:
 ITSELF = "itself"
 
 
-def _verdict(one: Standing) -> str:
+def verdict(one: Standing) -> str:
     """Return whether a strategy won against the best single level, by its ratio paired by seed."""
     if one.best_single:
         return ITSELF
@@ -215,7 +215,7 @@ def _won(every: Sequence[AtBudget]) -> str:
     rows: list[list[Cell]] = []
     for place, first in enumerate(every[-1].found):
         cells = [at.found[place] for at in every]
-        told = [stacked(_verdict(one), "" if one.best_single else error(one.to_single.value)) for one in cells]
+        told = [stacked(verdict(one), "" if one.best_single else error(one.to_single.value)) for one in cells]
         rows.append([first.strategy, *told])
     words = (
         "Against the best single level of each budget, chosen with hindsight: the geometric mean of the ratio paired "
