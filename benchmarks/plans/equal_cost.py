@@ -77,7 +77,6 @@ SMALL = {"surrogate_options": {"modes": [8, 8], "width": 16}, "training": {"leas
 """A small network and a shorter training, for planes: a step of the default one takes five times as long."""
 
 CASES = {
-    "burgers-64": Case("burgers", 64, LINE, finetune=True, plain=True),
     "burgers-256": Case("burgers", 256, LINE),
     "euler-64": Case("euler", 64, LINE, finetune=True),
     "advection-64": Case("advection", 64, LINE, plain=True),
