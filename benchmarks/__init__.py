@@ -1,7 +1,7 @@
 """What is measured of mlft, and how: each module is a benchmark, run from the root of the repository.
 
     python -m benchmarks.plans.equal_cost            # whole: writes benchmarks/results/equal_cost.json
-    python -m benchmarks.plans.equal_cost euler-64 # a part: printed, not written
+    python -m benchmarks.plans.equal_cost euler-64   # a part: printed, not written
     python -m benchmarks.plans.equal_cost --short    # seconds: what the tests run
     python -m benchmarks.render                      # docs/results.md, from benchmarks/results
 
