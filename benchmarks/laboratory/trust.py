@@ -20,7 +20,7 @@ CASES: dict[str, dict[str, Any]] = {
     "darcy": {"options": {"cells": 64, "levels": 4}, **SMALL},
 }
 SHORT: dict[str, dict[str, Any]] = {
-    "poisson": {"options": {"cells": 16, "levels": 2}, "training": {"steps": 20}, "test": 5},
+    "poisson": {"options": {"cells": 64, "levels": 3}, "training": {"steps": 20}, "test": 5},
 }
 LAWS = ("run", "law of inputs", "relative L2 error", "95%", "of its own", "off the trained span, %")
 LIMITS = (

@@ -94,7 +94,7 @@ TINY: dict[str, Any] = {
     "training": {"steps": 4},
     "test": 5,
 }
-SHORT = Case("burgers", 48, {"cells": 24, "levels": 3}, TINY, finetune=True, plain=True)
+SHORT = Case("burgers", 48, {"cells": 48, "levels": 3}, TINY, finetune=True, plain=True)
 
 
 def measure(name: str, case: Case, asked: Namespace) -> Table:

@@ -59,7 +59,7 @@ CASES = {
     "oscillating": Case(oscillating, (32, 128, 512)),
     "schrodinger": Case("schrodinger", (64, 192, 576), {"cells": 256, "levels": 4}),
 }
-SHORT = {"burgers": Case("burgers", (44,), {"cells": 16, "levels": 2}, {"training": {"steps": 3}, "test": 5})}
+SHORT = {"burgers": Case("burgers", (88,), {"cells": 16, "levels": 2}, {"training": {"steps": 3}, "test": 5})}
 
 
 @final

@@ -34,10 +34,13 @@ SEED = 0
 class Trial:
     """A run of Burgers' equation, how often it is killed, and the workers of the killed and the undisturbed one.
 
+    The budget is in solves.
+
     The network has options in the short form alone.
     """
 
     cells: int = 128
+    budget: int = 24
     steps: int = 240
     test: int = 50
     kills: int = 6
@@ -54,10 +57,11 @@ class Trial:
         training = {"steps": self.steps, "checks": max(1, self.steps // 10)}
         more = {"options": self.options, "training": training, "test": self.test, "seed": SEED}
         more["surrogate_options"] = self.network
-        runs.run("burgers", budget=24, out=folder, workers=workers, **more)
+        runs.run("burgers", budget=self.budget, out=folder, workers=workers, **more)
 
 
-SHORT = Trial(cells=24, steps=60, test=10, kills=2, workers=(0, 0), network={"modes": [3], "width": 5, "depth": 2})
+TINY = {"modes": [3], "width": 5, "depth": 2}
+SHORT = Trial(cells=24, budget=64, steps=60, test=10, kills=2, workers=(0, 0), network=TINY)
 
 
 def digest(trial: Trial, folder: Path) -> dict[str, str | int | float]:
@@ -109,8 +113,8 @@ def measure(trial: Trial, base: Path) -> tuple[Table, bool]:
     length = finish(trial, base / "undisturbed", trial.workers[1])
     kills = killed(trial, base / "killed", length)
     one, other = (digest(trial, base / name) for name in ("undisturbed", "killed"))
-    caption = f"""A run (24 solves, {trial.cells} cells, 3 levels) whose driver and workers were killed {kills} times
-together, solving or training, and continued with {trial.workers[0]} workers, against an undisturbed one with
+    caption = f"""A run ({trial.budget} solves, {trial.cells} cells, 3 levels) whose driver and workers were killed {kills}
+times together, solving or training, and continued with {trial.workers[0]} workers, against an undisturbed one with
 {trial.workers[1]}."""
     rows = [(name, one[name], other[name], "yes" if one[name] == other[name] else "no") for name in one]
     return tabulate(caption, ("", "undisturbed", f"killed {kills} times", "same"), rows), one == other

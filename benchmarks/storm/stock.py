@@ -30,7 +30,7 @@ PROBLEM, SEED, OTHER_SEED = "burgers", 0, 1
 
 ASKED: dict[str, Any] = {
     "problem": PROBLEM,
-    "budget": "40solves",
+    "budget": "52solves",
     "options": {"cells": 32, "levels": 3},
     "strategy": "lift",
     "plan": [60, 24, 9],

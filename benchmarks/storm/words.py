@@ -11,7 +11,7 @@ from mlft.cli.app import app
 sys.set_int_max_str_digits(0)
 
 SMALL = ("--set", "cells=32", "--set", "levels=2", "--train", "steps=24", "--network", "width=5", "--workers", "0")
-RUN = ("burgers", "--budget", "40solves", *SMALL, "--test", "6", "--out", "o")
+RUN = ("burgers", "--budget", "70solves", *SMALL, "--test", "6", "--out", "o")
 LINES: dict[str, tuple[str, ...]] = {
     "problems": (),
     "run": RUN,

@@ -73,8 +73,8 @@ def folder(tmp_path_factory):
 def test_a_sweep_trains_every_reasonable_allocation(tmp_path, folder):
     found = short_form("plans.sweep", tmp_path, "--out", str(folder))
     ((problem, budget, single, error, chain, other, ratio),) = found.tables[0].rows
-    assert (problem, budget) == ("burgers", 44)
-    assert single in ("176/0", "0/44") and "0" not in chain.split("/")
+    assert (problem, budget) == ("burgers", 88)
+    assert single in ("109/0", "0/88") and "0" not in chain.split("/")
     assert ratio == pytest.approx(other / error, rel=1e-4)
 
 
@@ -90,7 +90,7 @@ def test_the_regret_is_of_the_plan_against_the_best_of_the_sweep(tmp_path, folde
 def test_every_estimator_predicts_the_planned_runs(tmp_path, folder):
     found = short_form("plans.foresight", tmp_path, "--out", str(folder))
     (row,) = found.tables[0].rows
-    assert row[:3] == ("burgers", 44, 200)
+    assert row[:3] == ("burgers", 88, 200)
     assert min(row[3:]) > 0 and len(row) == 4 + len(ESTIMATORS) + 1
     assert list(rows(found, 1)) == [*ESTIMATORS, "at the end"]
     ratio = dict(zip(found.tables[0].columns, row, strict=True))["learning-curve"]
@@ -101,11 +101,11 @@ def test_every_estimator_predicts_the_planned_runs(tmp_path, folder):
 
 def test_a_finished_run_is_read_and_not_run_again(folder, monkeypatch, tmp_path):
     case = sweep.SHORT["burgers"]
-    first = case.run(44, 200, tmp_path / "run", strategy="finest-only")
+    first = case.run(88, 200, tmp_path / "run", strategy="finest-only")
     record = (tmp_path / "run" / "record.json").stat().st_mtime_ns
-    assert case.run(44, 200, tmp_path / "run", strategy="finest-only") == first
+    assert case.run(88, 200, tmp_path / "run", strategy="finest-only") == first
     assert (tmp_path / "run" / "record.json").stat().st_mtime_ns == record
-    assert first.samples == (0, 44) and first.spent == pytest.approx(44) and first.predicted is None
+    assert first.samples == (0, 88) and first.spent == pytest.approx(88) and first.predicted is None
     assert [stage.level for stage in first.stages] == [1]
 
 

@@ -128,8 +128,8 @@ def test_a_run_leaves_a_corrected_solver_and_says_what_it_is_worth(tmp_path: Pat
         assert way.error == pytest.approx(relative_error(fields, fine, GRIDS[2]).mean())
         assert (way.draws, way.beside) == (3, pytest.approx(mine, rel=1e-6))
     assert (solvers[2].error, solvers[2].draws) == (0.0, 0)
-    most = [60 + 3, 24 + 3, 9 + 7]  # of them those in larger batches, which depend on how fast the machine is
-    assert all(0 < way.batch <= way.timed <= n for way, n in zip(solvers, most, strict=True))
+    most = 256 - 64  # further draws, in the larger batches: these solves take microseconds
+    assert all(0 < way.batch <= way.timed <= most for way in solvers)
     (surrogate,) = worth.of("surrogate")
     assert (surrogate.error, surrogate.draws) == (record.error, 7) and worth.batch == 256
 
