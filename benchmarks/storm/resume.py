@@ -113,9 +113,9 @@ def measure(trial: Trial, base: Path) -> tuple[Table, bool]:
     length = finish(trial, base / "undisturbed", trial.workers[1])
     kills = killed(trial, base / "killed", length)
     one, other = (digest(trial, base / name) for name in ("undisturbed", "killed"))
-    caption = f"""A run ({trial.budget} solves, {trial.cells} cells, 3 levels) whose driver and workers were killed {kills}
-times together, solving or training, and continued with {trial.workers[0]} workers, against an undisturbed one with
-{trial.workers[1]}."""
+    caption = f"""A run ({trial.budget} solves, {trial.cells} cells, 3 levels) whose driver and workers were killed
+{kills} times together, solving or training, and continued with {trial.workers[0]} workers, against an undisturbed one
+with {trial.workers[1]}."""
     rows = [(name, one[name], other[name], "yes" if one[name] == other[name] else "no") for name in one]
     return tabulate(caption, ("", "undisturbed", f"killed {kills} times", "same"), rows), one == other
 
