@@ -1,4 +1,4 @@
-# On a bare machine: `make run` (the main job: waves in the plane, twenty minutes on two cores), `make quick` (a small one:
+# On a bare machine: `make run` (the main job: waves in the plane, fifteen minutes on two cores), `make quick` (a small one:
 # Burgers, twenty-five minutes) and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
