@@ -1,11 +1,21 @@
 """Errors of the package: one base class, each carrying its numbers as attributes."""
 
 from difflib import get_close_matches
-from typing import final
+from typing import Any, final
 
 
 class MlftError(Exception):
     """Base of every named failure of the package; the command line prints it in one line and exits with 1."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the same error in another process, its numbers among it."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[MlftError], args: tuple[Any, ...], attributes: dict[str, Any]) -> MlftError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 @final

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import mlft
-from mlft.errors import ConfigError
+from mlft.errors import BudgetError, ConfigError
 from mlft.experiment.record import read_budgets
 from small import SMALL, problem
 
@@ -71,3 +71,12 @@ def test_the_command_that_repeats_it_names_all_budgets(tmp_path):
     asked = {name: value for name, value in ASKED.items() if name != "strategies"}
     found = mlft.compare("small:problem", budget="3solves,4solves", out=tmp_path, strategies=("finest-only",), **asked)
     assert "--budget 3solves,4solves" in found.command and "--strategies finest-only" in found.command
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_budget_that_one_of_the_strategies_cannot_live_on_is_refused_before_anything_is_solved(jobs, tmp_path):
+    asked = ASKED | {"strategies": ("finest-only", "finetune"), "jobs": jobs}
+    with pytest.raises(BudgetError, match=r"needs a pilot of 8 samples of the coarsest level .* got 4") as refused:
+        mlft.compare(problem, budget="4solves", out=tmp_path / "two", **asked)
+    assert refused.value.needed > refused.value.given == 4
+    assert not (tmp_path / "two").exists()

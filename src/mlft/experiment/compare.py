@@ -14,6 +14,7 @@ from mlft.experiment.asking import Asked, claim
 from mlft.experiment.config import MOST_PROCESSES
 from mlft.experiment.loop import run
 from mlft.experiment.outcome import BudgetComparison, Comparison, ComparisonRow, Outcome
+from mlft.experiment.pricing import afford
 from mlft.experiment.progress import Progress, Report, of_run, quiet
 from mlft.experiment.record import RECORD, write_comparison
 from mlft.experiment.recording import header
@@ -59,6 +60,8 @@ def compare(  # noqa: PLR0913 (what makes a comparison)
         raise ConfigError(f"an executor of your own serves one seed at a time: give jobs=1, got {jobs}")
     first = asked.config.seed
     cases = [[asked.by(name, seed=seed) for name in strategies] for seed in range(first, first + seeds)]
+    for one in cases[0]:
+        afford(one)
     claim(asked.config, folder)
     places = folder, folder if samples is None else samples
     if jobs == 1:
