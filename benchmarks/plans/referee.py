@@ -27,7 +27,7 @@ from benchmarks.publish import RESULTS, Benchmark, commit, parse, parser, publis
 from benchmarks.table import Cell, Row, Table, tabulate
 from mlft.experiment.outcome.comparison import ComparisonRow
 from mlft.files import write_whole
-from mlft.intervals import Middle
+from mlft.intervals import Middle, arithmetic, geometric
 from mlft.machine import processor
 from mlft.problems import PROBLEMS
 
@@ -125,8 +125,8 @@ def rows(found: runs.AtBudgets) -> Iterator[Row]:
     """Yield the row of each strategy, then of the mixture with the best λ of each budget, chosen with hindsight."""
     for one in found.strategies:
         seconds = [row.train_seconds or 0.0 for row in found.rows if row.strategy == one.name]
-        training = round(math.fsum(seconds) / len(seconds), 1)
-        yield one.name, *_errors(one.errors), training, *_saved(one), _tally(one), geometric(one.ratios)
+        training = round(arithmetic(seconds).value, 1)
+        yield one.name, *_errors(one.errors), training, *_saved(one), _tally(one), geometric(one.ratios).value
     mixtures = [one for one in found.strategies if one.name.startswith("mixture:")]
     best = [min(each, key=lambda error: error.value) for each in zip(*(one.errors for one in mixtures), strict=True)]
     yield BEST, *_errors(best), None, None, None, None, None
@@ -143,7 +143,7 @@ def _saved(one: runs.Judged) -> tuple[Cell, Cell]:
     """Return the geometric mean over budgets of what is saved, and the most, with what is known of bounds in words."""
     if not one.savings:
         return None, None
-    mean, most = geometric([value for value, _ in one.savings]), max(one.savings)
+    mean, most = geometric([value for value, _ in one.savings]).value, max(one.savings)
     bounds = {bound for _, bound in one.savings}
     sign = {frozenset(): "", frozenset({1}): "≥ ", frozenset({-1}): "≤ "}.get(frozenset(bounds - {0}), "≈ ")
     return f"{sign}{mean:.3g}", f"{'≥ ' * (most[1] > 0)}{'≤ ' * (most[1] < 0)}{most[0]:.3g}"
@@ -151,11 +151,6 @@ def _saved(one: runs.Judged) -> tuple[Cell, Cell]:
 
 def _tally(one: runs.Judged) -> str:
     return " / ".join(str(one.verdicts.count(word)) for word in ("won", "tied", "lost"))
-
-
-def geometric(values: Sequence[float]) -> float:
-    """Return the geometric mean."""
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
 def others(file: Path, cases: Iterable[str]) -> dict[str, Table]:
