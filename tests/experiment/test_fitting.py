@@ -2,6 +2,7 @@
 
 import functools
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def test_a_record_of_a_fit_tells_of_rows_and_of_no_solves(fitted: mlft.Record) -
     assert (told.data.rows, told.data.train, told.data.test, told.data.coupled) == (COUNTS, (39, 28, 20), 5, True)
     assert [row.samples for row in told.levels] == [39, 28, 20] and not told.failures
     assert [row.cost_seconds for row in told.levels] == [None] * 3 and told.budget.spent.seconds == 0
+    with sqlite3.connect(fitted.folder / "ledger.sqlite") as ledger:
+        assert ledger.execute("SELECT count(*) FROM samples WHERE stream = 'warm-up'").fetchone() == (0,)  # no clock
     assert told.levels[0].bias is not None and told.levels[1].bias == pytest.approx(0.02, rel=0.3)
     assert str(told).endswith("(mean of 5 rows held back), trained on 39/28/20 rows of the data set")
     words = "\n".join([*run_lines(told, fitted.folder), *summary_lines(fitted.folder), fitted._repr_html_()])
