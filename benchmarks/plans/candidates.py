@@ -3,26 +3,33 @@
 Training and test draws are the finest grid's own, a fresh stream a seed; no level and no plan is in it. The symmetries
 of each problem are found on its coarsest grid, and used as a run uses them. The choice (`--surrogate auto`) sees
 held-out draws of its training samples alone; the best is known only afterwards. Finished cells are read again.
+
+All of it takes a day: cases are measured some at a time, each cell with the commit that it is of; the published cells
+of other cases and numbers of samples stay as they are.
 """
 
-import dataclasses
-import json
+import datetime
 import math
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
 from benchmarks import runs
-from benchmarks.publish import Benchmark, parse, parser, publish
+from benchmarks.publish import Benchmark, commit, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
 from mlft.experiment.outcome import SymmetryFacts
 from mlft.files import write_whole
 from mlft.grids import Grid, group, relative_error
 from mlft.learners import Fitted, OneLevel
+from mlft.machine import processor
 from mlft.problems import PROBLEMS, Problem
 from mlft.seeds import generator
 from mlft.status import OK
@@ -35,8 +42,13 @@ PLAIN = "fno, no maps"
 TEST = 200
 COLUMNS = (
     *("problem, points", "samples", "maps", *CANDIDATES, "auto", PLAIN),
-    *("auto over the best", "its worst seed", f"auto over {PLAIN}", "CPU s: fno", "auto", "what auto took"),
+    *("auto over the best", "its worst seed", f"auto over {PLAIN}", "CPU s: fno", "auto", "what auto took", "commit"),
 )
+SUMMARY = (
+    *("samples", "problems", "cells", "auto within 1.03 of the best", "worst", f"auto over {PLAIN}, median"),
+    *("least", "most"),
+)
+NEAR = 1.03
 
 
 @final
@@ -95,13 +107,30 @@ SHORT = Sizes((24,), (20,), Training(least=20, most=20, checks=4), 10)
 class Cell:
     """What the networks err by on one set of samples, their CPU seconds, what was taken, and the symmetries in use.
 
-    A candidate that the choice dropped has no error.
+    A candidate that the choice dropped has no error. `made` says by which version, at which commit, when and on what.
     """
 
+    case: str
+    samples: int
+    seed: int
     errors: dict[str, float]
     seconds: dict[str, float]
     taken: str
     maps: str
+    made: dict[str, str]
+
+    @property
+    def best(self) -> float:
+        """The error of the best candidate, known only afterwards."""
+        return min(self.errors[name] for name in CANDIDATES if name in self.errors)
+
+    @property
+    def over_best(self) -> float:
+        """The error of the choice over that of the best candidate."""
+        return self.errors["auto"] / self.best
+
+
+CELL = TypeAdapter(Cell)
 
 
 def draws(case: Case, seed: int, stream: str, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +181,7 @@ def cell(name: str, n: int, seed: int, sizes: Sizes, out: Path) -> Cell:
     folder = out / name / f"{n}-samples-seed-{seed}"
     file = folder / "cell.json"
     if file.exists():
-        return Cell(**json.loads(file.read_text()))
+        return CELL.validate_json(file.read_bytes())
     (x, y), (inputs, solutions) = draws(CASES[name], seed, "train", n), draws(CASES[name], seed, "test", sizes.test)
     samples, grid, told = Samples(0, tuple(range(len(x))), x, y), CASES[name].made.finest, maps(name)
 
@@ -169,31 +198,64 @@ def cell(name: str, n: int, seed: int, sizes: Sizes, out: Path) -> Cell:
     errors[PLAIN], seconds[PLAIN] = error(plain), plain.candidates[0].cpu_seconds
     taken = " + ".join(log.name for log in chosen.candidates if log.weight)
     words = f"{max(1, told.elements)}{', shifts' if told.shifted else ''}"
-    found = Cell(errors, seconds, taken, words)
+    made = {"mlft": version("mlft"), "commit": commit(), "date": str(datetime.date.today()), "cpu": processor()}
+    found = Cell(name, n, seed, errors, seconds, taken, words, made)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(file, json.dumps(dataclasses.asdict(found)).encode())
+    write_whole(file, CELL.dump_json(found))
     return found
 
 
-def rows(names: Sequence[str], sizes: Sizes, out: Path, jobs: int) -> Iterator[Row]:
-    """Yield a row a problem and number of samples: geometric means over seeds."""
+def measured(names: Sequence[str], sizes: Sizes, out: Path, jobs: int) -> list[Cell]:
+    """Return the cells of some cases, and say of each case when it is done."""
+    found = []
     for name in names:
         for n in sizes.samples:
             tasks = [(name, n, seed, sizes, out) for seed in sizes.seeds]
-            yield row(name, n, runs.side_by_side(cell, tasks, jobs))
+            found += runs.side_by_side(cell, tasks, jobs)
+            print(f"{CASES[name]}, {n} samples: done", flush=True)
+    return found
+
+
+def keep(file: Path, cells: Sequence[Cell]) -> list[Cell]:
+    """Return some cells and those of a file that are not among them, in order; write them there, a line each."""
+    lines = file.read_bytes().splitlines() if file.exists() else []
+    found = {(one.case, one.samples, one.seed): one for one in [*map(CELL.validate_json, lines), *cells]}
+    places = list(CASES)
+    every = sorted(found.values(), key=lambda one: (places.index(one.case), one.samples, one.seed))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, b"".join(CELL.dump_json(one) + b"\n" for one in every))
+    return every
+
+
+def rows(cells: Iterable[Cell]) -> Iterator[Row]:
+    """Yield a row a problem and number of samples: geometric means over seeds."""
+    for (name, n), some in groupby(cells, key=lambda one: (one.case, one.samples)):
+        yield row(name, n, list(some))
 
 
 def row(name: str, n: int, cells: Sequence[Cell]) -> Row:
     """Return the row of some seeds."""
     columns = [[one.errors.get(network) for one in cells] for network in (*CANDIDATES, "auto", PLAIN)]
     means = [None if None in column else middle([x for x in column if x is not None]) for column in columns]
-    over = [one.errors["auto"] / min(one.errors.get(network, math.inf) for network in CANDIDATES) for one in cells]
+    over = [one.over_best for one in cells]
     gain = middle([one.errors["auto"] / one.errors[PLAIN] for one in cells])
     plain = sum(one.seconds[PLAIN] for one in cells) / len(cells)
     auto = sum(sum(one.seconds[network] for network in CANDIDATES) for one in cells) / len(cells)
     taken = sorted({one.taken for one in cells})
     words = ", ".join(f"{what} ({sum(one.taken == what for one in cells)})" for what in taken)
-    return str(CASES[name]), n, cells[0].maps, *means, middle(over), max(over), gain, plain, auto, words
+    of = ", ".join(sorted({one.made["commit"] for one in cells}))
+    return str(CASES[name]), n, cells[0].maps, *means, middle(over), max(over), gain, plain, auto, words, of
+
+
+def bars(cells: Iterable[Cell]) -> Iterator[Row]:
+    """Yield a row a number of samples: how near the choice is to the best, and what it gains."""
+    for n, some in groupby(sorted(cells, key=lambda one: one.samples), key=lambda one: one.samples):
+        found = list(some)
+        over = [one.over_best for one in found]
+        near = f"{sum(ratio <= NEAR for ratio in over)} of {len(found)}"
+        gains = [one.errors["auto"] / one.errors[PLAIN] for one in found]
+        problems = len({one.case for one in found})
+        yield n, problems, len(found), near, max(over), statistics.median(gains), min(gains), max(gains)
 
 
 def middle(values: Sequence[float]) -> float:
@@ -201,18 +263,19 @@ def middle(values: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def measure(names: Sequence[str], sizes: Sizes, out: Path, jobs: int) -> Table:
-    """Return the table."""
-    seeds = ", ".join(map(str, sizes.seeds))
+def tables(cells: Sequence[Cell], test: int) -> list[Table]:
+    """Return the table of all cells, and that of the numbers of samples."""
+    seeds = ", ".join(map(str, sorted({one.seed for one in cells})))
     caption = (
-        f"Relative L2 error on {sizes.test} fresh draws, geometric mean over seeds {seeds}; labels are exact, of the "
+        f"Relative L2 error on {test} fresh draws, geometric mean over seeds {seeds}; labels are exact, of the "
         "finest grid, one in five held out until the end. **maps**: of the group of symmetries that was found and "
         f"used, the identity among them, and whether shifts; **{PLAIN}** is told of none. A dash: the choice dropped "
         "the network on some seed, an earlier one being far ahead. **auto over the best**: its error over that of the "
         "best candidate, known only afterwards; the geometric mean, and the worst seed. **CPU s: fno** is the training "
         f"of {PLAIN}, **auto** that of all that auto tried, but for the end."
     )
-    return tabulate(caption, COLUMNS, rows(names, sizes, out, jobs))
+    summary = f"All cells (a cell is a seed) by their number of samples; {PLAIN} is the default of before the choice."
+    return [tabulate(caption, COLUMNS, rows(cells)), tabulate(summary, SUMMARY, bars(cells))]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -222,7 +285,10 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = parse(options, words)
     sizes = SHORT if asked.short else Sizes()
     sizes = replace(sizes, samples=tuple(asked.samples)) if asked.samples else sizes
-    publish(BENCHMARK, [measure(asked.cases or list(CASES), sizes, asked.out, asked.jobs)], asked)
+    cells = measured(asked.cases or list(CASES), sizes, asked.out, asked.jobs)
+    if asked.results is not None:
+        cells = keep(asked.results / BENCHMARK.name / "cells.jsonl", cells)
+    publish(BENCHMARK, tables(cells, sizes.test), asked)
 
 
 if __name__ == "__main__":

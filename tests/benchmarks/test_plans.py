@@ -4,10 +4,12 @@ import pytest
 
 from benchmarks import runs
 from benchmarks.plans import sweep
+from benchmarks.plans.candidates import PLAIN, Cell, keep, tables
 from benchmarks.plans.oscillating import problem as oscillating
 from benchmarks.publish import write
 from mlft.estimators import ESTIMATORS
 from mlft.experiment.config import read_config
+from mlft.surrogates import CANDIDATES
 from short_form import column, rows, short_form
 
 
@@ -29,8 +31,8 @@ def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
 def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
     words = ("poisson", "--jobs", "1", "--out", str(tmp_path / "runs"))
     found = short_form("plans.candidates", tmp_path, *words)
-    told = dict(zip(found.tables[0].columns[:-2], found.tables[0].rows[0], strict=False))
-    spent, taken = found.tables[0].rows[0][-2:]
+    told = dict(zip(found.tables[0].columns[:-3], found.tables[0].rows[0], strict=False))
+    spent, taken, _ = found.tables[0].rows[0][-3:]
     linear, kernel, auto = (told[name] for name in ("linear", "kernel", "auto"))
     assert (told["problem, points"], told["samples"], told["maps"]) == ("poisson, 129", 24, "4")
     assert linear < 1e-6 < told["fno"] and auto == pytest.approx(min(linear, kernel))
@@ -38,8 +40,27 @@ def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
     assert told["fno-muon"] is told["unet-muon"] is None  # dropped
     assert (told["auto over the best"], told["its worst seed"]) == (pytest.approx(1.0), pytest.approx(1.0))
     assert told["auto over fno, no maps"] == pytest.approx(auto / told["fno, no maps"]) and spent > 0
+    gain = told["auto over fno, no maps"]
+    assert found.tables[1].rows == ((24, 1, 1, "1 of 1", pytest.approx(1.0), *[pytest.approx(gain)] * 3),)
     again = short_form("plans.candidates", tmp_path, *words)
     assert again.tables == found.tables
+
+
+def test_cells_of_other_cases_stay_where_some_are_measured_anew(tmp_path):
+    def cell(case: str, seed: int, auto: float) -> Cell:
+        errors = {"linear": 0.1, "fno": 0.3, "auto": auto, "fno, no maps": 0.5}
+        return Cell(case, 64, seed, errors, dict.fromkeys([*CANDIDATES, PLAIN], 1.0), "linear", "1", {"commit": case})
+
+    file = tmp_path / "candidates" / "cells.jsonl"
+    keep(file, [cell("darcy", 20, 0.1), cell("burgers", 21, 0.2)])
+    every = keep(file, [cell("burgers", 20, 0.1), cell("burgers", 21, 0.4)])
+    told = [(one.case, one.seed, one.errors["auto"]) for one in every]
+    assert told == [("burgers", 20, 0.1), ("burgers", 21, 0.4), ("darcy", 20, 0.1)]
+    one, other = tables(every, 200)
+    assert [row[0] for row in one.rows] == ["burgers, 128", "darcy, 32x32"]
+    of_burgers = dict(zip(one.columns[:-3], one.rows[0], strict=False))
+    assert (of_burgers["auto"], of_burgers["its worst seed"]) == (0.2, pytest.approx(4.0))
+    assert other.rows == ((64, 2, 3, "2 of 3", pytest.approx(4.0), 0.2, 0.2, 0.8),)
 
 
 def test_the_referee_judges_every_strategy_at_each_budget(tmp_path):
