@@ -89,6 +89,28 @@ def test_a_convolution_continues_each_axis_in_its_way(zero: bool, generator: tor
     np.testing.assert_allclose(layer(torch.from_numpy(field)).detach(), expected, atol=1e-13)
 
 
+@pytest.mark.parametrize("wraps", [True, False])
+@pytest.mark.parametrize("window", [1, 3])
+def test_on_a_line_a_convolution_is_the_same_with_gradients_and_without(
+    wraps: bool, window: int, generator: torch.Generator
+) -> None:
+    layer = Convolution((2, 3), window, (wraps,), generator=generator).double()
+    field = normal(4, 2, 7, generator=generator)
+    reach = window // 2
+    padded = np.pad(field, ((0, 0), (0, 0), (reach, reach)), mode="wrap" if wraps else "edge")
+    weight = numbers(layer)["weight"]
+    expected = sum(np.einsum("dc,ncx->ndx", weight[:, :, i], padded[:, :, i : i + 7]) for i in range(window))
+    with torch.no_grad():
+        np.testing.assert_allclose(layer(torch.from_numpy(field)), expected, atol=1e-13)
+    inputs = torch.from_numpy(field).requires_grad_()
+    found = layer(inputs)
+    np.testing.assert_allclose(found.detach(), expected, atol=1e-13)
+    found.square().sum().backward()
+    slopes = [np.einsum("ndx,ncx->dc", 2 * expected, padded[:, :, i : i + 7]) for i in range(window)]
+    np.testing.assert_allclose(layer.weight.grad, np.stack(slopes, axis=-1), atol=1e-12)
+    assert torch.autograd.gradcheck(layer, inputs)
+
+
 def test_a_window_wider_than_a_periodic_axis_is_refused() -> None:
     with pytest.raises(ValueError, match="reaches 3 points beyond a periodic axis that has 2 in all"):
         extended(torch.zeros(1, 1, 2), 2, (3, 3), wraps=True)
