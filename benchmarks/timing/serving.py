@@ -26,7 +26,7 @@ import mlft
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Row, Table, tabulate
 
-BENCHMARK = Benchmark("timing.serving", "The server", ("torch", "starlette", "uvicorn"))
+BENCHMARK = Benchmark("timing.serving", "The server", ("torch", "starlette", "uvicorn", "onnxruntime"))
 LOADED = ("answered", "clients", "requests", "wrong", "p50, ms", "p99, ms", "requests / s", "times one at a time")
 FUZZED = ("bodies", "JSON", "status 200", "status 400", "status 413", "other", "tracebacks")
 KILLED = ("requests before", "cut off", "seconds to the next answer", "requests after", "wrong")
@@ -268,6 +268,10 @@ def measure(folder: Path, size: Size) -> list[Table]:
             first, _ = asyncio.run(load(again, asked, 1, 1, size.seconds))
             back = time.perf_counter() - start
             after, _ = loaded(again, asked, size, size.alone)
+    with server(record.folder, errors, "--fast") as (port, _):
+        found["together, --fast"] = loaded(port, asked, size, size.requests)
+    with server(record.folder, errors, "--together", "1", "--fast") as (port, _):
+        found["one at a time, --fast"] = loaded(port, asked, size, size.alone)
     with server(record.folder, errors, "--together", "1") as (port, _):
         found["one at a time"] = loaded(port, asked, size, size.alone)
     wrong = before.wrong + first.wrong + after.wrong + first.cut + after.cut

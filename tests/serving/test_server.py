@@ -1,5 +1,6 @@
 """The server as a process of its own: UM-Bridge's own client, and its end."""
 
+import importlib.util
 import re
 import shutil
 import signal
@@ -11,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+import torch
 import umbridge
 from selenium.webdriver import ActionChains
 
 import mlft
+from mlft.errors import MlftError
+from mlft.serving.served import read_served
+from mlft.surrogates import Surrogate
 from served import a_server, waited
 from small import SMALL
 
@@ -220,3 +225,38 @@ def test_the_page_follows_the_input_that_is_moved(server, browser):
     loaded = seen("performance.getEntriesByType('resource').map((one) => one.name)")
     assert loaded and all(name.startswith(f"{server}/") for name in loaded)
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+
+def test_a_fast_server_answers_the_same(record):
+    with a_server(record.folder, "--fast") as (address, process):
+        model = umbridge.HTTPModel(address, "forward")
+        inputs = record.samples(2, "test").inputs[:2]
+        known = record.predict(inputs)
+        for one, value in zip(inputs, known, strict=True):
+            np.testing.assert_allclose(
+                model([one[0].tolist()])[0], value[0], rtol=1e-4, atol=1e-4 * np.abs(known).max()
+            )
+        assert model.supports_gradient()
+        assert ended(process, signal.SIGTERM) == IN_ORDER
+
+
+class Branching(torch.nn.Module):
+    """Does one thing or another by its numbers, which no graph of operations can say."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, inputs):
+        return self.scale * (inputs if float(inputs.sum()) > 0 else -inputs)
+
+
+def test_a_fast_server_needs_its_packages_and_a_network_that_they_can_run(record, monkeypatch):
+    odd = mlft.Record(record.outcome, Surrogate(Branching(), (1, 1), record.surrogate.grid), record.folder)
+    with pytest.raises(MlftError, match=r"ONNX Runtime cannot run the network of this run \(.+\): serve it without"):
+        read_served(odd, fast=True)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    with pytest.raises(MlftError, match=r"need onnxruntime: pip install 'mlft\[onnx\]'"):
+        read_served(record, fast=True)
+    assert read_served(record).fast is None

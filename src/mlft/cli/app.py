@@ -291,6 +291,9 @@ def serve(
     seconds: Annotated[float, typer.Option(help="a request may take")] = 30.0,
     mebibytes: Annotated[float, typer.Option(help="a request may have")] = 16.0,
     together: Annotated[int, typer.Option(min=1, help="samples that one call of the network answers, at most")] = 256,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="ONNX Runtime runs the network, made at the start: needs mlft[onnx]")
+    ] = False,
 ) -> None:
     """Answer over HTTP: a page to move the input, UM-Bridge 1.0, JSON, and their description at /docs."""
     from mlft.cli.stopping import Stopped
@@ -305,7 +308,7 @@ def serve(
             print("Warning: whoever reaches this machine may ask: --token wants a token of them", flush=True)
 
     try:
-        mlft.serve(folder, port=port, host=host, token=token, limits=limits, ready=ready)
+        mlft.serve(folder, port=port, host=host, token=token, limits=limits, fast=fast, ready=ready)
     except Stopped:
         print("mlft: the server has stopped")
 

@@ -17,13 +17,14 @@ PORT = 4242
 _WAITING = 2048
 
 
-def serve(
+def serve(  # noqa: PLR0913 (what a server is told)
     run: str | Path | Record,
     *,
     port: int = PORT,
     host: str = "127.0.0.1",
     token: str | None = None,
     limits: Limits | None = None,
+    fast: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Answer requests for a finished run over HTTP until SIGINT or SIGTERM; nothing is written into its folder.
@@ -37,11 +38,14 @@ def serve(
         host: the address to listen at; by default only this machine can ask.
         token: that requests must carry as "Authorization: Bearer TOKEN"; by default none is wanted.
         limits: size and time of a request, and how many are answered together.
+        fast: whether ONNX Runtime runs the network, which is made at the start, in some ten seconds; see
+            `mlft.surrogates.Fast`. Derivatives are still torch's.
         ready: called with the address once requests are answered.
 
     Raises:
         ConfigError: for a port or host that is none, or a token that no header can carry.
-        MlftError: if the folder holds no finished run, the port is taken, or starlette and uvicorn are not installed.
+        MlftError: if the folder holds no finished run, the port is taken, starlette and uvicorn are not installed, or
+            `fast` is asked for without the extra `onnx` or for a network that it cannot run.
         KeyboardInterrupt: on SIGINT, after an end in order.
     """
     _refuse_odd_token(token)
@@ -55,7 +59,7 @@ def serve(
         address, taken = listener.getsockname()[:2]
         name = f"[{address}]" if ":" in address else address
         door = Door(limits or Limits(), token, ipaddress.ip_address(address).is_loopback)
-        service = Service(read_served(run), door)
+        service = Service(read_served(run, fast=fast), door)
         listener.listen(_WAITING)
         answer(service, listener, started=lambda: None if ready is None else ready(f"http://{name}:{taken}/"))
 

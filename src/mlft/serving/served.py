@@ -6,9 +6,11 @@ from typing import final
 
 import numpy as np
 
+from mlft.errors import MlftError
 from mlft.experiment.finished import Record
 from mlft.experiment.record import read_bands, read_evaluation
 from mlft.grids import Grid
+from mlft.surrogates import Fast, Surrogate
 from mlft.uncertainty import Banded, Bands
 
 Array = np.ndarray
@@ -23,11 +25,13 @@ class Served:
         record: the run.
         bands: about its predictions; None where it keeps none.
         shown: a few test draws in full: errors, chosen, inputs, solutions, predictions.
+        fast: what predicts in place of the surrogate; None for itself.
     """
 
     record: Record
     bands: Bands | None
     shown: dict[str, Array]
+    fast: Fast | None = None
 
     @property
     def grid(self) -> Grid:
@@ -56,7 +60,7 @@ class Served:
 
     def predict(self, inputs: Array) -> Array:
         """Return the solutions; see `Record.predict`."""
-        return self.record.surrogate.predict(inputs)
+        return (self.fast or self.record.surrogate).predict(inputs)
 
     def familiar(self, inputs: Array) -> list[tuple[float, float, str]]:
         """Return for each input its score, the threshold above which the alarm rings, and why it does, or ""."""
@@ -74,16 +78,30 @@ class Served:
         return self.bands.about(value, level)
 
 
-def read_served(run: str | Path | Record) -> Served:
+def read_served(run: str | Path | Record, *, fast: bool = False) -> Served:
     """Return a finished run as it is served.
 
     Args:
         run: its folder, or its record.
+        fast: whether ONNX Runtime runs its network.
 
     Raises:
-        MlftError: if the folder holds no finished run, or its files are damaged: which, and what to do.
+        MlftError: if the folder holds no finished run, or its files are damaged: which, and what to do; or if `fast`
+            is asked for without the extra `onnx`, or for a network that ONNX has no form of.
     """
     record = run if isinstance(run, Record) else Record.load(run)
     record.surrogate.eval()
     bands = read_bands(record.folder, record.outcome.grid)
-    return Served(record, bands, read_evaluation(record.folder))
+    return Served(record, bands, read_evaluation(record.folder), _fast(record.surrogate) if fast else None)
+
+
+def _fast(surrogate: Surrogate) -> Fast:
+    try:
+        return Fast(surrogate)
+    except ImportError as error:
+        raise MlftError(str(error)) from None
+    except Exception as error:  # torch's own, of many kinds
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise MlftError(
+            f"ONNX Runtime cannot run the network of this run ({reason}): serve it without --fast (fast=False)"
+        ) from error
