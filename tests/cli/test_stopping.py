@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -42,6 +43,23 @@ def test_a_signal_that_a_destructor_swallows_comes_again(mlft_command, monkeypat
     monkeypatch.setattr(mlft, "check", check, raising=False)
     assert mlft_command("check", "poisson") == (1, "", f"{STOPPED}\n")
     assert sys.unraisablehook is hook
+
+
+def test_a_signal_that_comes_again_too_soon_comes_once_more(mlft_command, monkeypatch):
+    start = threading.Thread.start
+
+    def slowly(self):
+        start(self)
+        time.sleep(0.2)  # a machine with other work: what sends the signal again is there before this has returned
+
+    def check(*_, **__):
+        monkeypatch.setattr(threading.Thread, "start", slowly)
+        Leaving(signal.SIGINT)
+        monkeypatch.undo()
+        time.sleep(20)
+
+    monkeypatch.setattr(mlft, "check", check, raising=False)
+    assert mlft_command("check", "poisson") == (1, "", f"{STOPPED}\n")
 
 
 @pytest.mark.parametrize("number", SIGNALS)

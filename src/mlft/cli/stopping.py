@@ -6,12 +6,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import final
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _IMPORTING = "<frozen importlib"
-_AGAIN = 0.01  # seconds after which a signal that a destructor swallowed comes again
+_AGAIN = 0.01  # seconds after which a signal that a destructor swallowed comes again, until it is heard
 
 
 @final
@@ -28,17 +28,23 @@ def stoppable(sentence: str) -> Iterator[None]:
     the process by a crash then: the sentence is written, and the process left. Nothing that is on the disk needs more.
     """
     came: list[int] = []
+    heard = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if _is_importing(frame):
+        within = list(_codes(frame))
+        if any(code.co_filename.startswith(_IMPORTING) for code in within):
             os.write(2, f"\n{sentence}\n".encode())
             os._exit(1)
         came.append(number)
+        if swallowed.__code__ in within:  # what it raised would be lost there: it comes again
+            return
+        heard.set()
         raise Stopped
 
     def swallowed(told: "sys.UnraisableHookArgs") -> None:
         if issubclass(told.exc_type, Stopped):
-            threading.Timer(_AGAIN, os.kill, (os.getpid(), came[-1])).start()
+            heard.clear()
+            threading.Thread(target=_send, args=(came[-1], heard), daemon=True).start()
         else:
             hook(told)
 
@@ -68,9 +74,14 @@ def _heard(stop: Callable[[int, FrameType | None], None], swallowed: Callable[..
             signal.signal(number, handler)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _send(number: int, heard: threading.Event) -> None:
+    """Send this process a signal until it is heard."""
+    while not heard.wait(_AGAIN):
+        os.kill(os.getpid(), number)
+
+
+def _codes(frame: FrameType | None) -> Iterator[CodeType]:
+    """Yield the code of a frame and of those that called it."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith(_IMPORTING):
-            return True
+        yield frame.f_code
         frame = frame.f_back
-    return False
