@@ -56,6 +56,8 @@ def stoppable(sentence: str) -> Iterator[None]:
         if came:
             raise Stopped from error
         raise
+    finally:
+        heard.set()  # nothing is sent to what comes after the block
 
 
 @contextlib.contextmanager
