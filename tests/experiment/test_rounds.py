@@ -102,6 +102,18 @@ def test_every_round_buys_more_measures_it_and_plans_again(whole: Outcome) -> No
         assert later.points[:-1] == earlier.points and later.points[-1][0] > earlier.points[-1][0]
 
 
+@pytest.mark.parametrize("estimator", ["kernel-initial", "kernel-trained"])
+def test_rounds_of_lifted_labels_go_by_the_tangent_kernel_where_it_is_asked_for(
+    estimator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlft.estimators.study.network_curve", lambda *_, **__: pytest.fail("it was trained"))
+    network = {"modes": [3], "width": 5, "depth": 2}
+    told = planned(tmp_path, estimator=estimator, surrogate_options=network).foresight
+    assert told is not None and told.estimator == estimator
+    curves = [one.curve for one in told.rounds if one.curve is not None]
+    assert curves and all(len(one.points) > 1 and all(0 < error < 2 for _, error in one.points) for one in curves)
+
+
 def test_what_a_round_bought_and_the_plan_does_not_use_is_paid_for(tmp_path: Path, monkeypatch: Any) -> None:
     """Lifts that leave all of the label error are given up after they were measured."""
     halving(monkeypatch)
