@@ -10,6 +10,7 @@ import pytest
 import mlft
 from mlft.errors import BudgetError, ConfigError
 from mlft.experiment.record import read_budgets
+from mlft.reports import report, summary_lines
 from small import SMALL, problem
 
 STRATEGIES = ("finest-only", "single-level:1")
@@ -49,6 +50,18 @@ def test_a_further_budget_may_be_added_and_nothing_else_may_differ(tmp_path):
     assert more.budgets == ("4solves", "8solves")
     with pytest.raises(ConfigError, match="is of another configuration: test is 7 there and 9 here"):
         mlft.compare(problem, budget=("4solves", "8solves"), out=tmp_path, **asked | {"test": 9})
+
+
+def test_a_folder_tells_of_the_comparison_that_was_asked_for_last(tmp_path):
+    asked = ASKED | {"strategies": ("finest-only",), "seeds": 1, "out": tmp_path}
+    mlft.compare(problem, budget=("4solves", "6solves"), **asked)
+    mlft.compare(problem, budget="6solves", **asked)
+    assert "at 2 budgets" not in " ".join(summary_lines(tmp_path))
+    assert "Error against budget" not in report(tmp_path).read_text()
+    mlft.compare(problem, budget=("4solves", "6solves"), **asked)
+    assert "at 2 budgets" in " ".join(summary_lines(tmp_path))
+    assert "Error against budget" in report(tmp_path).read_text()
+    assert sorted(file.name for file in tmp_path.glob("*.json")) == ["budgets.json"]
 
 
 @pytest.mark.parametrize(

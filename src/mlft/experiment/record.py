@@ -90,13 +90,18 @@ def read_outcome(folder: Path, name: str = RECORD) -> Outcome:
 
 
 def write_comparison(folder: Path, told: Comparison | BudgetComparison) -> None:
-    """Write `compare.csv`, then `compare.json`, or `budgets.json` of several budgets, each whole or not at all."""
+    """Write `compare.csv`, then `compare.json`, or `budgets.json` of several budgets, each whole or not at all.
+
+    The file of the other kind goes: what is in a folder is the comparison that was asked for last.
+    """
+    mine, other = (COMPARISON, BUDGETS) if isinstance(told, Comparison) else (BUDGETS, COMPARISON)
+    (folder / other).unlink(missing_ok=True)
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(ComparisonRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(dataclasses.asdict(row) for row in told.rows)
     write_whole(folder / ROWS, text.getvalue().encode())
-    write_whole(folder / (COMPARISON if isinstance(told, Comparison) else BUDGETS), _dumped(told))
+    write_whole(folder / mine, _dumped(told))
 
 
 def read_comparison(folder: Path) -> Comparison:
