@@ -21,7 +21,7 @@ from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.record import read_bands, read_outcome
 from mlft.experiment.session import Session
 from mlft.experiment.symmetry import examined
-from mlft.grids import Symmetry, Translation, relative_error
+from mlft.grids import Map, relative_error
 from mlft.intervals import Middle
 from mlft.planning import predict
 from mlft.problems import Problem
@@ -200,7 +200,7 @@ def symmetries(problem: Problem) -> SymmetryFacts:
     grid = problem.hierarchy[0]
     inputs = problem.evaluate(problem.draw(LAW_DRAWS, generator(0, "symmetry")), grid)
 
-    def solve(by: Symmetry | Translation | None, n: int) -> np.ndarray:
+    def solve(by: Map | None, n: int) -> np.ndarray:
         taken = inputs[:n] if by is None else by.of_inputs(inputs[:n])
         try:
             return problem.solve(taken, grid).solutions

@@ -168,7 +168,7 @@ def trained(  # noqa: PLR0913 (what makes a training)
     stream, options = generator(seed, "weights"), members(grid, *names)
     surrogate = build("auto", channels, grid, generator=stream, options=options)
     if told is not None:
-        surrogate.tell(group(told.used), shifts=told.shifted)
+        surrogate.tell(group(told.used), shifts=told.shifted, scaling=told.scaled)
     return OneLevel().fit(surrogate, [samples], Course(sizes.training, seed, folder))
 
 
@@ -197,7 +197,7 @@ def cell(name: str, n: int, seed: int, sizes: Sizes, out: Path) -> Cell:
     plain = trained(name, samples, seed, sizes, folder / "plain", names=["fno"], told=None)
     errors[PLAIN], seconds[PLAIN] = error(plain), plain.candidates[0].cpu_seconds
     taken = " + ".join(log.name for log in chosen.candidates if log.weight)
-    words = f"{max(1, told.elements)}{', shifts' if told.shifted else ''}"
+    words = f"{max(1, told.elements)}{', shifts' * bool(told.shifted)}{', multiples' * bool(told.scaled)}"
     made = {"mlft": version("mlft"), "commit": commit(), "date": str(datetime.date.today()), "cpu": processor()}
     found = Cell(name, n, seed, errors, seconds, taken, words, made)
     folder.mkdir(parents=True, exist_ok=True)
@@ -269,10 +269,10 @@ def tables(cells: Sequence[Cell], test: int) -> list[Table]:
     caption = (
         f"Relative L2 error on {test} fresh draws, geometric mean over seeds {seeds}; labels are exact, of the "
         "finest grid, one in five held out until the end. **maps**: of the group of symmetries that was found and "
-        f"used, the identity among them, and whether shifts; **{PLAIN}** is told of none. A dash: the choice dropped "
-        "the network on some seed, an earlier one being far ahead. **auto over the best**: its error over that of the "
-        "best candidate, known only afterwards; the geometric mean, and the worst seed. **CPU s: fno** is the training "
-        f"of {PLAIN}, **auto** that of all that auto tried, but for the end."
+        f"used, the identity among them, and whether shifts and multiples; **{PLAIN}** is told of none. A dash: the "
+        "choice dropped the network on some seed, an earlier one being far ahead. **auto over the best**: its error "
+        "over that of the best candidate, known only afterwards; the geometric mean, and the worst seed. **CPU s: "
+        f"fno** is the training of {PLAIN}, **auto** that of all that auto tried, but for the end."
     )
     summary = f"All cells (a cell is a seed) by their number of samples; {PLAIN} is the default of before the choice."
     return [tabulate(caption, COLUMNS, rows(cells)), tabulate(summary, SUMMARY, bars(cells))]

@@ -34,7 +34,7 @@ def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
     told = dict(zip(found.tables[0].columns[:-3], found.tables[0].rows[0], strict=False))
     spent, taken, _ = found.tables[0].rows[0][-3:]
     linear, kernel, auto = (told[name] for name in ("linear", "kernel", "auto"))
-    assert (told["problem, points"], told["samples"], told["maps"]) == ("poisson, 129", 24, "4")
+    assert (told["problem, points"], told["samples"], told["maps"]) == ("poisson, 129", 24, "4, multiples")
     assert linear < 1e-6 < told["fno"] and auto == pytest.approx(min(linear, kernel))
     assert taken in ("linear (1)", "kernel (1)")
     assert told["fno-muon"] is told["unet-muon"] is None  # dropped

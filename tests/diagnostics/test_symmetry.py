@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlft.diagnostics.symmetry import DRAWS, LAW_LIMIT, candidates, compared, find, law_shift, verify
-from mlft.grids import Grid, Symmetry, Translation, group
+from mlft.grids import Grid, Scaling, Symmetry, Translation, group
 from mlft.problems.advection import Advection
 from mlft.problems.burgers import Burgers
 from mlft.problems.darcy import Darcy
@@ -120,6 +120,46 @@ def test_a_solver_that_fails_on_what_is_shifted_or_a_law_that_has_no_place_at_al
     assert simple(lambda u: u * np.arange(9), law(generator)).shifts == ()
 
 
+@pytest.mark.parametrize(
+    ("problem", "powers", "spread"),
+    [
+        (Poisson(cells=32, levels=2), (1.0,), 0.25),
+        (Advection(cells=64, levels=2), (1.0,), 0.52),
+        (Euler(cells=64, levels=2), (1.0,) * 3, 0.14),
+        (Darcy(cells=32, levels=2), (-1.0,), 0.066),
+        (Burgers(cells=64, levels=2), None, None),
+        (Schrodinger(cells=64, levels=2), None, None),
+        (Helmholtz(cells=64, levels=2, wave_number=8.0), None, None),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_multiples_that_shipped_solvers_follow_are_found(problem, powers, spread):
+    solve, inputs = door(problem)
+    found = find(inputs, solve, problem.hierarchy[0]).scaling
+    assert (None if found is None else found.powers) == powers
+    if found is not None:
+        assert found.defect <= 1e-11 and found.spread == pytest.approx(spread, rel=0.2)
+
+
+def test_powers_are_of_each_channel_and_what_fails_or_is_no_power_has_none(generator):
+    inputs = law(generator) * np.exp(np.linspace(-1, 1, 512))[:, None, None]
+
+    def powers(solve):
+        found = simple(solve, inputs).scaling
+        return None if found is None else found.powers
+
+    assert powers(lambda u: np.concatenate([np.abs(u) ** 0.25, u**3, np.sign(u)], axis=1)) == (0.25, 3.0, 0.0)
+    assert powers(lambda u: np.sign(u) * np.abs(u) ** 0.3) is None
+    assert powers(lambda u: u + 1e-6) is None
+    most = 1.5 * np.abs(inputs[:DRAWS]).max()
+    assert powers(lambda u: np.where(np.abs(u).max(2, keepdims=True) > most, np.nan, u)) is None
+    assert powers(lambda u: np.where(np.abs(u).max() > 9 * most, np.nan, u)) == (1.0,)
+    assert powers(np.zeros_like) is None
+    assert simple(lambda u: u, inputs).scaling.spread == pytest.approx(
+        np.log(np.linalg.norm(inputs[:, 0], axis=1)).std(), rel=1e-12
+    )
+
+
 def test_waves_in_the_plane_have_the_reflection_across_their_direction():
     (one,) = searched(Helmholtz(cells=32, levels=2, dimension=2, wave_number=8.0))
     assert one.symmetry == Symmetry((False, True), outputs=(1, 1)) and one.on_law
@@ -170,10 +210,10 @@ def test_what_follows_from_what_is_known_is_not_solved_for(generator):
     assert [one.symmetry for one in search.found] == [FLIP]
     # none; −1 fails on its first draw; the flip holds on all; the flip with −1 would make −1 hold, and is not asked
     minus, flip = replace(MINUS, outputs=(1,)), FLIP
-    # and shifts at last, by four points of nine
-    by = Translation(0, 4)
-    assert asked == [(None, DRAWS), (minus, 1), (flip, 1), (flip, DRAWS), (by, 1), (by, DRAWS)]
-    assert search.solves == 3 * DRAWS + 1
+    # then shifts, by four points of nine, and at last a multiple, which the first draw says no to
+    by, twice = Translation(0, 4), Scaling(2.0, (0.0,))
+    assert asked == [(None, DRAWS), (minus, 1), (flip, 1), (flip, DRAWS), (by, 1), (by, DRAWS), (twice, 1)]
+    assert search.solves == 3 * DRAWS + 2
 
 
 def test_a_defect_above_the_tolerance_is_no_symmetry(generator):

@@ -57,7 +57,8 @@ def test_a_run_finds_uses_and_tells_the_symmetries_of_its_solver(tmp_path: Path)
     assert told is not None and set(group(told.used)) == set(group([FLIP, MINUS])) == set(record.surrogate.symmetries)
     assert (told.elements, told.averaged, told.declared, told.draws) == (4, True, False, DRAWS)
     assert all(one.defect < 1e-12 and one.shift < 6 and one.used for one in told.found)
-    assert told.solves == 4 * DRAWS  # as they are, by two maps, and shifted
+    assert told.solves == 4 * DRAWS + 1  # as they are, by two maps, shifted, and a multiple
+    assert told.scaling is None and told.scaled == ()
     (shifts,) = told.shifts  # the law is of sines, with one cosine: it has a place
     assert shifts.axis == 0 and shifts.defect < 1e-12 and shifts.shift > 6 and not shifts.used
     assert told.shifted == record.surrogate.shifts == ()
@@ -219,7 +220,33 @@ def test_a_map_that_leaves_the_law_is_told_and_not_used(tmp_path: Path) -> None:
         told = opened.symmetry
     assert told is not None and told.used == () and told.elements == 0
     assert [str(one.symmetry) for one in told.found] == ["reflection of axis 0, inputs and solutions × (1, −1, 1)"]
-    assert "not used); none is used" in str(told)
+    assert "not used); multiples of the input (power 1 in the solution)" in str(told)
+    assert "multiples are used in training" in str(told)
+
+
+def linear(inputs, grid):
+    return inputs * 2.0
+
+
+def test_multiples_are_used_in_training_where_inputs_differ_in_size(tmp_path: Path) -> None:
+    record = mlft.run(own(linear), out=tmp_path, **ONE)
+    told = record.outcome.symmetry
+    assert told is not None and told.scaling is not None
+    assert told.scaled == (1.0,) and told.scaling.spread > 0.1
+    assert "; multiples in training" in str(told)
+    page = read(report(tmp_path)).text
+    assert "multiples of the input (power 1 in the solution)" in page and "Inputs differ in size by" in page
+    with Session(ask(own(linear), **ONE), tmp_path) as opened:
+        assert opened.surrogate(opened.samples("symmetry", 0, 2)).scaling == (1.0,)
+
+    def alike(draws, grid):
+        fields = waves(draws, grid)
+        return fields / np.sqrt((fields**2).mean(axis=(1, 2), keepdims=True))
+
+    with Session(ask(own(linear, evaluate_function=alike), **ONE), tmp_path / "alike") as opened:
+        told = opened.symmetry
+    assert told is not None and told.scaling is not None and told.scaled == () and told.scaling.spread < 1e-12
+    assert "multiples of the input (power 1 in the solution) (defect 0, not used)" in str(told)
 
 
 def test_a_run_that_is_killed_in_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:

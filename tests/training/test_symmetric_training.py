@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from affine import none
-from mlft.grids import Grid, Symmetry, group
+from mlft.grids import Grid, Symmetry, group, relative_error
 from mlft.learners import FineTune
 from mlft.store import Samples
 from mlft.surrogates import build
 from mlft.training import Course, Training, stage
-from mlft.training.batches import batch_shifts, batch_symmetries
+from mlft.training.batches import batch_partners, batch_shifts, batch_symmetries
 from mlft.training.stage import Pairs, Stage, held_out_error
 from stages import QUICK, finetune, same, samples, surrogate, weights_of
 
@@ -80,6 +80,60 @@ def test_shifts_are_for_networks_that_do_not_commute_with_them(tmp_path, generat
     for shifts in ((0,), ()):  # the checkpoint of the one is not continued by the other
         again = finetune(moving("unet", shifts), [data], short, seed=3, folder=tmp_path)
         assert same(weights_of(again), found["unet", shifts])
+
+
+def test_a_batch_is_multiplied_each_pair_to_the_size_of_another(generator):
+    x = torch.randn(9, 1, 18, generator=generator, dtype=torch.float64) * torch.linspace(0.5, 3, 9).view(-1, 1, 1)
+    spec = Stage(1, Pairs(x, x**2), none(), none(), 4, 1e-3, shifts=(0,), scaling=(2.0,))
+    taken, labels = stage._taken(spec, x, x**2, 5, 0)
+    images, _ = stage._taken(replace(spec, scaling=()), x, x**2, 5, 0)
+    like = batch_partners(9, 5, seed=0, stream="level-1")
+    sizes = [part.flatten(1).norm(dim=1) for part in (taken, images)]
+    torch.testing.assert_close(sizes[0], sizes[1][like])
+    torch.testing.assert_close(labels, taken**2)
+    torch.testing.assert_close(taken / sizes[0].view(-1, 1, 1), images / sizes[1].view(-1, 1, 1))
+    assert like.tolist() != batch_partners(9, 6, seed=0, stream="level-1").tolist()
+    assert sorted(like.tolist()) == list(range(9)) != like.tolist()
+
+
+def sized(generator, n=24):
+    """Smooth inputs of many sizes, and a map that follows multiples of them."""
+    waves = torch.randn(n, 1, 10, 2, generator=generator, dtype=torch.float64).numpy() @ [1, 1j]
+    x = np.fft.irfft(np.where(np.arange(10) < 4, waves, 0), 18)
+    x *= np.exp(0.7 * torch.randn(n, 1, 1, generator=generator, dtype=torch.float64).numpy())
+    return Samples(0, tuple(range(n)), x, x**2 / np.sqrt((x**2).mean(axis=2, keepdims=True)))
+
+
+def multiplying(powers):
+    net = surrogate(torch.Generator().manual_seed(1))
+    net.tell((), scaling=powers)
+    return net
+
+
+def test_a_training_with_multiples_is_another_one_and_continues_no_other(tmp_path, generator):
+    data = sized(generator)
+    found = {powers: weights_of(finetune(multiplying(powers), [data], QUICK, seed=3)) for powers in ((), (1.0,))}
+    assert not same(found[()], found[1.0,])
+    for powers in ((1.0,), ()):
+        again = finetune(multiplying(powers), [data], QUICK, seed=3, folder=tmp_path)
+        assert same(weights_of(again), found[powers])
+
+
+def test_a_map_that_follows_multiples_is_learned_better_by_who_knows(generator):
+    data, test, errors = sized(generator), sized(generator, 200), []
+    for powers in ((), (1.0,)):
+        made = torch.Generator().manual_seed(1)
+        net = build("fno", (1, 1), Grid((18,)), generator=made, options={"modes": [6], "width": 16, "depth": 2})
+        net.tell((), scaling=powers)
+        finetune(net, [data], Training(steps=400, rate=5e-3), seed=3)
+        errors.append(relative_error(net.predict(test.inputs), test.solutions, net.grid).mean())
+    assert errors[1] < 0.8 * errors[0], errors
+
+
+def test_a_power_is_of_each_solution_channel():
+    net = surrogate(torch.Generator().manual_seed(1))
+    with pytest.raises(ValueError, match=r"each of 1 solution channels has a power, got \[1.0, 2.0\]"):
+        net.tell((), scaling=(1.0, 2.0))
 
 
 def test_shifts_along_an_axis_with_ends_are_refused():

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Grid, Symmetry, Translation, group, translations
+from mlft.grids import Grid, Map, Scaling, Symmetry, Translation, group, translations
 from mlft.grids.symmetry import pins, square
 
 Array = np.ndarray
@@ -28,10 +28,11 @@ every label too.
 LAW_DRAWS, LAW_LIMIT = 512, 6.0
 """Draws that the law of inputs is judged by, and the statistic from which a map is taken to leave it."""
 
+FACTORS = (2.0, 0.7)
+"""Multiples of inputs that are tried: the power is read off the first."""
+
 _SAME, _NOTHING, _POINTS, _WAVES, _CHANNELS = 1e-6, 1e-10, 24, 3, 4
 _TRIED = 8 * 2**_CHANNELS  # the maps of the square with all signs
-
-Map = Symmetry | Translation
 
 Door = Callable[[Map | None, int], Float[Array, "n k *grid"]]
 """From a map (or none) and n to the solutions of the first n draws, taken by it; NaN where the solver fails."""
@@ -81,6 +82,22 @@ class Shifts:
 
 @final
 @dataclass(frozen=True)
+class Multiples:
+    """That solutions follow multiples of inputs by powers.
+
+    Attributes:
+        powers: of each solution channel, a multiple of a quarter.
+        defect: as of `Found`, of all multiples that were tried.
+        spread: standard deviation of the logarithm of the root mean square of inputs, by their law.
+    """
+
+    powers: tuple[float, ...]
+    defect: float
+    spread: float
+
+
+@final
+@dataclass(frozen=True)
 class Search:
     """What was found, and how many solves it took.
 
@@ -88,11 +105,13 @@ class Search:
         found: maps of a group.
         solves: that it took.
         shifts: axes along which the solver commutes with shifts.
+        scaling: how solutions follow multiples of inputs; None where they do not.
     """
 
     found: tuple[Found, ...]
     solves: int
     shifts: tuple[Shifts, ...] = ()
+    scaling: Multiples | None = None
 
 
 def find(inputs: Float[Array, "n c *grid"], solve: Door, grid: Grid) -> Search:
@@ -101,7 +120,7 @@ def find(inputs: Float[Array, "n c *grid"], solve: Door, grid: Grid) -> Search:
     Reflections, the swap of the axes of a square and what these make together, each with signs of the input channels,
     from the simplest on; those that follow from what is known already are not tried, neither are those that would
     contradict it. The sign of each solution channel is read off. A map that fails on the first draw is dropped. Then
-    shifts along periodic axes, by a number of points that has no factor in common with them.
+    shifts along periodic axes, by a number of points that has no factor in common with them, and multiples.
 
     Args:
         inputs: of the law on the grid, NaN where one could not be made; the first `DRAWS` are solved, all of them tell
@@ -126,8 +145,9 @@ def find(inputs: Float[Array, "n c *grid"], solve: Door, grid: Grid) -> Search:
             found.append(Found(tried, defect, law_shift(tried, inputs)))
         elif defect > TOLERANCE:
             wrong.append(candidate)
-    shifts, more = _shifts(inputs, plain, solve, grid)
-    return Search(tuple(found), solves + more, shifts)
+    shifts, of_shifts = _shifts(inputs, plain, solve, grid)
+    scaling, of_multiples = _multiples(inputs, plain, solve)
+    return Search(tuple(found), solves + of_shifts + of_multiples, shifts, scaling)
 
 
 def _shifts(inputs: Array, plain: Array, solve: Door, grid: Grid) -> tuple[tuple[Shifts, ...], int]:
@@ -135,16 +155,39 @@ def _shifts(inputs: Array, plain: Array, solve: Door, grid: Grid) -> tuple[tuple
     found, solves = [], 0
     for by in translations(grid):
         for n in (1, len(plain)):
-            answers = solve(by, n)
-            known, other = (np.isfinite(_rows(part)).all(1) for part in (plain[:n], answers))
-            failed = not known.any() or bool((known & ~other).any())
-            off = math.inf if failed else _largest(_defects(answers[known], by.of_outputs(plain[:n][known])))
+            off = _off(by, plain[:n], solve(by, n))
             if not off <= TOLERANCE:
                 break
         solves += n
         if off <= TOLERANCE and _telling(by, (), inputs[: len(plain)], plain) >= 2:
             found.append(Shifts(by.axis, off, law_shift(by, inputs)))
     return tuple(found), solves
+
+
+def _multiples(inputs: Array, plain: Array, solve: Door) -> tuple[Multiples | None, int]:
+    """Return how solutions follow multiples of inputs, and how many solves that took; None where they do not."""
+    first = solve(Scaling(FACTORS[0], (0.0,) * plain.shape[1]), 1)
+    size, other = (np.linalg.norm(part.reshape(*part.shape[:2], -1), axis=2)[0] for part in (plain[:1], first))
+    if not (np.isfinite(size) & np.isfinite(other) & (size > 0) & (other > 0)).all():
+        return None, 1
+    powers = tuple(map(float, np.round(4 * np.log2(other / size) / np.log2(FACTORS[0])) / 4))
+    worst, solves = _off(Scaling(FACTORS[0], powers), plain[:1], first), 1
+    for factor in FACTORS:
+        if worst <= TOLERANCE:
+            by = Scaling(factor, powers)
+            worst, solves = max(worst, _off(by, plain, solve(by, len(plain)))), solves + len(plain)
+    known = np.isfinite(_rows(inputs)).all(1)
+    sizes = np.linalg.norm(_rows(inputs[known]), axis=1)
+    if not worst <= TOLERANCE or not (sizes > 0).any():
+        return None, solves
+    return Multiples(powers, worst, float(np.log(sizes[sizes > 0]).std())), solves
+
+
+def _off(by: Translation | Scaling, plain: Array, answers: Array) -> float:
+    """Return the largest defect of a map; infinite where a draw fails when it is taken, or a channel has none."""
+    known, other = (np.isfinite(_rows(part)).all(1) for part in (plain, answers))
+    failed = not known.any() or bool((known & ~other).any())
+    return math.inf if failed else _largest(_defects(answers[known], by.of_outputs(plain[known])))
 
 
 def _largest(defects: Float[Array, "n k"]) -> float:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 
 from mlft import generation
-from mlft.diagnostics.symmetry import LAW_DRAWS
+from mlft.diagnostics.symmetry import FACTORS, LAW_DRAWS
 from mlft.errors import GenerationError
 from mlft.experiment.asking import Asked
 from mlft.experiment.corrected import scheme_of
@@ -30,7 +30,7 @@ from mlft.experiment.symmetry import examined
 from mlft.experiment.timing import contradicted, in_larger_batches
 from mlft.files import digest
 from mlft.generation import Request, Supervision, generate, open_pool
-from mlft.grids import Symmetry, Translation, group
+from mlft.grids import Map, group
 from mlft.planning import Labelled
 from mlft.problems import Problem, prolonged
 from mlft.process import threads
@@ -137,8 +137,8 @@ class Session:
         """Return the untrained surrogate for samples of these channels, on its device, told of symmetries in use."""
         made = self.asked.surrogate((samples.inputs.shape[1], samples.solutions.shape[1]))
         if self.symmetry is not None:
-            used, averaged = group(self.symmetry.used), self.symmetry.averaged
-            made.tell(used, averaged=averaged, shifts=self.symmetry.shifted)
+            told = self.symmetry
+            made.tell(group(told.used), averaged=told.averaged, shifts=told.shifted, scaling=told.scaled)
         return made
 
     @functools.cached_property
@@ -153,7 +153,7 @@ class Session:
         how, declared = self.asked.config.symmetry, self.asked.problem.symmetries
         if how == "none":
             return None
-        name = f"symmetry/{how}/{digest(repr(declared))[:16]}"
+        name = f"symmetry/{how}/{digest(repr((declared, FACTORS)))[:16]}"
         told = self.store.frozen(name)
         if told is None:
             inputs = self._every(INPUTS + SYMMETRY, LAW_DRAWS)
@@ -161,7 +161,7 @@ class Session:
             told = self.store.freeze(name, to_plain(found))
         return from_plain(SymmetryFacts, told)
 
-    def _taken(self, by: Symmetry | Translation | None, n: int) -> Float[np.ndarray, "n k *grid"]:
+    def _taken(self, by: Map | None, n: int) -> Float[np.ndarray, "n k *grid"]:
         """Return coarsest solutions of the first n draws of "symmetry", taken by a map; NaN where one fails."""
         stream = SYMMETRY
         if by is not None:

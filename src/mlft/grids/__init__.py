@@ -13,7 +13,8 @@ These two know nothing of the field. Transfers that know something are for probl
 puts a jump in its place in its cell, `prolong_waves` prolongs what a spectral solver returns, and `power_mean` coarsens
 a coefficient to what a coarse solve should see.
 
-`Symmetry` is a map of fields that a solver may commute with, and `group` is what several make together.
+`Symmetry` is a map of fields that a solver may commute with, and `group` is what several make together. So may
+`Translation`s and `Scaling`s, of which there are any number.
 """
 
 import lazy_loader

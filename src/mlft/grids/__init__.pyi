@@ -8,6 +8,9 @@ from .jumps import prolong_jumps as prolong_jumps
 from .means import power_mean as power_mean
 from .norms import norm as norm
 from .norms import relative_error as relative_error
+from .scaling import Map as Map
+from .scaling import Scaling as Scaling
+from .scaling import rescaled as rescaled
 from .symmetry import Symmetry as Symmetry
 from .symmetry import group as group
 from .transfers import nested as nested

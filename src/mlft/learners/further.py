@@ -26,7 +26,8 @@ def like(
     """
     made = described(surrogate)
     other = build(made["network"], channels, surrogate.grid, generator=generator, options=made["options"])
-    other.tell(symmetries, averaged=surrogate.averaged, shifts=surrogate.shifts)
+    scaling = surrogate.scaling if channels == surrogate.channels else ()  # what is beside the inputs has no multiples
+    other.tell(symmetries, averaged=surrogate.averaged, shifts=surrogate.shifts, scaling=scaling)
     return other.to(surrogate.input_normaliser.shift.device)
 
 

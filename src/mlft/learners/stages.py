@@ -55,9 +55,10 @@ def stages_of(
 
 
 def _images(surrogate: Surrogate) -> dict[str, Any]:
-    """Return the symmetries that make more of a stage's pairs: no shifts for a network that commutes with them."""
+    """Return what makes more of a stage's pairs: symmetries, multiples, shifts where the network does not know them."""
     knows = isinstance(surrogate.network, Network) and surrogate.network.equivariant
-    return {"symmetries": surrogate.symmetries, "shifts": () if knows else surrogate.shifts}
+    shifts = () if knows else surrogate.shifts
+    return {"symmetries": surrogate.symmetries, "shifts": shifts, "scaling": surrogate.scaling}
 
 
 def agreement(previous: Samples, samples: Samples, log: StageLog) -> float:

@@ -74,7 +74,8 @@ def total(surrogate: Surrogate, terms: Sequence[Surrogate]) -> Surrogate:
         known.terms[place] = one.network
         known.encoders[place], known.decoders[place] = one.input_normaliser, one.output_normaliser
     found = Surrogate(known, surrogate.channels, surrogate.grid)
-    found.tell(surrogate.symmetries, averaged=surrogate.averaged, shifts=surrogate.shifts)
+    averaged, shifts, scaling = surrogate.averaged, surrogate.shifts, surrogate.scaling
+    found.tell(surrogate.symmetries, averaged=averaged, shifts=shifts, scaling=scaling)
     return found.to(surrogate.input_normaliser.shift.device)
 
 

@@ -1,6 +1,6 @@
 """The symmetries of the solver, and how the run used them: a section of its report."""
 
-from mlft.experiment.outcome import Outcome, ShiftFact, SymmetryFact, SymmetryFacts
+from mlft.experiment.outcome import Outcome, ScalingFact, SymmetryFacts
 from mlft.reports.page import Cell, Column, Section, paragraph, section, table
 from mlft.reports.wording import number
 
@@ -18,12 +18,12 @@ def symmetry(facts: Outcome) -> Section:
     if told is None:
         return "", {}
     source = paragraph(_source(told), "soft")
-    if not told.found and not told.shifts:
+    if not told.every:
         return section("Symmetries of the solver", paragraph("None was found."), source), {}
-    every: list[SymmetryFact | ShiftFact] = [*told.found, *told.shifts]
-    rows: list[list[Cell]] = [
-        [str(one), number(one.defect), number(one.shift), "yes" if one.used else "no"] for one in every
-    ]
+    rows: list[list[Cell]] = []
+    for one in told.every:
+        off = "–" if isinstance(one, ScalingFact) else number(one.shift)
+        rows.append([str(one), number(one.defect), off, "yes" if one.used else "no"])
     caption = (
         "Maps with S(g x) = g S(x): the largest relative distance of a channel on a draw; and how far g takes inputs "
         "off the law they are drawn from, as a statistic (below 6 it may as well leave them on it)"
@@ -38,6 +38,9 @@ def _use(told: SymmetryFacts) -> str:
         words += (
             " What takes inputs off their law is not used: it would have the surrogate learn what is not asked of it."
         )
+    if told.scaling is not None:
+        size = f" Inputs differ in size by {100 * told.scaling.spread:.2g}% (standard deviation of the logarithm)"
+        words += f"{size}{'' if told.scaled else ', too little for multiples to teach anything'}."
     return words
 
 

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from mlft.grids import Symmetry, Translation
+from mlft.grids import Map
 from mlft.problems import Solved
 from mlft.sources.base import Derived
 
@@ -24,7 +24,7 @@ class Taken(Derived):
         by: the symmetry; its signs of solutions are not asked.
     """
 
-    by: Symmetry | Translation
+    by: Map
 
     @property
     def name(self) -> str:

@@ -57,6 +57,8 @@ class Surrogate(nn.Module):
         averaged: whether predictions are averaged over the group.
         shifts: periodic axes along which fields are shifted in training, by any number of points, where the network
             does not commute with that; not saved.
+        scaling: powers by which each solution channel follows multiples of the inputs (`mlft.grids.Scaling`), for
+            training alone; none where it does not; not saved.
 
     Source: for the average, Yarotsky 2022, Universal approximations of invariant maps, Constructive Approximation 55,
     arXiv 1804.10306; for operators on the symmetries of a grid, Helwig et al. 2023, arXiv 2306.05697.
@@ -72,23 +74,34 @@ class Surrogate(nn.Module):
         self.symmetries: tuple[Symmetry, ...] = ()
         self.averaged = True
         self.shifts: tuple[int, ...] = ()
+        self.scaling: tuple[float, ...] = ()
 
-    def tell(self, symmetries: Sequence[Symmetry], *, averaged: bool = True, shifts: Sequence[int] = ()) -> None:
+    def tell(
+        self,
+        symmetries: Sequence[Symmetry],
+        *,
+        averaged: bool = True,
+        shifts: Sequence[int] = (),
+        scaling: Sequence[float] = (),
+    ) -> None:
         """Tell of the symmetries of the solution map: a group, as `mlft.grids.group` makes it, or none.
 
         Args:
             symmetries: of the inputs and outputs on its grid.
             averaged: whether to average predictions over them; else they are for training alone.
             shifts: periodic axes along which the map commutes with shifts; for training alone.
+            scaling: power by which each solution channel follows multiples of the inputs; for training alone.
 
         Raises:
-            ValueError: for maps that do not live on its grid and channels, or are no group, or an axis that is not
-                periodic.
+            ValueError: for maps that do not live on its grid and channels, or are no group, an axis that is not
+                periodic, or another number of powers than of solution channels.
         """
         refuse_no_group(symmetries, self.grid, self.channels)
         if not set(shifts) <= {axis for axis, wraps in enumerate(self.grid.wraps) if wraps}:
             raise ValueError(f"fields are shifted along periodic axes of {self.grid!r}, got {list(shifts)}")
-        self.shifts = tuple(shifts)
+        if len(scaling) not in (0, self.channels[1]):
+            raise ValueError(f"each of {self.channels[1]} solution channels has a power, got {list(scaling)}")
+        self.shifts, self.scaling = tuple(shifts), tuple(scaling)
         self.symmetries, self.averaged = tuple(symmetries), averaged
 
     def fit_normalisers(self, inputs: Float[Array, "n _c *grid"], outputs: Float[Array, "n _d *grid"]) -> None:
@@ -177,7 +190,8 @@ class Surrogate(nn.Module):
         for network in self.network.members:
             part = Surrogate(network, self.channels, self.grid)
             part.input_normaliser, part.output_normaliser = self.input_normaliser, self.output_normaliser
-            part.symmetries, part.averaged, part.shifts = self.symmetries, self.averaged, self.shifts
+            part.symmetries, part.averaged = self.symmetries, self.averaged
+            part.shifts, part.scaling = self.shifts, self.scaling
             parts.append(part)
         return tuple(parts)
 

@@ -52,6 +52,15 @@ def batch_symmetries(n: int, elements: int, step: int, *, seed: int, stream: str
     return torch.randint(elements, (n,), generator=generator(seed, "symmetries", stream, step))
 
 
+def batch_partners(n: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " n"]:
+    """Return for each sample of batch number `step` another one of it, whose size it is given: a permutation.
+
+    >>> sorted(batch_partners(3, 0, seed=0, stream="level-0").tolist())
+    [0, 1, 2]
+    """
+    return torch.randperm(n, generator=generator(seed, "sizes", stream, step))
+
+
 def batch_shifts(n: int, points: int, step: int, *, seed: int, stream: str) -> Int[Tensor, " n"]:
     """Return by how many of the points of an axis each sample of batch number `step` is shifted: all as likely.
 

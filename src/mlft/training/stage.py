@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mlft.grids import Symmetry, shifted
+from mlft.grids import Symmetry, rescaled, shifted
 from mlft.surrogates import Network, Normaliser
 from mlft.surrogates.regression import Term
 from mlft.training import checkpoint
-from mlft.training.batches import batch_indices, batch_shifts, batch_symmetries
+from mlft.training.batches import batch_indices, batch_partners, batch_shifts, batch_symmetries
 from mlft.training.losses import Loss, relative_l2
 from mlft.training.optimizers import moments, optimizer, set_moments
 from mlft.training.schedule import Leg, Rival, beaten, cosine, leg, plateau
@@ -62,6 +62,8 @@ class Stage:
         rival: other networks on this stage; it ends when one of them has won (`schedule.beaten`).
         symmetries: the group of the map: each pair of a batch is taken by an element drawn for it. None: as it is.
         shifts: periodic axes along which each pair of a batch is then shifted, by a number of points drawn for it.
+        scaling: powers of `mlft.grids.Scaling`, a solution channel each: each pair of a batch is then multiplied so
+            that its input is as large as another one of the batch. None: as it is.
     """
 
     level: int
@@ -77,6 +79,7 @@ class Stage:
     rival: Rival = Rival()
     symmetries: tuple[Symmetry, ...] = ()
     shifts: tuple[int, ...] = ()
+    scaling: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.weights is not None and (len(self.weights) != len(self.train) or not bool((self.weights > 0).all())):
@@ -204,7 +207,8 @@ def _told(stage: Stage, settings: Training, seed: int) -> list[float | str]:
     told.append(getattr(stage.loss, "__qualname__", repr(stage.loss)))
     if (settings.optimizer, settings.decay) != ("adam", 0.0):
         told += [settings.optimizer, settings.decay]
-    return told + [str(symmetry) for symmetry in stage.symmetries] + [f"shifts {axis}" for axis in stage.shifts]
+    told += [str(symmetry) for symmetry in stage.symmetries] + [f"shifts {axis}" for axis in stage.shifts]
+    return told + [f"power {power}" for power in stage.scaling]
 
 
 def _digest(stage: Stage) -> str:
@@ -244,7 +248,7 @@ def _batch(stage: Stage, settings: Training, step: int, seed: int) -> tuple[Tens
 
 
 def _taken(stage: Stage, x: Tensor, y: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the pairs of a batch, each taken by a random element of the group, and shifted."""
+    """Return the pairs of a batch, each taken by a random element of the group, shifted, and multiplied."""
     stream = f"level-{stage.level}"
     if stage.symmetries:
         drawn = batch_symmetries(len(x), len(stage.symmetries), step, seed=seed, stream=stream)
@@ -255,6 +259,8 @@ def _taken(stage: Stage, x: Tensor, y: Tensor, step: int, seed: int) -> tuple[Te
     for axis in stage.shifts:
         by = batch_shifts(len(x), x.shape[axis + 2], step, seed=seed, stream=f"{stream}-axis-{axis}")
         x, y = shifted(x, axis, by), shifted(y, axis, by)
+    if stage.scaling:
+        x, y = rescaled(x, y, stage.scaling, batch_partners(len(x), step, seed=seed, stream=stream).to(x.device))
     return x, y
 
 

@@ -36,7 +36,7 @@ from mlft.experiment.outcome.run import (
 )
 from mlft.experiment.outcome.schema import SCHEMA, Interval, Number, Summary
 from mlft.experiment.outcome.sure import BandFacts, Sure
-from mlft.experiment.outcome.symmetry import ShiftFact, SymmetryFact, SymmetryFacts
+from mlft.experiment.outcome.symmetry import ScalingFact, ShiftFact, SymmetryFact, SymmetryFacts
 from mlft.experiment.outcome.trust import GreenFacts, LawFacts, LikenessFacts, TrustOutcome
 from mlft.experiment.outcome.worth import Way, Worth
 
@@ -72,6 +72,7 @@ __all__ = [
     "RateFacts",
     "RatesFacts",
     "RoundFacts",
+    "ScalingFact",
     "Seconds",
     "ShiftFact",
     "Spending",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from mlft.grids import Symmetry
+from mlft.grids import Scaling, Symmetry
 
 
 @final
@@ -52,6 +52,28 @@ class ShiftFact:
 
 @final
 @dataclass(frozen=True)
+class ScalingFact:
+    """Multiples of the inputs, which solutions follow by powers.
+
+    Attributes:
+        powers: of each solution channel.
+        defect: as of a symmetry, of two multiples.
+        spread: standard deviation of the logarithm of the size of inputs, by their law.
+        used: whether they are: where inputs differ in size by enough for it to matter.
+    """
+
+    powers: tuple[float, ...]
+    defect: float
+    spread: float
+    used: bool
+
+    def __str__(self) -> str:
+        """Return the maps in words."""
+        return str(Scaling(1.0, self.powers))
+
+
+@final
+@dataclass(frozen=True)
 class SymmetryFacts:
     """The symmetries of a solver, found on its coarsest grid or declared and verified there.
 
@@ -63,6 +85,7 @@ class SymmetryFacts:
         elements: of the group in use, the identity among them; 0 where none is used.
         averaged: whether predictions are averaged over the group; else it is used in training alone.
         shifts: periodic axes that the solver commutes with shifts along.
+        scaling: multiples that its solutions follow; None where they do not.
     """
 
     found: tuple[SymmetryFact, ...]
@@ -72,6 +95,12 @@ class SymmetryFacts:
     elements: int
     averaged: bool
     shifts: tuple[ShiftFact, ...] = ()
+    scaling: ScalingFact | None = None
+
+    @property
+    def every(self) -> "list[SymmetryFact | ShiftFact | ScalingFact]":
+        """All that was found."""
+        return [*self.found, *self.shifts, *([] if self.scaling is None else [self.scaling])]
 
     @property
     def used(self) -> tuple[Symmetry, ...]:
@@ -83,21 +112,26 @@ class SymmetryFacts:
         """The axes along which fields are shifted in training."""
         return tuple(one.axis for one in self.shifts if one.used)
 
+    @property
+    def scaled(self) -> tuple[float, ...]:
+        """The powers by which pairs are multiplied in training; none where they are not."""
+        return self.scaling.powers if self.scaling is not None and self.scaling.used else ()
+
     def __str__(self) -> str:
         """Return what was found and how it is used, in a line."""
         source = f"{self.solves} coarse solves, not charged"
-        if not self.found and not self.shifts:
+        if not self.every:
             return f"symmetries: none found ({source})"
-        every: list[SymmetryFact | ShiftFact] = [*self.found, *self.shifts]
-        each = "; ".join(f"{one} (defect {one.defect:.1g}{'' if one.used else ', not used'})" for one in every)
+        each = "; ".join(f"{one} (defect {one.defect:.1g}{'' if one.used else ', not used'})" for one in self.every)
         return f"symmetries: {each}; {self.use} ({source})"
 
     @property
     def use(self) -> str:
         """How they are used, in words."""
+        others = ["shifts"] * bool(self.shifted) + ["multiples"] * bool(self.scaled)
         if not self.elements:
-            return "shifts are used in training" if self.shifted else "none is used"
+            return f"{' and '.join(others)} are used in training" if others else "none is used"
         at_prediction = (
             f"at prediction as the average over {self.elements} maps" if self.averaged else "not at prediction"
         )
-        return f"used in training, {at_prediction}{'; shifts in training' if self.shifted else ''}"
+        return f"used in training, {at_prediction}" + (f"; {' and '.join(others)} in training" if others else "")
