@@ -155,9 +155,11 @@ def test_powers_are_of_each_channel_and_what_fails_or_is_no_power_has_none(gener
     assert powers(lambda u: np.where(np.abs(u).max(2, keepdims=True) > most, np.nan, u)) is None
     assert powers(lambda u: np.where(np.abs(u).max() > 9 * most, np.nan, u)) == (1.0,)
     assert powers(np.zeros_like) is None
-    assert simple(lambda u: u, inputs).scaling.spread == pytest.approx(
-        np.log(np.linalg.norm(inputs[:, 0], axis=1)).std(), rel=1e-12
-    )
+    found = simple(lambda u: u, inputs)
+    spread = np.log(np.linalg.norm(inputs[:, 0], axis=1)).std()
+    assert found.scaling.spread == pytest.approx(spread, rel=1e-12)
+    # as they are, by −1 and the flip, which make the third, shifted, and by two factors; nothing twice
+    assert found.solves == 6 * DRAWS
 
 
 def test_waves_in_the_plane_have_the_reflection_across_their_direction():

@@ -172,10 +172,11 @@ def _multiples(inputs: Array, plain: Array, solve: Door) -> tuple[Multiples | No
         return None, 1
     powers = tuple(map(float, np.round(4 * np.log2(other / size) / np.log2(FACTORS[0])) / 4))
     worst, solves = _off(Scaling(FACTORS[0], powers), plain[:1], first), 1
-    for factor in FACTORS:
+    for number, factor in enumerate(FACTORS):
         if worst <= TOLERANCE:
             by = Scaling(factor, powers)
-            worst, solves = max(worst, _off(by, plain, solve(by, len(plain)))), solves + len(plain)
+            worst = max(worst, _off(by, plain, solve(by, len(plain))))
+            solves += len(plain) - (number == 0)  # its first draw is solved
     known = np.isfinite(_rows(inputs)).all(1)
     sizes = np.linalg.norm(_rows(inputs[known]), axis=1)
     if not worst <= TOLERANCE or not (sizes > 0).any():
