@@ -267,9 +267,9 @@ def test_the_error_of_a_candidate_is_that_of_the_weights_that_the_guard_left():
 
 def test_candidates_are_told_of_the_symmetries(generator):
     surrogate = untrained(generator, "linear", "fno")
-    surrogate.tell(group([Symmetry((True,), inputs=(-1,), outputs=(-1,))]), averaged=False, shifts=(0,))
-    known = (surrogate.symmetries, False, (0,))
-    assert [(one.symmetries, one.averaged, one.shifts) for one in surrogate.parts()] == [known] * 2
+    surrogate.tell(group([Symmetry((True,), inputs=(-1,), outputs=(-1,))]), averaged=False, shifts=(0,), scaling=(2.0,))
+    known = (surrogate.symmetries, False, (0,), (2.0,))
+    assert [(one.symmetries, one.averaged, one.shifts, one.scaling) for one in surrogate.parts()] == [known] * 2
 
 
 def test_an_average_is_that_of_its_members(generator):

@@ -19,6 +19,7 @@ from mlft.learners.sum_of_levels import difference
 from mlft.store import Samples
 from mlft.surrogates import SURROGATES, Average, Held, Surrogate, Total, build, load
 from mlft.training import Course, Training
+from mlft.training import stage as stages
 from small_networks import normal
 
 GRID = Grid((22,))
@@ -117,6 +118,24 @@ def test_a_difference_that_makes_it_worse_is_left_out() -> None:
 
 
 # Both
+
+
+def test_multiples_are_for_networks_that_see_inputs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mixture's see ξ beside them, which is no multiple of anything."""
+    seen: list[tuple[int, tuple[float, ...]]] = []
+    train = stages.train
+
+    def told(surrogate: Surrogate, stage: Any, *rest: Any, **options: Any) -> Any:
+        seen.append((surrogate.channels[0], stage.scaling))
+        return train(surrogate, stage, *rest, **options)
+
+    monkeypatch.setattr("mlft.learners.finetune.train", told)
+    given = [level(0, MANY), level(3, FEW)]
+    for learner in (SumOfLevels(), Mixture()):
+        surrogate = untrained("fno", **SMALL)
+        surrogate.tell((), scaling=(1.0,))
+        assert learner.fit(surrogate, given, COURSE).surrogate.scaling == (1.0,)
+    assert seen == [(1, (1.0,)), (1, (1.0,)), (2, ())]
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
