@@ -292,7 +292,7 @@ def serve(
     mebibytes: Annotated[float, typer.Option(help="a request may have")] = 16.0,
     together: Annotated[int, typer.Option(min=1, help="samples that one call of the network answers, at most")] = 256,
     fast: Annotated[
-        bool, typer.Option("--fast", help="ONNX Runtime runs the network, made at the start: needs mlft[onnx]")
+        bool, typer.Option("--fast", help="ONNX Runtime runs the network (U-Nets asked one by one): needs mlft[onnx]")
     ] = False,
 ) -> None:
     """Answer over HTTP: a page to move the input, UM-Bridge 1.0, JSON, and their description at /docs."""

@@ -38,8 +38,8 @@ def serve(  # noqa: PLR0913 (what a server is told)
         host: the address to listen at; by default only this machine can ask.
         token: that requests must carry as "Authorization: Bearer TOKEN"; by default none is wanted.
         limits: size and time of a request, and how many are answered together.
-        fast: whether ONNX Runtime runs the network, which is made at the start, in some ten seconds; see
-            `mlft.surrogates.Fast`. Derivatives are still torch's.
+        fast: whether ONNX Runtime runs the network, which is made at the start, in some ten seconds: for U-Nets and
+            averages that are asked one by one; see `mlft.surrogates.Fast`. Derivatives are still torch's.
         ready: called with the address once requests are answered.
 
     Raises:
