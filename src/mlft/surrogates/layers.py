@@ -69,8 +69,8 @@ def ends_of(wraps: tuple[bool, ...]) -> bool | list[bool]:
 
 
 def extended(
-    field: Float[Tensor, "n c *grid"], axis: int, sides: tuple[int, int], *, wraps: bool, zero: bool = False
-) -> Float[Tensor, "n c *more"]:
+    field: Float[Tensor, "*shape"], axis: int, sides: tuple[int, int], *, wraps: bool, zero: bool = False
+) -> Float[Tensor, "*more"]:
     """Return a field with further points before and after one axis: periodic ones, or the end points again, or zeros.
 
     Raises:
