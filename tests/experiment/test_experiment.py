@@ -383,8 +383,9 @@ def test_the_seconds_of_a_solve_are_those_of_the_larger_batches_of_draws_or_of_m
                 for stream in ("train", "test", "warm-up")
             )
             assert len(train) == n and len(test) > 0 and len(more) == (256 if shared else 0)
-            found = (more[1:],) if shared else (train, test)
-            assert row["cost_seconds"] == pytest.approx(in_larger_batches(*found)[0])
+            own, further = in_larger_batches(train, test), in_larger_batches(more[1:])
+            found = further if shared and further[2] >= own[2] else own  # a busy machine is given smaller batches
+            assert row["cost_seconds"] == pytest.approx(found[0])
     each = np.array([row["cost_seconds"] for row in told["levels"]])
     spent = told["budget"]["spent"]
     assert spent["measured"] == pytest.approx(each / each[-1] @ told["plan"]["samples"])
