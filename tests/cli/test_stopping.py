@@ -45,6 +45,22 @@ def test_a_signal_that_a_destructor_swallows_comes_again(mlft_command, monkeypat
     assert sys.unraisablehook is hook
 
 
+def test_a_signal_that_was_heard_does_not_disturb_the_end(mlft_command, monkeypatch):
+    ended = []
+
+    def check(*_, **__):
+        try:
+            Leaving(signal.SIGINT)
+            time.sleep(20)
+        finally:
+            time.sleep(0.2)
+            ended.append("in order")
+
+    monkeypatch.setattr(mlft, "check", check, raising=False)
+    assert mlft_command("check", "poisson") == (1, "", f"{STOPPED}\n")
+    assert ended == ["in order"]
+
+
 def test_a_signal_that_comes_again_too_soon_comes_once_more(mlft_command, monkeypatch):
     start = threading.Thread.start
 

@@ -151,6 +151,14 @@ def test_powers_are_of_each_channel_and_what_fails_or_is_no_power_has_none(gener
     assert powers(lambda u: np.concatenate([np.abs(u) ** 0.25, u**3, np.sign(u)], axis=1)) == (0.25, 3.0, 0.0)
     assert powers(lambda u: np.sign(u) * np.abs(u) ** 0.3) is None
     assert powers(lambda u: u + 1e-6) is None
+
+    def of_twos(u):
+        """It follows the double, and nothing in between."""
+        return u * (1 + 0.1 * np.sin(2 * np.pi * np.log2(np.linalg.norm(u, axis=2, keepdims=True))))
+
+    assert powers(of_twos) is None
+    largest = np.linalg.norm(inputs[:DRAWS], axis=2).max()
+    assert powers(lambda u: np.where(np.linalg.norm(u, axis=2, keepdims=True) > 1.9 * largest, u + 1, u)) is None
     most = 1.5 * np.abs(inputs[:DRAWS]).max()
     assert powers(lambda u: np.where(np.abs(u).max(2, keepdims=True) > most, np.nan, u)) is None
     assert powers(lambda u: np.where(np.abs(u).max() > 9 * most, np.nan, u)) == (1.0,)

@@ -81,6 +81,5 @@ def _held(surrogate: Surrogate, of_all: Surrogate) -> Surrogate:
     found.input_normaliser.shift.copy_(encoder.shift[:-1])
     found.input_normaliser.scale.copy_(encoder.scale[:-1])
     found.output_normaliser = of_all.output_normaliser
-    averaged, shifts, scaling = surrogate.averaged, surrogate.shifts, surrogate.scaling
-    found.tell(surrogate.symmetries, averaged=averaged, shifts=shifts, scaling=scaling)
+    found.tell_as(surrogate)
     return found.to(encoder.shift.device)

@@ -74,8 +74,7 @@ def total(surrogate: Surrogate, terms: Sequence[Surrogate]) -> Surrogate:
         known.terms[place] = one.network
         known.encoders[place], known.decoders[place] = one.input_normaliser, one.output_normaliser
     found = Surrogate(known, surrogate.channels, surrogate.grid)
-    averaged, shifts, scaling = surrogate.averaged, surrogate.shifts, surrogate.scaling
-    found.tell(surrogate.symmetries, averaged=averaged, shifts=shifts, scaling=scaling)
+    found.tell_as(surrogate)
     return found.to(surrogate.input_normaliser.shift.device)
 
 

@@ -104,6 +104,14 @@ class Surrogate(nn.Module):
         self.shifts, self.scaling = tuple(shifts), tuple(scaling)
         self.symmetries, self.averaged = tuple(symmetries), averaged
 
+    def tell_as(self, other: "Surrogate") -> None:
+        """Tell what another surrogate of the same grid and channels was told.
+
+        Raises:
+            ValueError: as `tell`.
+        """
+        self.tell(other.symmetries, averaged=other.averaged, shifts=other.shifts, scaling=other.scaling)
+
     def fit_normalisers(self, inputs: Float[Array, "n _c *grid"], outputs: Float[Array, "n _d *grid"]) -> None:
         """Fit both normalisers to samples, and then what a network fits to labels; see `Network.fit_labels`.
 
@@ -190,8 +198,7 @@ class Surrogate(nn.Module):
         for network in self.network.members:
             part = Surrogate(network, self.channels, self.grid)
             part.input_normaliser, part.output_normaliser = self.input_normaliser, self.output_normaliser
-            part.symmetries, part.averaged = self.symmetries, self.averaged
-            part.shifts, part.scaling = self.shifts, self.scaling
+            part.tell_as(self)
             parts.append(part)
         return tuple(parts)
 
