@@ -20,6 +20,9 @@ from mlft.store import SampleStore
 Key = tuple[str, int, int]
 
 SEED = 0
+FOR_THE_CLOCK = "warm-up"
+"""The stream of draws that are solved to see what a solve takes: how many depends on the clock."""
+
 TIMED = ("cost_seconds", "seconds", "alone", "batched", "timed", "batch", "measured", "command", "workers")
 """What a record says of seconds, and of where and how the work was executed."""
 
@@ -35,11 +38,12 @@ class Held:
     files: frozenset[str]
 
     def differences(self, other: "Held") -> list[str]:
-        """Return in which ways two folders differ."""
+        """Return in which ways two folders differ; one may hold more draws that were solved for the clock."""
         files = [f"file {name} in one alone" for name in sorted(self.files ^ other.files)]
-        return files + [
-            name for name in ("samples", "weights", "record") if getattr(self, name) != getattr(other, name)
-        ]
+        apart = {key for key in self.samples.keys() ^ other.samples.keys() if key[0] != FOR_THE_CLOCK}
+        apart |= {key for key in self.samples.keys() & other.samples.keys() if self.samples[key] != other.samples[key]}
+        samples = [f"samples: {len(apart)}, {min(apart)} the first"] if apart else []
+        return files + samples + [name for name in ("weights", "record") if getattr(self, name) != getattr(other, name)]
 
 
 def held(folder: Path, seed: int = SEED) -> Held:

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from benchmarks import runs
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.storm.commands import warm_up
+from benchmarks.storm.folder import FOR_THE_CLOCK
 from benchmarks.storm.processes import has_ended, kill_group, start
 from benchmarks.storm.stock import hasten
 from benchmarks.table import Table, tabulate
@@ -69,7 +70,7 @@ def digest(trial: Trial, folder: Path) -> dict[str, str | int | float]:
     identity = Drawn(PROBLEMS["burgers"](**trial.options), SEED, "train").identity
     samples, weights = hashlib.sha256(), hashlib.sha256()
     with SampleStore.open(folder, identity) as store:
-        rows = [row for row in store.ledger() if row.stream != "warm-up"]
+        rows = [row for row in store.ledger() if row.stream != FOR_THE_CLOCK]
     for row in rows:
         samples.update(f"{row.stream}{row.level}{row.index}{row.status}{row.sha256}".encode())
     for name, tensor in sorted(load_file(folder / "surrogate" / "model.safetensors").items()):

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.publish import ROOT, read
 from benchmarks.storm.commands import Ended
-from benchmarks.storm.folder import Held, solved_again
+from benchmarks.storm.folder import FOR_THE_CLOCK, Held, solved_again
 from benchmarks.storm.tally import Tally
 from benchmarks.storm.waves import named, problem
 from mlft.sources import Drawn
@@ -74,6 +74,16 @@ def test_folders_that_differ_differ():
     assert calm.differences(calm) == []
     for name, value in changes.items():
         assert len(dataclasses.replace(calm, **{name: value}).differences(calm)) == 1, name
+
+
+def test_folders_may_hold_more_or_fewer_draws_for_the_clock_but_none_that_differs():
+    """How many are solved depends on how busy the machine is."""
+    train, clock = {("train", 0, 0): "ok a"}, {(FOR_THE_CLOCK, 0, index): f"ok {index}" for index in range(3)}
+    calm, busy = (Held(train | dict(list(clock.items())[:n]), {}, {}, frozenset()) for n in (3, 1))
+    assert calm.differences(busy) == busy.differences(calm) == []
+    other = dataclasses.replace(busy, samples=busy.samples | {(FOR_THE_CLOCK, 0, 0): "ok b"})
+    assert len(calm.differences(other)) == 1
+    assert len(calm.differences(dataclasses.replace(calm, samples=clock))) == 1
 
 
 def test_what_was_acknowledged_and_is_solved_again_is_seen():
