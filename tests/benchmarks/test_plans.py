@@ -1,9 +1,11 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks import runs
-from benchmarks.plans import sweep
+from benchmarks.plans import recipe, sweep
 from benchmarks.plans.candidates import PLAIN, Cell, keep, tables
 from benchmarks.plans.oscillating import problem as oscillating
 from benchmarks.publish import write
@@ -44,6 +46,18 @@ def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
     assert found.tables[1].rows == ((24, 1, 1, "1 of 1", pytest.approx(1.0), *[pytest.approx(gain)] * 3),)
     again = short_form("plans.candidates", tmp_path, *words)
     assert again.tables == found.tables
+
+
+def test_the_rivals_recipe_learns_and_stays_off_the_random_numbers_of_others():
+    x = np.random.default_rng(0).standard_normal((6, 2, 8, 8)).cumsum(-1)
+    inputs, solutions = torch.from_numpy(x).float(), torch.from_numpy(3 * x[:, :1] + 100).float()
+    torch.manual_seed(7)
+    model, spent = recipe.trained_for(60, inputs, solutions)
+    off = np.abs(recipe.predicted(model, x) - (3 * x[:, :1] + 100)).mean()
+    assert off < 0.3 * np.abs(3 * x[:, :1]).mean() and spent > 0
+    before = torch.get_rng_state()
+    assert recipe.trained(x, 3 * x[:, :1], seconds=1e-9, seed=1)[1] > 0  # one epoch is the least
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_cells_of_other_cases_stay_where_some_are_measured_anew(tmp_path):
