@@ -33,7 +33,14 @@ from mlft.problems import PROBLEMS
 
 BENCHMARK = Benchmark("plans.referee", "The referee", ("torch",))
 EXPONENTS = (-2, -4, -8)
-STRATEGIES = ("lift", "finetune", *(f"mixture:{exponent}" for exponent in EXPONENTS), "sum-of-levels", "finest-only")
+STRATEGIES = (
+    "lift",
+    "finetune",
+    *(f"mixture:{exponent}" for exponent in EXPONENTS),
+    "sum-of-levels",
+    "mlmc-gradient",
+    "finest-only",
+)
 BEST = "mixture, best λ"
 
 

@@ -1,4 +1,4 @@
-"""Other ways to use all levels: a mixture told how fine each label is, and a sum of differences."""
+"""Other ways to use all levels: a mixture told how fine each label is, a sum of differences, a telescoped loss."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,9 +13,10 @@ from torch import nn
 import mlft
 from mlft.errors import ConfigError
 from mlft.grids import Grid, Symmetry, group
-from mlft.learners import Learner, Mixture, SumOfLevels
+from mlft.learners import Learner, Mixture, SumOfLevels, Telescoped
 from mlft.learners.mixture import together
 from mlft.learners.sum_of_levels import difference
+from mlft.learners.telescoped import Telescope, of_squares, telescoped
 from mlft.store import Samples
 from mlft.surrogates import SURROGATES, Average, Held, Surrogate, Total, build, load
 from mlft.training import Course, Training
@@ -30,7 +31,8 @@ DIRECTIONS = normal(3, 22, generator=STREAM)
 INPUTS = np.einsum("nj,jx->nx", normal(60, 3, generator=STREAM), DIRECTIONS)[:, None] + 4.0
 FINER = np.roll(INPUTS, 1, axis=2)
 MANY, MORE, FEW = tuple(range(60)), tuple(range(30)), tuple(range(20))
-LEARNERS: list[Learner] = [Mixture(), SumOfLevels()]
+REBUILDERS: list[Learner] = [Mixture(), SumOfLevels()]
+LEARNERS: list[Learner] = [*REBUILDERS, Telescoped()]
 
 
 def untrained(name: str = "linear", **options: Any) -> Surrogate:
@@ -117,7 +119,99 @@ def test_a_difference_that_makes_it_worse_is_left_out() -> None:
     np.testing.assert_allclose(found.predict(INPUTS[held_out]), 2 * INPUTS[held_out] + 15.0, atol=1e-9)
 
 
-# Both
+# The telescoped loss
+
+
+def test_a_telescoped_loss_is_less_by_that_of_the_level_before() -> None:
+    def loss(predictions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return (predictions - labels).square().flatten(1).sum(1)
+
+    fields = normal(3, 4, 5, generator=STREAM)
+    prediction, label, before = (torch.as_tensor(each).view(4, 1, 5) for each in fields)
+    before[1] = torch.nan
+    prediction.requires_grad_()
+    found = Telescope(loss)(prediction, torch.cat([label, before], dim=1))
+    of_label, of_before = loss(prediction, label), loss(prediction, before)
+    rows = [0, 2, 3]
+    torch.testing.assert_close(found[rows], (of_label - of_before)[rows])
+    assert found[1] == of_label[1]
+    found.sum().backward()
+    gradient = prediction.grad
+    assert gradient is not None
+    torch.testing.assert_close(gradient[rows], 2 * (before - label)[rows])
+
+
+def test_what_is_minimised_is_the_telescoped_mean() -> None:
+    """Draws that are held out are not in it, nor ones of which the level before has no label; images double as well."""
+    odd = Symmetry((True,), inputs=(-1,), outputs=(-1,))
+    surrogate = untrained("fno", **SMALL)
+    surrogate.tell(group([odd]), scaling=(2.0,))
+    given = [level(0, MANY), level(1, tuple(range(1, 31))), level(3, (*FEW, 33))]
+    surrogate.fit_normalisers(INPUTS, INPUTS)
+    (stage,) = telescoped(surrogate, given, COURSE.training)
+    taught = [[i for i in one.indices if i % 5] for one in given]
+    taught[2].remove(33)  # it has no label of level 1
+    predictions = torch.as_tensor(np.cos(INPUTS))
+    losses = [stage.loss.loss(predictions, torch.as_tensor(level(n, MANY).solutions)) for n in (0, 1, 3)]
+    wanted = losses[0][taught[0]].mean()
+    for place in (1, 2):
+        wanted = wanted + (losses[place] - losses[place - 1])[taught[place]].mean()
+    weights = stage.weights
+    assert weights is not None
+    rows = np.cos(stage.train.inputs.numpy())
+    found = (weights * stage.loss(torch.as_tensor(rows), stage.train.labels)).sum() / len(taught[0])
+    torch.testing.assert_close(found, wanted)
+    assert len(stage.train) == 48 + 24 + 16 and weights[-1] == pytest.approx(48 / 16)
+    np.testing.assert_array_equal(stage.held_out.labels, given[2].solutions[[i % 5 == 0 for i in given[2].indices]])
+    assert (stage.level, len(stage.held_out), stage.scaling) == (3, 4, (2.0, 2.0))
+    assert {one.outputs for one in stage.symmetries} == {(1, 1), (-1, -1)}
+
+
+def test_a_level_with_few_draws_has_its_share_of_a_batch() -> None:
+    given = [level(0, MANY), level(1, FEW), level(3, (0, 1, 2, 3))]
+    surrogate = untrained("fno", **SMALL)
+    surrogate.fit_normalisers(INPUTS, INPUTS)
+    (stage,) = telescoped(surrogate, given, COURSE.training)
+    assert stage.weights is not None
+    assert stage.weights.unique_consecutive().tolist() == pytest.approx([1.0, 48 / 16 / 2, 48 / 3 / 4])
+    assert len(stage.train) == 48 + 2 * 16 + 4 * 3
+
+
+def test_with_squares_the_telescoped_mean_is_that_of_one_set_of_labels() -> None:
+    given = [level(0, MANY), level(1, tuple(range(1, 31))), level(3, (*FEW, 33))]
+    found = of_squares(given)
+
+    def telescope(prediction: np.ndarray) -> float:
+        def squares(place: int, indices: list[int]) -> float:
+            label = level((0, 1, 3)[place], tuple(indices)).solutions
+            return float(np.square(prediction[indices] - label).sum(axis=(1, 2)).mean())
+
+        both = [list(range(1, 31)), list(range(1, 20))]
+        return squares(0, list(MANY)) + sum(squares(n + 1, both[n]) - squares(n, both[n]) for n in (0, 1))
+
+    one, other = np.cos(INPUTS), 2 * INPUTS + 1
+    squares = [float(np.square(each - found.solutions).sum(axis=(1, 2)).mean()) for each in (one, other)]
+    assert squares[0] - squares[1] == pytest.approx(telescope(one) - telescope(other))
+
+
+def test_a_regression_learns_the_finest_level_where_every_draw_is_on_all() -> None:
+    found = Telescoped().fit(untrained(), [level(0, MANY), level(1, MANY), level(3, MANY)], COURSE)
+    assert error(found.surrogate, 2 * INPUTS + 3 * (FINER + 5)) < 1e-9
+    assert [(log.level, log.samples, log.held_out) for log in found.stages] == [(3, 48, 12)]
+
+
+def test_what_few_draws_tell_of_a_level_is_learned_from_all() -> None:
+    """The levels differ by a constant; that of the coarsest alone is far off."""
+    given = [affine(0, MANY), affine(1, FEW)]
+    course = replace(COURSE, training=Training(least=300, most=300, checks=4))
+    made = {"network": "fno", "options": SMALL, "name": "small", "training": {}}
+    for surrogate in (untrained("fno", **SMALL), untrained("auto", members=[made, made | {"name": "other"}])):
+        found = Telescoped().fit(surrogate, given, course)
+        assert error(found.surrogate, 2 * INPUTS + 5.0) < 0.5 * error(found.surrogate, 2 * INPUTS)
+        assert {(log.level, log.samples, log.all_draws > 0) for log in found.stages} == {(1, 80, True)}
+
+
+# All
 
 
 def test_multiples_are_for_networks_that_see_inputs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +283,7 @@ def test_what_is_learned_is_saved_and_exported(learner: Learner, name: str, tmp_
         )
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", REBUILDERS)
 def test_a_network_that_cannot_be_made_again_is_refused_by_name(learner: Learner) -> None:
     class Yours(nn.Conv1d):
         pass

@@ -3,7 +3,7 @@
 import pytest
 
 from mlft.errors import BudgetError, ConfigError
-from mlft.learners import FineTune, Lifted, Mixture, OneLevel, SumOfLevels
+from mlft.learners import FineTune, Lifted, Mixture, OneLevel, SumOfLevels, Telescoped
 from mlft.planning import ByLabels, ByRule, ByVariances, Optimal, Terms, equal_cost, single_level
 from mlft.strategies import STRATEGIES, Strategy, strategy
 
@@ -13,10 +13,10 @@ COSTS = (1 / 16, 1 / 4, 1.0)
 def test_the_names_of_the_shipped_strategies_give_their_planner_and_learner():
     found = {name: strategy(name.replace("<l>", "1").replace("<λ>", "-3")) for name in STRATEGIES}
     chains = ["lift", "finetune", "finetune:mlmc", "finetune:equal-cost"]
-    assert list(found) == [*chains, "mixture:<λ>", "sum-of-levels", "finest-only", "single-level:<l>"]
+    assert list(found) == [*chains, "mixture:<λ>", "sum-of-levels", "mlmc-gradient", "finest-only", "single-level:<l>"]
     planners = [type(one.planner) for one in found.values()]
-    assert planners == [ByLabels, Optimal, ByVariances] + [ByRule] * 5
-    learners = [Lifted] + [FineTune] * 3 + [Mixture, SumOfLevels] + [OneLevel] * 2
+    assert planners == [ByLabels, Optimal, ByVariances] + [ByRule] * 3 + [ByVariances] + [ByRule] * 2
+    learners = [Lifted] + [FineTune] * 3 + [Mixture, SumOfLevels, Telescoped] + [OneLevel] * 2
     assert [type(one.learner) for one in found.values()] == learners
     assert [name for name, one in found.items() if one.rounds] == ["finetune"]
     assert all(one.label for one in found.values())

@@ -10,3 +10,4 @@ from .lifted import Lifted as Lifted
 from .mixture import Mixture as Mixture
 from .one_level import OneLevel as OneLevel
 from .sum_of_levels import SumOfLevels as SumOfLevels
+from .telescoped import Telescoped as Telescoped

@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import nn
 
 from mlft.learners.base import Fitted
-from mlft.learners.stages import agreement, eased, stages_of
+from mlft.learners.stages import StagesOf, agreement, eased, stages_of
 from mlft.store import Samples
 from mlft.surrogates import Regression, Surrogate
 from mlft.training.course import Course
@@ -15,7 +15,9 @@ from mlft.training.schedule import LEG
 from mlft.training.stage import Pairs, Stage, held_out_error, restore, snapshot, train
 
 
-def with_all_draws(fitted: Fitted, samples: Sequence[Samples], course: Course) -> Fitted:
+def with_all_draws(
+    fitted: Fitted, samples: Sequence[Samples], course: Course, *, stages: StagesOf = stages_of
+) -> Fitted:
     """Return what was fitted, trained on with the draws that were held out among the others, in place.
 
     The last stage that was kept is made once more with nothing held out: a quarter as long, at its own rate, which
@@ -32,13 +34,14 @@ def with_all_draws(fitted: Fitted, samples: Sequence[Samples], course: Course) -
         fitted: of one network.
         samples: that it was fitted to.
         course: of that training.
+        stages: makes the stages of that training.
     """
     kept = [i for i, log in enumerate(fitted.stages) if log.verdict.kept]
     log = fitted.stages[kept[-1]] if kept else None
     if log is None or not course.all_draws or not log.held_out or log.verdict.blend < 1:
         return fitted
     surrogate, settings = fitted.surrogate, course.training
-    stage = next(s for s in stages_of(surrogate, samples, settings, all_draws=True) if s.level == log.level)
+    stage = next(s for s in stages(surrogate, samples, settings, all_draws=True) if s.level == log.level)
     if kept[-1]:
         of, before = {s.level: s for s in samples}, fitted.stages[kept[-1] - 1]
         stage = eased(stage, settings, agreement(of[before.level], of[log.level], before))

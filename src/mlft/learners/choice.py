@@ -26,6 +26,7 @@ Rivals = Mapping[int, Rival]
 NONE: Rivals = MappingProxyType({})
 
 Fit = Callable[[Surrogate, Sequence[Samples], Course, Rivals], Fitted]
+End = Callable[[Fitted, Sequence[Samples], Course], Fitted]
 
 LEAST = 4
 """Held-out draws that a choice is made on."""
@@ -67,7 +68,9 @@ class Candidate:
         return found if math.isfinite(found) else math.inf
 
 
-def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit) -> Fitted:
+def choose(
+    surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit: Fit, end: End = with_all_draws
+) -> Fitted:
     """Return an average of candidates that was trained: those of its members that are worth it, with their weights.
 
     The candidates are trained one after the other on the same samples. One that an earlier one has beaten
@@ -81,6 +84,7 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
         samples: as in `Learner.fit`.
         course: how the training is run; each candidate has a folder of its own.
         fit: trains one candidate.
+        end: trains what is taken on all draws.
 
     Raises:
         ValueError: as `fit`, or if every candidate fails.
@@ -88,7 +92,7 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
     network = surrogate.network
     assert isinstance(network, Average)
     if _held_out(samples, course) < LEAST:
-        return _alone(surrogate, network, samples, course, fit)
+        return _alone(surrogate, network, samples, course, fit=fit, end=end)
     found: list[Candidate] = []
     for name, own, part in zip(network.names, network.trainings, surrogate.parts(), strict=True):
         if course.announce is not None:
@@ -107,7 +111,7 @@ def choose(surrogate: Surrogate, samples: Sequence[Samples], course: Course, fit
     ends = {}
     for one, own, weight in zip(found, trainings, weights, strict=True):
         if one.fitted is not None and weight:
-            ends[one.name] = with_all_draws(one.fitted, samples, _own(course, one.name, own))
+            ends[one.name] = end(one.fitted, samples, _own(course, one.name, own))
     return replace(ends[best.name], surrogate=surrogate, candidates=logs)
 
 
@@ -186,7 +190,9 @@ def _own(course: Course, name: str, own: Mapping[str, Any]) -> Course:
     return replace(course.having(own), folder=folder)
 
 
-def _alone(surrogate: Surrogate, network: Average, samples: Sequence[Samples], course: Course, fit: Fit) -> Fitted:
+def _alone(
+    surrogate: Surrogate, network: Average, samples: Sequence[Samples], course: Course, *, fit: Fit, end: End
+) -> Fitted:
     """Return the candidate that is taken untried, trained without rivals."""
     name = UNTRIED if UNTRIED in network.names else network.names[-1]
     network.keep([float(one == name) for one in network.names])
@@ -194,7 +200,7 @@ def _alone(surrogate: Surrogate, network: Average, samples: Sequence[Samples], c
     one = _tried(name, surrogate.parts()[0], samples, own, fit, NONE)
     if one.fitted is None:
         raise ValueError(f"the candidate {name} failed: {one.failure}")
-    fitted = with_all_draws(one.fitted, samples, own)
+    fitted = end(one.fitted, samples, own)
     words = f"taken untried: a choice needs {LEAST} held-out draws"
     return replace(fitted, surrogate=surrogate, candidates=(CandidateLog(name, math.nan, 1.0, one.seconds, words),))
 

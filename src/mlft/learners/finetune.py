@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from mlft.learners.all_draws import with_all_draws
 from mlft.learners.base import Fitted, Learner, StageLog
 from mlft.learners.choice import NONE, Rivals, choose
-from mlft.learners.stages import agreement, eased, refuse_nothing, stages_of
+from mlft.learners.stages import StagesOf, agreement, eased, refuse_nothing, stages_of
 from mlft.store import Samples
 from mlft.surrogates import Average, Regression, Surrogate
 from mlft.training.batches import learned
@@ -38,20 +39,38 @@ class FineTune(Learner):
         Raises:
             ValueError: no samples to train on, or levels that do not increase.
         """
-        if isinstance(surrogate.network, Average):
-            return choose(surrogate, samples, course, _fit)
-        return with_all_draws(_fit(surrogate, samples, course), samples, course)
+        return by_stages(surrogate, samples, course)
 
 
-def _fit(surrogate: Surrogate, samples: Sequence[Samples], course: Course, rivals: Rivals = NONE) -> Fitted:
+def by_stages(surrogate: Surrogate, samples: Sequence[Samples], course: Course, stages: StagesOf = stages_of) -> Fitted:
+    """Return the surrogate after the stages that are made of some samples, and after the end on all draws.
+
+    Of an untrained `Average` each member is trained so, and those that are worth it are kept.
+
+    Raises:
+        ValueError: no samples to train on, or levels that do not increase.
+    """
+    fit, end = partial(_fit, stages=stages), partial(with_all_draws, stages=stages)
+    if isinstance(surrogate.network, Average):
+        return choose(surrogate, samples, course, fit, end)
+    return end(fit(surrogate, samples, course), samples, course)
+
+
+def _fit(
+    surrogate: Surrogate,
+    samples: Sequence[Samples],
+    course: Course,
+    rivals: Rivals = NONE,
+    *,
+    stages: StagesOf,
+) -> Fitted:
     """Return the surrogate of one network after its stages; of those before the one that a rival has won already."""
     settings = course.training
     refuse_nothing(samples, settings)
     surrogate.fit_normalisers(*_trained_on(samples[0], settings))
-    stages = stages_of(surrogate, samples, settings)
     of = {s.level: s for s in samples}
     logs: list[StageLog] = []
-    for stage in stages:
+    for stage in stages(surrogate, samples, settings):
         if logs:
             stage = eased(stage, settings, agreement(of[logs[-1].level], of[stage.level], logs[-1]))
         logs.append(_done(surrogate, replace(stage, rival=rivals.get(stage.level, Rival())), course))

@@ -1,6 +1,6 @@
 """The stages of a training, from the samples of its levels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,9 @@ from mlft.training.batches import learned
 from mlft.training.losses import loss_of
 from mlft.training.settings import Training
 from mlft.training.stage import Pairs, Stage
+
+StagesOf = Callable[..., list[Stage]]
+"""Makes the stages of a training, as `stages_of` does."""
 
 
 def refuse_nothing(samples: Sequence[Samples], settings: Training) -> None:
@@ -47,7 +50,7 @@ def stages_of(
         previous, judging = usable[i - 1] if i else s, ~learned(s.indices, settings)
         taught, old = (all_draws | learned(one.indices, settings) for one in (s, previous))
         replayed = old & ~np.isin(previous.indices, s.indices)
-        parts = _pairs(surrogate, s, taught), _pairs(surrogate, previous, replayed), _pairs(surrogate, s, judging)
+        parts = pairs(surrogate, s, taught), pairs(surrogate, previous, replayed), pairs(surrogate, s, judging)
         loss, early = loss_of(settings.loss, surrogate.grid, surrogate.output_normaliser), settings.steps is None
         stage = Stage(s.level, *parts, count, settings.rate, loss=loss, early=early, **_images(surrogate))
         stages.append(stage)
@@ -82,7 +85,8 @@ def eased(stage: Stage, settings: Training, agreed: float) -> Stage:
     return replace(stage, rate=rate, replay=replay)
 
 
-def _pairs(surrogate: Surrogate, samples: Samples, rows: np.ndarray) -> Pairs:
+def pairs(surrogate: Surrogate, samples: Samples, rows: np.ndarray) -> Pairs:
+    """Return some rows of samples, by number or by mask, as a surrogate on its device takes them."""
     like = surrogate.input_normaliser.shift
     fields = (
         torch.as_tensor(field[rows], dtype=like.dtype, device=like.device)

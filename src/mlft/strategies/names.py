@@ -17,6 +17,7 @@ STRATEGIES: "Registry[Strategy | Family]" = Registry(
         "finetune:equal-cost": "mlft.strategies.shipped:FINETUNE_EQUAL_COST",
         "mixture:<λ>": "mlft.strategies.shipped:mixed",
         "sum-of-levels": "mlft.strategies.shipped:SUM_OF_LEVELS",
+        "mlmc-gradient": "mlft.strategies.shipped:MLMC_GRADIENT",
         "finest-only": "mlft.strategies.shipped:FINEST_ONLY",
         "single-level:<l>": "mlft.strategies.shipped:single",
     },

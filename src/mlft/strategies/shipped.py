@@ -3,7 +3,7 @@
 from functools import partial
 
 from mlft.errors import ConfigError
-from mlft.learners import FineTune, Lifted, Mixture, OneLevel, SumOfLevels
+from mlft.learners import FineTune, Lifted, Mixture, OneLevel, SumOfLevels, Telescoped
 from mlft.planning import (
     MOST_SKEWED,
     ByLabels,
@@ -27,6 +27,10 @@ FINETUNE_EQUAL_COST = Strategy(ByRule(equal_cost), FineTune(), "the same cost on
 
 SUM_OF_LEVELS = Strategy(
     ByRule(equal_cost), SumOfLevels(), "the same cost on each level, a network a difference, summed"
+)
+
+MLMC_GRADIENT = Strategy(
+    ByVariances(), Telescoped(), "samples by the rule of Multi-Level Monte Carlo, one network by its gradient"
 )
 
 FINEST_ONLY = Strategy(ByRule(finest_only), OneLevel(), "everything on the finest level")
