@@ -1,5 +1,6 @@
 """Runs of mlft, as the benchmarks see them: the only module here that knows how a run is started and what it leaves."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -240,6 +241,22 @@ def read(folder: Path) -> Told:
         stages=tuple(Stage(s.level, s.error_before, s.error_after or 0.0, s.kept) for s in told.stages),
         lifts=tuple(Lift(row.level, row.name, row.raw.value or 0.0, row.lifted.value or 0.0) for row in told.lifts),
     )
+
+
+def corrected(folder: Path, problem: Problem, *, draws: int) -> float:
+    """Return the error of the corrected solver of a finished run on its first test draws; NaN where it lifted nothing.
+
+    The cheapest one, of the coarsest level that was lifted, with a solve there at each prediction.
+    """
+    record = mlft.Record.load(folder, problem=problem)
+    if record.corrected is None:
+        return math.nan
+    finest = len(problem.hierarchy) - 1
+    inputs = Drawn(problem, record.outcome.seed, "test").inputs(finest, range(draws))
+    solved = problem.solve_level(inputs.copy(), finest)
+    rows = [row for row, status in enumerate(solved.status) if status == OK]
+    fields = record.corrected.predict(inputs[rows])
+    return float(relative_error(fields, solved.solutions[rows], problem.finest).mean())
 
 
 def compare(

@@ -4,7 +4,8 @@ Every strategy spends the same solver cost, pilots, coupled and held-out solves 
 its training effort. Runs of one seed share their samples at all budgets. What is finished is read, not run again, and
 a stopped one goes on. Error: mean relative L2 on 200 fresh draws of the finest grid. S is how many times the budget
 finest-only needs for the error that a strategy has; beyond its budgets there is a bound alone. Won, tied, lost: against
-the best single level of each budget, known only after trying all, by the 95% interval of the ratio paired by seed.
+the best single level of each budget, known only after trying all, by the 95% interval of the ratio paired by seed. What
+runs with lifts leave as corrected solvers is asked as well: a prediction of theirs takes a coarse solve.
 
 All of it takes days: cases are run one at a time, each with a table that says of which commit it is; those of the other
 cases stay as they are.
@@ -29,12 +30,15 @@ from mlft.experiment.outcome.comparison import ComparisonRow
 from mlft.files import write_whole
 from mlft.intervals import Middle, arithmetic, geometric
 from mlft.machine import processor
-from mlft.problems import PROBLEMS
+from mlft.problems import PROBLEMS, Problem
 
 BENCHMARK = Benchmark("plans.referee", "The referee", ("torch",))
+TEST = 200
+LIFT, RESIDUAL = "lift", "residual: lift's solver"
+"""Whose runs leave a corrected solver, and its row."""
 EXPONENTS = (-2, -4, -8)
 STRATEGIES = (
-    "lift",
+    LIFT,
     "finetune",
     *(f"mixture:{exponent}" for exponent in EXPONENTS),
     "sum-of-levels",
@@ -112,9 +116,12 @@ def measure(name: str, case: Case, asked: Namespace) -> Table:
         "won / tied / lost",
         "over the best single level",
     )
+    every = list(rows(found))
+    if LIFT in case.strategies:
+        every.append(residual(problem, found, asked.out / name, draws=common.get("test", TEST)))
     if asked.results is not None:
         keep(asked.results / BENCHMARK.name / f"{name}.csv", found.rows)
-    return tabulate(caption, columns, rows(found))
+    return tabulate(caption, columns, every)
 
 
 def keep(file: Path, found: Sequence[ComparisonRow]) -> None:
@@ -139,10 +146,26 @@ def rows(found: runs.AtBudgets) -> Iterator[Row]:
     yield BEST, *_errors(best), None, None, None, None, None
 
 
+def residual(problem: Problem, found: runs.AtBudgets, out: Path, *, draws: int) -> Row:
+    """Return the row of the corrected solvers of runs with lifts, which learned what lies between two solutions.
+
+    A prediction takes a solve on the coarsest grid that was lifted. A dash where some run lifted nothing.
+
+    Source: Lu et al. 2022, Multifidelity deep neural operators, Physical Review Research 4, 023210.
+    """
+    seeds = sorted({row.seed for row in found.rows})
+    errors = []
+    for budget in found.budgets:
+        folders = [out / f"{budget}solves" / f"seed-{seed}" / LIFT for seed in seeds]
+        each = [runs.corrected(folder, problem, draws=draws) for folder in folders]
+        errors.append(geometric([] if any(map(math.isnan, each)) else each))
+    return RESIDUAL, *_errors(errors), None, None, None, None, None
+
+
 def _errors(errors: Sequence[Middle]) -> Iterator[Cell]:
     """Yield each mean over the seeds, and how far its interval reaches."""
     for one in errors:
-        yield one.value
+        yield None if math.isnan(one.value) else one.value
         yield None if math.isnan(one.upper) else float(f"{one.upper - one.value:.2g}")
 
 

@@ -1,9 +1,11 @@
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+import mlft
 from benchmarks import runs
 from benchmarks.plans import recipe, sweep
 from benchmarks.plans.candidates import PLAIN, Cell, keep, tables
@@ -13,6 +15,7 @@ from mlft.estimators import ESTIMATORS
 from mlft.experiment.config import read_config
 from mlft.surrogates import CANDIDATES
 from short_form import column, rows, short_form
+from small import GRIDS, SMALL, draw, evaluate
 
 
 @pytest.mark.usefixtures("quick_lifts")
@@ -28,6 +31,21 @@ def test_strategies_are_compared_with_intervals_and_ratios(tmp_path):
     assert low < rows(found)["finetune"][2] < high
     assert "kept" in found.tables[0].caption and max(column(found, 0, "training, s")) > 0  # to a tenth
     assert min(column(found, 0, "solves, measured")) > 0
+
+
+@pytest.mark.usefixtures("quick_lifts")
+def test_the_corrected_solver_of_a_run_is_measured_on_its_test_draws(tmp_path):
+    """As the run itself has measured it, on the draws that were solved on all levels."""
+
+    def solve(inputs, grid):
+        return np.tanh(inputs) + 40 * grid.spacing[0] ** 2 * np.sin(2 * np.tanh(inputs)) + 1
+
+    problem = mlft.FunctionProblem("off", GRIDS, draw, evaluate, solve, cost_exponent=2.0)
+    lifted = mlft.run(problem, budget="40solves", strategy="lift", plan=(60, 24, 9), out=tmp_path / "lift", **SMALL)
+    way, *_ = lifted.outcome.worth.of("corrected")
+    assert runs.corrected(lifted.folder, problem, draws=way.draws) == pytest.approx(way.error, rel=1e-6)
+    other = mlft.run(problem, budget="40solves", strategy="finest-only", out=tmp_path / "finest", **SMALL)
+    assert math.isnan(runs.corrected(other.folder, problem, draws=3))
 
 
 def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):
