@@ -46,6 +46,9 @@ STRATEGIES = (
     "finest-only",
 )
 BEST = "mixture, best λ"
+NEAR = (0.8, 1.25)
+UNASKED = (None,) * 7
+"""What is not told of a row that is no strategy's own."""
 
 
 @final
@@ -115,6 +118,8 @@ def measure(name: str, case: Case, asked: Namespace) -> Table:
         "S, most",
         "won / tied / lost",
         "over the best single level",
+        "predicted / measured",
+        "within 0.8 to 1.25, in the interval, of",
     )
     every = list(rows(found))
     if LIFT in case.strategies:
@@ -138,12 +143,14 @@ def keep(file: Path, found: Sequence[ComparisonRow]) -> None:
 def rows(found: runs.AtBudgets) -> Iterator[Row]:
     """Yield the row of each strategy, then of the mixture with the best λ of each budget, chosen with hindsight."""
     for one in found.strategies:
-        seconds = [row.train_seconds or 0.0 for row in found.rows if row.strategy == one.name]
+        own = [row for row in found.rows if row.strategy == one.name]
+        seconds = [row.train_seconds or 0.0 for row in own]
         training = round(arithmetic(seconds).value, 1)
-        yield one.name, *_errors(one.errors), training, *_saved(one), _tally(one), geometric(one.ratios).value
+        judged = _tally(one), geometric(one.ratios).value
+        yield one.name, *_errors(one.errors), training, *_saved(one), *judged, *foresight(own)
     mixtures = [one for one in found.strategies if one.name.startswith("mixture:")]
     best = [min(each, key=lambda error: error.value) for each in zip(*(one.errors for one in mixtures), strict=True)]
-    yield BEST, *_errors(best), None, None, None, None, None
+    yield BEST, *_errors(best), *UNASKED
 
 
 def residual(problem: Problem, found: runs.AtBudgets, out: Path, *, draws: int) -> Row:
@@ -159,7 +166,23 @@ def residual(problem: Problem, found: runs.AtBudgets, out: Path, *, draws: int) 
         folders = [out / f"{budget}solves" / f"seed-{seed}" / LIFT for seed in seeds]
         each = [runs.corrected(folder, problem, draws=draws) for folder in folders]
         errors.append(geometric([] if any(map(math.isnan, each)) else each))
-    return RESIDUAL, *_errors(errors), None, None, None, None, None
+    return RESIDUAL, *_errors(errors), *UNASKED
+
+
+def foresight(found: Sequence[ComparisonRow]) -> tuple[Cell, Cell]:
+    """Return the range of predicted over measured errors, and how many of these are near, and in their intervals."""
+    ratios: list[float] = []
+    inside = 0
+    for row in found:
+        if row.predicted is None or not row.relative_l2:
+            continue
+        ratios.append(row.predicted / row.relative_l2)
+        lower, upper = row.predicted_lower, row.predicted_upper
+        inside += lower is not None and upper is not None and lower <= row.relative_l2 <= upper
+    if not ratios:
+        return None, None
+    near = sum(NEAR[0] <= ratio <= NEAR[1] for ratio in ratios)
+    return f"{min(ratios):.3g} to {max(ratios):.3g}", f"{near}, {inside}, {len(ratios)}"
 
 
 def _errors(errors: Sequence[Middle]) -> Iterator[Cell]:

@@ -10,9 +10,11 @@ from benchmarks import runs
 from benchmarks.plans import recipe, sweep
 from benchmarks.plans.candidates import PLAIN, Cell, keep, tables
 from benchmarks.plans.oscillating import problem as oscillating
+from benchmarks.plans.referee import foresight
 from benchmarks.publish import write
 from mlft.estimators import ESTIMATORS
 from mlft.experiment.config import read_config
+from mlft.experiment.outcome.comparison import ComparisonRow
 from mlft.surrogates import CANDIDATES
 from short_form import column, rows, short_form
 from small import GRIDS, SMALL, draw, evaluate
@@ -93,6 +95,16 @@ def test_cells_of_other_cases_stay_where_some_are_measured_anew(tmp_path):
     of_burgers = dict(zip(one.columns[:-3], one.rows[0], strict=False))
     assert (of_burgers["auto"], of_burgers["its worst seed"]) == (0.2, pytest.approx(4.0))
     assert other.rows == ((64, 2, 3, "2 of 3", pytest.approx(4.0), 0.2, 0.2, 0.8),)
+
+
+def test_the_referee_counts_what_was_foreseen():
+    def row(predicted, lower, upper, measured=0.1):
+        ends = {"predicted": predicted, "predicted_lower": lower, "predicted_upper": upper}
+        return ComparisonRow("darcy", 16.0, "lift", 20, "9/2", 16.0, measured, 1.0, **ends)
+
+    found = [row(0.079, 0.05, 0.2), row(0.12, 0.11, 0.2), row(0.2, 0.05, 0.3), row(None, None, None)]
+    assert foresight(found) == ("0.79 to 2", "1, 2, 3")
+    assert foresight(found[3:]) == (None, None)
 
 
 def test_the_referee_judges_every_strategy_at_each_budget(tmp_path):

@@ -311,8 +311,11 @@ def test_a_comparison_is_tidy_pays_equally_and_is_not_run_twice(tmp_path, monkey
     with (tmp_path / "compare.csv").open() as stream:
         table = list(csv.DictReader(stream))
     assert ",".join(table[0]) == (
-        "problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds,spent_measured,budget"
+        "problem,budget_solves,strategy,seed,samples,spent_solves,relative_l2,train_seconds,spent_measured,budget,"
+        "lower,upper,predicted,predicted_lower,predicted_upper"
     )
+    assert all(float(row["lower"]) < float(row["relative_l2"]) < float(row["upper"]) for row in table)
+    assert {row["predicted"] for row in table} == {""}  # by a rule
     assert [(row["strategy"], row["seed"]) for row in table[:4]] == [
         (EQUAL, "0"),
         ("finest-only", "0"),

@@ -160,6 +160,7 @@ def _one_seed(case: Sequence[Asked], folder: Path, samples: Path, report: Report
 def row(told: Outcome, budget: str) -> ComparisonRow:
     """Return a finished run as a row of the comparison, with the budget as it was asked."""
     unit = told.plan.costs[-1] / told.levels[-1].cost_solves
+    found, before = told.error.relative_l2, told.plan.predicted_error
     return ComparisonRow(
         problem=told.problem,
         budget_solves=told.plan.budget / unit,
@@ -167,8 +168,13 @@ def row(told: Outcome, budget: str) -> ComparisonRow:
         seed=told.seed,
         samples="/".join(map(str, told.plan.samples)),
         spent_solves=told.budget.spent.solves,
-        relative_l2=told.error.relative_l2.mean,
+        relative_l2=found.mean,
         train_seconds=round(told.seconds.train, 3),
         spent_measured=told.budget.spent.measured,
         budget=budget,
+        lower=found.mean_lower,
+        upper=found.mean_upper,
+        predicted=None if before is None else before.value,
+        predicted_lower=None if before is None else before.lower,
+        predicted_upper=None if before is None else before.upper,
     )

@@ -25,6 +25,9 @@ class ComparisonRow:
         train_seconds: wall time of the training.
         spent_measured: what its samples cost at measured prices.
         budget: as it was asked; None in records of before it was told.
+        lower, upper: the 95% interval of the mean error over the draws; None in records of before they were told.
+        predicted, predicted_lower, predicted_upper: the error that was predicted, with its 95% interval; None where the
+            plan was made by a rule.
     """
 
     problem: str
@@ -37,6 +40,11 @@ class ComparisonRow:
     train_seconds: Number
     spent_measured: Number = None
     budget: str | None = None
+    lower: Number = None
+    upper: Number = None
+    predicted: Number = None
+    predicted_lower: Number = None
+    predicted_upper: Number = None
 
 
 @final
