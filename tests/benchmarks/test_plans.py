@@ -102,9 +102,9 @@ def test_the_referee_counts_what_was_foreseen():
         ends = {"predicted": predicted, "predicted_lower": lower, "predicted_upper": upper}
         return ComparisonRow("darcy", 16.0, "lift", 20, "9/2", 16.0, measured, 1.0, **ends)
 
-    found = [row(0.079, 0.05, 0.2), row(0.12, 0.11, 0.2), row(0.2, 0.05, 0.3), row(None, None, None)]
-    assert foresight(found) == ("0.79 to 2", "1, 2, 3")
-    assert foresight(found[3:]) == (None, None)
+    found = [row(0.079, 0.05, 0.2), row(0.12, 0.11, 0.2), row(0.2, 0.05, 0.3), row(0.09, 0.05, 0.095)]
+    assert foresight([*found, row(None, None, None)]) == ("0.79 to 2", "2, 2, 4")
+    assert foresight([row(None, None, None)]) == (None, None)
 
 
 def test_the_referee_judges_every_strategy_at_each_budget(tmp_path):

@@ -167,6 +167,24 @@ def test_what_is_minimised_is_the_telescoped_mean() -> None:
     assert {one.outputs for one in stage.symmetries} == {(1, 1), (-1, -1)}
 
 
+def test_the_end_is_trained_on_all_draws_of_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one network, of the choice among several, and where there are too few draws to choose by."""
+    seen: list[tuple[type, int]] = []
+    train = stages.train
+
+    def told(surrogate: Surrogate, stage: Any, *rest: Any, **options: Any) -> Any:
+        seen.append((type(stage.loss), len(stage.train)))
+        return train(surrogate, stage, *rest, **options)
+
+    monkeypatch.setattr("mlft.learners.all_draws.train", told)
+    made = {"network": "fno", "options": SMALL, "name": "small", "training": {}}
+    for few in (FEW, (0, 1, 2, 3, 4, 5)):
+        for surrogate in (untrained("fno", **SMALL), untrained("auto", members=[made, made | {"name": "other"}])):
+            Telescoped().fit(surrogate, [level(0, MANY), level(1, few)], COURSE)
+    assert {loss for loss, _ in seen} == {Telescope}
+    assert [rows for _, rows in seen] == [60 + 40] * (len(seen) - 2) + [60 + 30] * 2
+
+
 def test_a_level_with_few_draws_has_its_share_of_a_batch() -> None:
     given = [level(0, MANY), level(1, FEW), level(3, (0, 1, 2, 3))]
     surrogate = untrained("fno", **SMALL)
