@@ -290,9 +290,11 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure and publish."""
     options = parser(BENCHMARK, __doc__, cases=CASES, runs="runs/candidates")
     options.add_argument("--samples", type=int, nargs="+", help="of a training; 64, 256 and 1024 by default")
+    options.add_argument("--seeds", type=int, nargs="+", help="of the draws and weights; 20 to 24 by default")
     asked = parse(options, words)
     sizes = SHORT if asked.short else Sizes()
     sizes = replace(sizes, samples=tuple(asked.samples)) if asked.samples else sizes
+    sizes = replace(sizes, seeds=tuple(asked.seeds)) if asked.seeds else sizes
     cells = measured(asked.cases or list(CASES), sizes, asked.out, asked.jobs)
     if asked.results is not None:
         cells = keep(asked.results / BENCHMARK.name / "cells.jsonl", cells)
