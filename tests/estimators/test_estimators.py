@@ -1,15 +1,17 @@
 """Error curves from a few measured points, and the estimators that make the points."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from mlft.estimators import ESTIMATORS, PilotError, Task, fit_curve, kernel_curve, network_curve, subset_sizes
+from mlft.estimators.curve import NETWORKS, REGRESSIONS
 from mlft.grids import Grid
 from mlft.kernels import KernelError, Linearised
-from mlft.surrogates import Surrogate, build
+from mlft.surrogates import SURROGATES, Surrogate, build
 
 POINTS = 12
 
@@ -42,6 +44,51 @@ def test_one_point_gives_the_believed_exponent_and_no_samples_give_the_cap(gener
     assert curve.exponent == pytest.approx(0.45) and curve(16).value == pytest.approx(0.25)
     assert curve(0) == curve(-1) and curve(0).value == curve(0).upper == 0.9
     assert curve(1e-9).value == 0.9
+
+
+def test_of_a_regression_three_points_say_how_fast_it_learns_and_of_a_network_what_is_believed(generator):
+    sizes = [8, 16, 24]
+    for exponent in (0.05, 2.5):
+        errors = power_law(sizes, 3.0, exponent, generator, 0.01)
+        found = [
+            fit_curve(sizes, errors, cap=9.0, generator=generator, belief=each) for each in (REGRESSIONS, NETWORKS)
+        ]
+        assert found[0].exponent == pytest.approx(exponent, abs=0.12)
+        assert abs(found[1].exponent - exponent) > 3 * abs(found[0].exponent - exponent)
+        lower, upper = found[0](240).lower, found[0](240).upper
+        assert lower < 3.0 * 240**-exponent < upper
+
+
+@pytest.mark.parametrize(("weights", "steeper"), [((0.6, 0.4), True), ((0.4, 0.6), False)])
+def test_a_choice_that_regressions_won_learns_as_they_do_where_that_is_faster(weights, steeper, generator):
+    """Errors that fall with n⁻¹ count as those of a regression or of a network, and flat ones as of a network."""
+    kinds = {"linear": SURROGATES["linear"].defaults(Grid((POINTS,))), "fno": {"modes": [3], "width": 6, "depth": 2}}
+    members = [{"network": name, "options": options, "name": "", "training": {}} for name, options in kinds.items()]
+
+    def curve(made, error):
+        tried = build("auto", (1, 1), Grid((POINTS,)), generator=generator, options={"members": made})
+        given = replace(task(16, generator, np.sin), surrogate=tried)
+
+        def train(net, inputs, labels):  # noqa: ARG001
+            net.network.keep(list(weights)[: len(made)])
+            net.predict = lambda x: given.surrogate.predict(x) + np.sin(x) + error(len(inputs))
+
+        return network_curve(given, torch.Generator().manual_seed(2), train=train)
+
+    falling = curve(members, lambda n: 1.0 / n)
+    assert (falling.exponent > 0.95) == steeper and falling.exponent > 0.8
+    assert falling.replicates[0] != falling.replicates[1]
+    assert curve(members, lambda _: 0.1).exponent == curve(members[1:], lambda _: 0.1).exponent > 0.05
+
+
+def test_the_curve_of_a_regression_is_fitted_as_one(generator):
+    made = build("linear", (1, 1), Grid((POINTS,)), generator=generator)
+    given = replace(task(16, generator, np.sin), surrogate=made)
+
+    def train(net, inputs, labels):  # noqa: ARG001
+        net.predict = lambda x: given.surrogate.predict(x) + np.sin(x) + 1.0 / len(inputs) ** 2
+
+    assert network_curve(given, generator, train=train).exponent > 1.9
 
 
 def test_points_that_have_learned_nothing_count_as_the_cap(generator):
