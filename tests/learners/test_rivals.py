@@ -55,18 +55,28 @@ def error(surrogate: Surrogate, truth: np.ndarray) -> float:
     return float(np.abs(surrogate.predict(INPUTS) - truth).max())
 
 
+@pytest.mark.parametrize("learner", [Mixture(), Telescoped()])
+def test_the_pairs_that_a_regression_takes_of_many_tell_of_all_levels(
+    learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the first ones; had those been of the coarsest level, it would know nothing of the others."""
+    monkeypatch.setattr("mlft.training.regress.MOST", 30)
+    found = learner.fit(untrained(), [affine(0, MANY), affine(1, MANY), affine(3, MANY)], COURSE)
+    assert error(found.surrogate, 2 * INPUTS + 15.0) < 1e-9
+
+
 # The mixture
 
 
 def test_all_levels_are_there_once_and_of_draws_that_judge_the_finest_label_alone() -> None:
     given = [level(0, MANY), level(1, MORE), level(3, FEW)]
     found = together(given, COURSE.training)
-    coarse = [i for i in MANY if i % 5], [i for i in MORE if i % 5]
-    assert found.level == 3 and found.indices == (*coarse[0], *coarse[1], *FEW)
-    counts = [len(coarse[0]), len(coarse[1]), len(FEW)]
-    assert np.array_equal(found.inputs[:, 1, 4], np.repeat([0, 1 / 3, 1], counts))
+    wanted = [(i, n) for i in MANY for n, few in ((0, MANY), (1, MORE), (3, FEW)) if i in few and (i % 5 or n == 3)]
+    assert found.level == 3 and found.indices == tuple(i for i, _ in wanted)
+    assert np.allclose(found.inputs[:, 1, 4], [n / 3 for _, n in wanted])
     assert np.array_equal(found.inputs[:, 0], INPUTS[list(found.indices), 0])
-    assert np.array_equal(found.solutions[-len(FEW) :], given[2].solutions)
+    finest = [row for row, (_, n) in enumerate(wanted) if n == 3]
+    assert np.array_equal(found.solutions[finest], given[2].solutions)
 
 
 def test_a_mixture_is_asked_for_the_finest_level() -> None:
@@ -210,6 +220,19 @@ def test_with_squares_the_telescoped_mean_is_that_of_one_set_of_labels() -> None
     one, other = np.cos(INPUTS), 2 * INPUTS + 1
     squares = [float(np.square(each - found.solutions).sum(axis=(1, 2)).mean()) for each in (one, other)]
     assert squares[0] - squares[1] == pytest.approx(telescope(one) - telescope(other))
+
+
+def test_labels_weigh_by_the_coarsest_draws_that_a_regression_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 48 draws that are learned from the first 15, half of 30 with their mirror images."""
+    monkeypatch.setattr("mlft.training.regress.MOST", 30)
+    surrogate = untrained()
+    surrogate.tell(group([Symmetry((True,), inputs=(-1,), outputs=(-1,))]))
+    few = (*range(10), 33)
+    surrogate.fit_normalisers(INPUTS, INPUTS)
+    (stage,) = telescoped(surrogate, [level(0, MANY), level(1, few)], COURSE.training)
+    rows = [i for i in MANY if i % 5][:15]
+    labels = 2 * INPUTS[rows] + (15 / 8) * (FINER[rows] + 5) * np.isin(rows, few)[:, None, None]
+    np.testing.assert_allclose(stage.train.labels.numpy(), labels, atol=1e-12)
 
 
 def test_a_regression_learns_the_finest_level_where_every_draw_is_on_all() -> None:

@@ -52,7 +52,8 @@ class Mixture(Learner):
 def together(samples: Sequence[Samples], settings: Training) -> Samples:
     """Return the samples of all levels as those of the finest, with ξ = l/L as the last input channel.
 
-    Of the draws that are held out the finest label is there alone.
+    Of the draws that are held out the finest label is there alone. They are in the order of their draws, so that the
+    first ones, which a regression takes of many, are of all levels.
 
     Raises:
         ValueError: for levels that do not increase.
@@ -67,7 +68,8 @@ def together(samples: Sequence[Samples], settings: Training) -> Samples:
         inputs = np.concatenate([one.inputs[rows], number], axis=1)
         parts.append((np.asarray(one.indices)[rows], inputs, one.solutions[rows]))
     indices, inputs, solutions = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return Samples(levels[-1], tuple(int(i) for i in indices), inputs, solutions)
+    order = np.argsort(indices, kind="stable")
+    return Samples(levels[-1], tuple(int(i) for i in indices[order]), inputs[order], solutions[order])
 
 
 def _held(surrogate: Surrogate, of_all: Surrogate) -> Surrogate:

@@ -17,6 +17,7 @@ from mlft.surrogates import Regression, Surrogate
 from mlft.training.batches import learned
 from mlft.training.course import Course
 from mlft.training.losses import Loss
+from mlft.training.regress import most_pairs
 from mlft.training.settings import Training
 from mlft.training.stage import Pairs, Stage
 
@@ -62,7 +63,8 @@ def telescoped(
     stage = replace(coarsest, level=samples[-1].level, held_out=judging)
     taught = [_only(one, all_draws | learned(one.indices, settings)) for one in samples]
     if isinstance(surrogate.network, Regression):
-        labels = of_squares(taught)
+        first = np.arange(len(taught[0].indices)) < most_pairs(surrogate.symmetries)
+        labels = of_squares([_only(taught[0], first), *taught[1:]])
         return [replace(stage, train=pairs(surrogate, labels, np.arange(len(labels.indices))))]
     parts, weights = _rows(surrogate, taught)
     train = Pairs(*(torch.cat([getattr(one, name) for one in parts]) for name in ("inputs", "labels")))
@@ -97,7 +99,8 @@ def coupled(samples: Samples, coarser: Samples) -> tuple[Samples, Samples]:
 def of_squares(samples: Sequence[Samples]) -> Samples:
     """Return the coarsest draws with the labels u_0 + Σ_l n_0/n_l (u_l − u_{l−1}), a term where there is a draw of it.
 
-    The mean square of the distance from them is the telescoped mean of squares, but for a constant.
+    The mean square of the distance from them is the telescoped mean of squares, but for a constant. Terms of draws that
+    are not among the coarsest ones given are left out.
     """
     first, *rest = samples
     solutions, place = first.solutions.copy(), {index: row for row, index in enumerate(first.indices)}

@@ -87,11 +87,20 @@ def _targets(surrogate: Surrogate, pairs: Pairs) -> tuple[Tensor, Tensor]:
     return inputs.flatten(1), (labels - surrogate.network(inputs)).flatten(1)
 
 
+def most_pairs(symmetries: Sequence[Symmetry]) -> int:
+    """Return how many pairs, the first ones, a term is fitted to at most: 2,048 with all their images.
+
+    >>> most_pairs(())
+    2048
+    """
+    return MOST // max(1, len(symmetries))
+
+
 def _images(pairs: Pairs, symmetries: Sequence[Symmetry]) -> Pairs:
     """Return the first pairs taken by every element of a group, 2,048 in all at most."""
     if not symmetries:
         return pairs
-    x, y = (field[: MOST // len(symmetries)] for field in (pairs.inputs, pairs.labels))
+    x, y = (field[: most_pairs(symmetries)] for field in (pairs.inputs, pairs.labels))
     return Pairs(
         torch.cat([element.of_inputs(x) for element in symmetries]),
         torch.cat([element.of_outputs(y) for element in symmetries]),
