@@ -11,9 +11,9 @@ from typing import Any, final
 import numpy as np
 from scipy.stats import betabinom, binom
 
-from benchmarks import runs
+from benchmarks import finished, runs
+from benchmarks.finished import Cover
 from benchmarks.publish import Benchmark, parse, parser, publish
-from benchmarks.runs import Cover
 from benchmarks.table import Row, Table, tabulate
 from mlft.uncertainty import rank
 
@@ -55,7 +55,7 @@ def covers(cases: dict[str, dict[str, Any]], folder: Path, sizes: Sizes) -> dict
         place = folder / name / f"seed-{seed}"
         runs.run(name, budget=BUDGET, out=place, seed=seed, workers=0, strategy="finest-only", **cases[name])
         found[name].append(
-            runs.cover(place, level=LEVEL, fresh=sizes.fresh, calibrations=sizes.calibrations, draws=sizes.draws)
+            finished.cover(place, level=LEVEL, fresh=sizes.fresh, calibrations=sizes.calibrations, draws=sizes.draws)
         )
     return found
 

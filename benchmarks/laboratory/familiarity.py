@@ -10,9 +10,9 @@ from typing import Any, final
 
 from scipy.stats import binom
 
-from benchmarks import runs
+from benchmarks import finished, runs
+from benchmarks.finished import Heard
 from benchmarks.publish import Benchmark, parse, parser, publish
-from benchmarks.runs import Heard
 from benchmarks.table import Row, Table, tabulate
 from mlft.familiarity import FALSE_ALARMS
 from mlft.intervals import proportion
@@ -55,7 +55,7 @@ def heard(cases: dict[str, dict[str, Any]], folder: Path, sizes: Sizes) -> dict[
     found = {}
     for name, options in cases.items():
         runs.run(name, budget=BUDGET, out=folder / name, seed=SEED, workers=0, strategy="finest-only", **options)
-        found[name] = runs.listen(folder / name, **asdict(sizes))
+        found[name] = finished.listen(folder / name, **asdict(sizes))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import runs
+from benchmarks import finished, runs
 from benchmarks.publish import Benchmark, parse, parser, publish
 from benchmarks.table import Cell, Row, Table, tabulate
 from mlft.experiment.outcome import TrustOutcome
@@ -39,7 +39,7 @@ def measured(cases: dict[str, dict[str, Any]], folder: Path, samples: int) -> di
     found = {}
     for name, options in cases.items():
         runs.run(name, budget=64, out=folder / name, seed=0, workers=0, **options)
-        found[name] = runs.trust(folder / name, samples=samples)
+        found[name] = finished.trust(folder / name, samples=samples)
     return found
 
 

@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
-from benchmarks import runs
+from benchmarks import finished, runs
 from benchmarks.publish import RESULTS, Benchmark, commit, parse, parser, publish, read
 from benchmarks.table import Cell, Row, Table, tabulate
 from mlft.experiment.outcome.comparison import ComparisonRow
@@ -33,7 +33,6 @@ from mlft.machine import processor
 from mlft.problems import PROBLEMS, Problem
 
 BENCHMARK = Benchmark("plans.referee", "The referee", ("torch",))
-TEST = 200
 LIFT, RESIDUAL = "lift", "residual: lift's solver"
 """Whose runs leave a corrected solver, and its row."""
 EXPONENTS = (-2, -4, -8)
@@ -123,7 +122,7 @@ def measure(name: str, case: Case, asked: Namespace) -> Table:
     )
     every = list(rows(found))
     if LIFT in case.strategies:
-        every.append(residual(problem, found, asked.out / name, draws=common.get("test", TEST)))
+        every.append(residual(problem, found, asked.out / name))
     if asked.results is not None:
         keep(asked.results / BENCHMARK.name / f"{name}.csv", found.rows)
     return tabulate(caption, columns, every)
@@ -153,7 +152,7 @@ def rows(found: runs.AtBudgets) -> Iterator[Row]:
     yield BEST, *_errors(best), *UNASKED
 
 
-def residual(problem: Problem, found: runs.AtBudgets, out: Path, *, draws: int) -> Row:
+def residual(problem: Problem, found: runs.AtBudgets, out: Path) -> Row:
     """Return the row of the corrected solvers of runs with lifts, which learned what lies between two solutions.
 
     A prediction takes a solve on the coarsest grid that was lifted. A dash where some run lifted nothing.
@@ -164,7 +163,7 @@ def residual(problem: Problem, found: runs.AtBudgets, out: Path, *, draws: int) 
     errors = []
     for budget in found.budgets:
         folders = [out / f"{budget}solves" / f"seed-{seed}" / LIFT for seed in seeds]
-        each = [runs.corrected(folder, problem, draws=draws) for folder in folders]
+        each = [finished.corrected(folder, problem) for folder in folders]
         errors.append(geometric([] if any(map(math.isnan, each)) else each))
     return RESIDUAL, *_errors(errors), *UNASKED
 

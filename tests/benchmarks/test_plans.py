@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import mlft
-from benchmarks import runs
+from benchmarks import finished, runs
 from benchmarks.plans import recipe, sweep
 from benchmarks.plans.candidates import PLAIN, Cell, keep, tables
 from benchmarks.plans.oscillating import problem as oscillating
@@ -45,9 +45,9 @@ def test_the_corrected_solver_of_a_run_is_measured_on_its_test_draws(tmp_path):
     problem = mlft.FunctionProblem("off", GRIDS, draw, evaluate, solve, cost_exponent=2.0)
     lifted = mlft.run(problem, budget="40solves", strategy="lift", plan=(60, 24, 9), out=tmp_path / "lift", **SMALL)
     way, *_ = lifted.outcome.worth.of("corrected")
-    assert runs.corrected(lifted.folder, problem, draws=way.draws) == pytest.approx(way.error, rel=1e-6)
+    assert finished.corrected(lifted.folder, problem, draws=way.draws) == pytest.approx(way.error, rel=1e-6)
     other = mlft.run(problem, budget="40solves", strategy="finest-only", out=tmp_path / "finest", **SMALL)
-    assert math.isnan(runs.corrected(other.folder, problem, draws=3))
+    assert math.isnan(finished.corrected(other.folder, problem, draws=3))
 
 
 def test_the_choice_of_a_network_is_measured_beside_every_candidate(tmp_path):

@@ -12,6 +12,7 @@ from torch import Tensor
 from mlft.learners.base import Fitted, Learner
 from mlft.learners.finetune import FineTune, by_stages
 from mlft.learners.stages import pairs, stages_of
+from mlft.learners.sum_of_levels import difference
 from mlft.store import Samples
 from mlft.surrogates import Regression, Surrogate
 from mlft.training.batches import learned
@@ -90,12 +91,6 @@ class Telescope:
         return self.loss(predictions, label) - torch.where(there, less, torch.zeros_like(less))
 
 
-def coupled(samples: Samples, coarser: Samples) -> tuple[Samples, Samples]:
-    """Return the samples of two levels of the draws that both have."""
-    both = [np.isin(one.indices, other.indices) for one, other in ((samples, coarser), (coarser, samples))]
-    return _only(samples, both[0]), _only(coarser, both[1])
-
-
 def of_squares(samples: Sequence[Samples]) -> Samples:
     """Return the coarsest draws with the labels u_0 + Σ_l n_0/n_l (u_l − u_{l−1}), a term where there is a draw of it.
 
@@ -103,21 +98,18 @@ def of_squares(samples: Sequence[Samples]) -> Samples:
     are not among the coarsest ones given are left out.
     """
     first, *rest = samples
-    solutions, place = first.solutions.copy(), {index: row for row, index in enumerate(first.indices)}
+    solutions = first.solutions.copy()
     for one, before in zip(rest, samples, strict=False):
-        fine, coarse = coupled(one, before)
-        kept = [row for row, index in enumerate(fine.indices) if index in place]
-        rows = [place[fine.indices[row]] for row in kept]
-        more = (fine.solutions - coarse.solutions)[kept]
-        solutions[rows] += more * (len(solutions) / max(1, len(kept)))
+        further = difference(one, before)
+        _, rows, there = np.intersect1d(first.indices, further.indices, return_indices=True)
+        solutions[rows] += further.solutions[there] * (len(solutions) / max(1, len(rows)))
     return replace(first, solutions=solutions)
 
 
 def _only(samples: Samples, rows: np.ndarray) -> Samples:
-    """Return the samples in a mask, in the order of their draws."""
-    order = sorted(np.flatnonzero(rows), key=lambda row: samples.indices[row])
-    indices = tuple(samples.indices[row] for row in order)
-    return Samples(samples.level, indices, samples.inputs[order], samples.solutions[order])
+    """Return the samples in a mask."""
+    indices = tuple(index for index, taken in zip(samples.indices, rows, strict=True) if taken)
+    return Samples(samples.level, indices, samples.inputs[rows], samples.solutions[rows])
 
 
 def _rows(surrogate: Surrogate, samples: Sequence[Samples]) -> tuple[list[Pairs], list[Tensor]]:
@@ -129,13 +121,13 @@ def _rows(surrogate: Surrogate, samples: Sequence[Samples]) -> tuple[list[Pairs]
     weights: list[Tensor] = []
     most = len(samples[0].indices)
     for place, one in enumerate(samples):
-        fine, coarse = coupled(one, samples[place - 1]) if place else (one, one)
-        count = len(fine.indices)
-        if not count:
+        coarser = samples[place - 1] if place else replace(one, solutions=np.full_like(one.solutions, np.nan))
+        _, rows, there = np.intersect1d(one.indices, coarser.indices, return_indices=True)
+        if not len(rows):
             continue
-        before = coarse.solutions if place else coarse.solutions * np.nan
-        labels = np.concatenate([fine.solutions, before], axis=1)
-        times = max(1, round(most / THINNING**place / count))
-        parts.append(pairs(surrogate, replace(fine, solutions=labels), np.tile(np.arange(count), times)))
-        weights.append(parts[-1].inputs.new_full((times * count,), most / count / times))
+        labels = np.concatenate([one.solutions[rows], coarser.solutions[there]], axis=1)
+        both = Samples(one.level, tuple(one.indices[row] for row in rows), one.inputs[rows], labels)
+        times = max(1, round(most / THINNING**place / len(rows)))
+        parts.append(pairs(surrogate, both, np.tile(np.arange(len(rows)), times)))
+        weights.append(parts[-1].inputs.new_full((times * len(rows),), most / len(rows) / times))
     return parts, weights
