@@ -7,10 +7,10 @@ import torch
 
 import mlft
 from benchmarks import finished, runs
-from benchmarks.plans import recipe, sweep
+from benchmarks.plans import candidates, recipe, sweep
 from benchmarks.plans.candidates import PLAIN, Cell, keep, tables
 from benchmarks.plans.oscillating import problem as oscillating
-from benchmarks.plans.referee import foresight
+from benchmarks.plans.referee import RESIDUAL, foresight, residual
 from benchmarks.publish import write
 from mlft.estimators import ESTIMATORS
 from mlft.experiment.config import read_config
@@ -80,6 +80,16 @@ def test_the_rivals_recipe_learns_and_stays_off_the_random_numbers_of_others():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_in_the_plane_the_rivals_recipe_has_the_time_of_the_choice(tmp_path, monkeypatch):
+    monkeypatch.setitem(candidates.CASES, "tiny", candidates.Case("darcy", {"cells": 16, "levels": 2, "modes": 16}))
+    found = candidates.cell("tiny", 24, 3, replace(candidates.SHORT, test=5), tmp_path)
+    spent = sum(found.seconds[name] for name in CANDIDATES)
+    assert 0 < found.errors[candidates.RECIPE] < 10
+    assert found.seconds[candidates.RECIPE] < 10 * spent + 1
+    told = dict(zip(candidates.COLUMNS[:-3], candidates.row("tiny", 24, [found])[:-3], strict=True))
+    assert told[candidates.RECIPE] == pytest.approx(found.errors[candidates.RECIPE])
+
+
 def test_cells_of_other_cases_stay_where_some_are_measured_anew(tmp_path):
     def cell(case: str, seed: int, auto: float) -> Cell:
         errors = {"linear": 0.1, "fno": 0.3, "auto": auto, "fno, no maps": 0.5}
@@ -95,6 +105,18 @@ def test_cells_of_other_cases_stay_where_some_are_measured_anew(tmp_path):
     of_burgers = dict(zip(one.columns[:-3], one.rows[0], strict=False))
     assert (of_burgers["auto"], of_burgers["its worst seed"]) == (0.2, pytest.approx(4.0))
     assert other.rows == ((64, 2, 3, "2 of 3", pytest.approx(4.0), 0.2, 0.2, 0.8),)
+
+
+def test_a_corrected_solver_has_a_row_where_every_run_lifted_something(monkeypatch, tmp_path):
+    """Geometric means over the seeds, asked of the runs' own folders."""
+    errors = {("16solves", 3): 0.1, ("16solves", 4): 0.4, ("64solves", 3): 0.2, ("64solves", 4): math.nan}
+    monkeypatch.setattr(
+        "benchmarks.finished.corrected",
+        lambda folder, _: errors[folder.parts[-3], int(folder.parts[-2].removeprefix("seed-"))],
+    )
+    rows = [ComparisonRow("darcy", 16.0, "lift", seed, "9/2", 16.0, 0.5, 1.0) for seed in (4, 3)]
+    name, low, reach, *others = residual(oscillating, runs.AtBudgets((16, 64), (), (), tuple(rows)), tmp_path)
+    assert (name, low) == (RESIDUAL, pytest.approx(0.2)) and reach > 0 and set(others) == {None}
 
 
 def test_the_referee_counts_what_was_foreseen():
