@@ -91,6 +91,15 @@ def test_the_curve_of_a_regression_is_fitted_as_one(generator):
     assert network_curve(given, generator, train=train).exponent > 1.9
 
 
+@pytest.mark.parametrize("belief", [NETWORKS, REGRESSIONS])
+def test_after_one_point_the_exponents_of_an_interval_scatter_as_is_believed(belief, generator):
+    curve = fit_curve([16], [np.full(8, 0.25)], cap=0.9, generator=generator, belief=belief)
+    found = np.array([a for _, a in curve.replicates])
+    wanted = np.maximum(0.02, belief[0] + belief[1] * np.random.default_rng(0).standard_normal(10_000))
+    assert found.mean() == pytest.approx(wanted.mean(), rel=0.25)
+    assert found.std() == pytest.approx(wanted.std(), rel=0.25)
+
+
 def test_points_that_have_learned_nothing_count_as_the_cap(generator):
     curve = fit_curve([8, 16], [np.full(9, 2.0), np.full(9, 3.0)], cap=0.5, generator=generator)
     assert curve(4).value == 0.5 and curve(8).value > 0.45 and curve(10**4).value < 0.4

@@ -16,6 +16,7 @@ import torch
 import mlft
 from finished import NASTY, Page, a_comparison, a_run
 from mlft.errors import ConfigError, MlftError, StoreError
+from mlft.experiment.compare import row
 from mlft.experiment.manifest import write_manifest
 from mlft.experiment.record import read_comparison, read_outcome, write_outcome
 from mlft.grids import relative_error
@@ -269,3 +270,11 @@ def test_what_is_forged_into_a_record_is_shown_as_text(tmp_path: Path) -> None:
         read_comparison(a_comparison(tmp_path / "c", {NASTY: {0: 0.2, 1: 0.3}})), problem=NASTY, budget=NASTY
     )
     assert "<script" not in found._repr_html_() and len(repr(found)) <= 200
+
+
+def test_a_row_of_a_comparison_tells_the_interval_of_the_error_and_of_what_was_predicted(tmp_path):
+    told = read_outcome(a_run(tmp_path / "run"))
+    found, before = row(told, "64solves"), told.plan.predicted_error
+    assert (found.lower, found.upper) == (told.error.relative_l2.mean_lower, told.error.relative_l2.mean_upper)
+    assert (found.predicted, found.predicted_lower, found.predicted_upper) == (before.value, before.lower, before.upper)
+    assert len({found.lower, found.relative_l2, found.upper, before.value, before.lower, before.upper}) == 6
