@@ -20,7 +20,7 @@ def chosen(tmp_path_factory):
 def test_the_record_says_what_was_tried_and_chosen_and_why(chosen):
     told = chosen.outcome.surrogate
     assert told.name == "auto"
-    assert [row.name for row in told.candidates] == ["linear", "kernel", "fno", "fno-muon", "unet-muon"]
+    assert [row.name for row in told.candidates] == ["linear", "kernel", "fno-muon", "unet-muon"]
     assert sum(row.weight for row in told.candidates) == pytest.approx(1)
     taken = [row.name for row in told.candidates if row.weight]
     assert [member["name"] for member in told.options["members"]] == taken

@@ -155,9 +155,7 @@ def test_networks_that_are_tried_are_named_and_counted(tmp_path: Path) -> None:
     asked |= {"strategy": "finest-only", "budget": "40solves", "training": {"least": 9, "most": 9, "checks": 2}}
     mlft.run(problem, out=tmp_path, report=told.append, **asked)
     labels = {one.label: one.more for one in told if one.phase == "train"}
-    names = {
-        f"level 2: {name}, {i} of 5 networks": 5 - i for i, name in ((3, "fno"), (4, "fno-muon"), (5, "unet-muon"))
-    }
+    names = {f"level 2: {name}, {i} of 4 networks": 4 - i for i, name in ((3, "fno-muon"), (4, "unet-muon"))}
     assert labels == names
 
 

@@ -31,7 +31,7 @@ End = Callable[[Fitted, Sequence[Samples], Course], Fitted]
 LEAST = 4
 """Held-out draws that a choice is made on."""
 
-UNTRIED = "fno"
+UNTRIED = "fno-muon"
 """The candidate that is taken where there is nothing to choose by."""
 
 WORTH = 0.95
@@ -77,7 +77,7 @@ def choose(
     (`mlft.training.schedule.beaten`) is dropped. Of the rest the best is taken, or, where its held-out error
     is at least a twentieth less, the convex combination with the least (`mixture`), and what is taken is trained on
     with the draws that chose it (`with_all_draws`). With fewer than 4 held-out draws there is nothing to choose by:
-    `fno` is taken, or the last one where it is none of them.
+    `fno-muon` is taken, or the last one where it is none of them.
 
     Args:
         surrogate: with an untrained `Average`.
