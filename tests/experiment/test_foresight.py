@@ -25,7 +25,7 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
     assert told["foresight"]["estimator"] == estimator
     pilot = told["foresight"]["pilot"]
     assert told["budget"]["pilot"]["solves"] <= 6.0 and told["budget"]["spent"]["solves"] <= 60.0
-    spent = [max(a, b) for a, b in zip(pilot, told["plan"]["samples"], strict=True)]
+    spent = np.max([pilot, told["plan"]["samples"], *(one["bought"] for one in told["foresight"]["rounds"])], axis=0)
     assert told["budget"]["spent"]["solves"] == pytest.approx(np.dot(spent, problem.costs))
     assert sorted(gap[:2] for gap in told["foresight"]["gaps"]) == [[0, 1], [0, 2], [1, 2]]
     assert all(stage["movement"] >= 0 and 0 <= stage["alignment"] <= 1 for stage in told["stages"])
@@ -37,6 +37,24 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
     (tmp_path / "record.json").unlink()
     again = mlft.run(problem, budget="60solves", out=tmp_path, estimator=estimator, **options)
     assert facts(again)["plan"] == told["plan"] and again.error == record.error
+
+
+def test_a_plan_of_one_level_is_measured_there_before_the_rest_is_bought(tmp_path):
+    options = SMALL | {"surrogate": "linear", "surrogate_options": {}}
+    record = mlft.run(problem, budget="60solves", out=tmp_path, **options)
+    plan, rounds = record.outcome.plan, record.outcome.foresight.rounds
+    (level,) = (level for level, n in enumerate(plan.samples) if n)
+    curve = rounds[-1].curve
+    assert all(one.target is None and one.curve is not None for one in rounds) and rounds[-1].level == level
+    assert curve.points[-1][0] == 3 * rounds[-1].bought[level] // 4 <= plan.samples[level] // 2
+    assert plan.predicted_error.made == f"after round {len(rounds)}, before the rest was bought"
+    on_level = curve.scale * plan.samples[level] ** -curve.exponent
+    assert plan.predicted_error.value == pytest.approx(np.hypot(on_level, record.outcome.levels[level].bias), rel=0.2)
+    assert 0.8 < record.error / plan.predicted_error.value < 1.25
+    solved = record.outcome.budget.spent.solves
+    (tmp_path / "record.json").unlink()
+    again = mlft.run(problem, budget="60solves", out=tmp_path, **options)
+    assert (again.outcome.foresight, again.outcome.budget.spent.solves) == (record.outcome.foresight, solved)
 
 
 def test_the_rate_of_the_prices_is_of_those_that_are_planned_with(tmp_path, monkeypatch):
@@ -135,6 +153,6 @@ def test_the_progress_of_each_part_of_a_plan_ends_at_its_total(tmp_path, strateg
     for step in told:
         if step.phase == "plan":
             parts[step.label].append((step.done, step.total))
-    assert len(parts) > 1 if strategy == "lift" else len(parts) == 1
+    assert len(parts) > 1
     for done in parts.values():
         assert done == [(i, done[0][1]) for i in range(1, done[0][1] + 1)]

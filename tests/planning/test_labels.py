@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mlft.errors import BudgetError
-from mlft.planning import ByLabels, ErrorCurve, Fall, Gap, Outlook, Plan, Terms, Wanted
+from mlft.planning import ByLabels, ErrorCurve, Fall, Gap, Optimal, Outlook, Plan, Planner, Terms, Wanted
 from mlft.planning.labels import AVERAGED, LEAST, MARGIN, predicted
 
 COSTS = (1 / 64, 1 / 8, 1.0)
@@ -265,16 +265,25 @@ def test_a_small_plan_is_measured_once_and_a_large_one_not_for_ever() -> None:
     assert ByLabels().wants(Plan((9, 8, 0), COSTS, 9.0, "lift", ""), {(0, None): 9}) == Wanted(0, 1, (8, 8, 0))
 
 
-@given(facts_of())
-def test_what_is_wanted_is_a_part_of_the_plan_and_comes_to_an_end(facts: Facts) -> None:
+def test_without_lifts_a_plan_of_one_level_is_measured_and_one_of_several_is_not() -> None:
+    alone, several = Plan((0, 0, 160), COSTS, 1e9, "optimal", ""), Plan((800, 60, 20), COSTS, 64.0, "optimal", "")
+    assert Optimal().wants(alone, {}) == Wanted(2, None, (0, 0, 24))
+    assert Optimal().wants(alone, {(2, None): 24}) == Wanted(2, None, (0, 0, 80))
+    assert Optimal().wants(alone, {(2, None): 80}) is None
+    assert Optimal().wants(several, {}) is None
+
+
+@pytest.mark.parametrize("planner", [ByLabels(), Optimal()])
+@given(facts=facts_of())
+def test_what_is_wanted_is_a_part_of_the_plan_and_comes_to_an_end(planner: Planner, facts: Facts) -> None:
     """Bought, the plan made again, and so on: within the budget, whatever was planned from."""
     asked, measured = asking(facts), dict[tuple[int, int | None], int]()
     try:
-        plan = ByLabels().plan(asked)
+        plan = planner.plan(asked)
     except BudgetError:
         return
     for _ in range(60):
-        wanted = ByLabels().wants(plan, measured)
+        wanted = planner.wants(plan, measured)
         if wanted is None:
             return
         assert all(n <= planned for n, planned in zip(wanted.samples, plan.samples, strict=True))
@@ -282,6 +291,6 @@ def test_what_is_wanted_is_a_part_of_the_plan_and_comes_to_an_end(facts: Facts) 
         measured[wanted.level, wanted.target] = wanted.samples[wanted.level]
         bought = tuple(max(pair) for pair in zip(asked.bought, wanted.samples, strict=True))
         asked = replace(asked, bought=bought)
-        plan = ByLabels().plan(asked)
+        plan = planner.plan(asked)
         assert plan.cost <= asked.budget * (1 + 1e-12)
     raise AssertionError("it does not come to an end")

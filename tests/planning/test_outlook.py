@@ -67,10 +67,12 @@ def test_levels_that_teach_nothing_new_are_left_out():
 
 
 def test_an_outlook_is_worked_out_by_hand():
-    # One level, n = 16, a = ½, c = 1, n* = 4: 16^-1 + (4^(-½·0.7))² · 16^(-0.3) = 0.0625 + 4^-0.7 · 16^-0.3.
+    # One level, a = ½, c = 1, n* = 4, measured up to n = 16: (n^-1 + (4^(-½·0.7))² · n^(-0.3)) / (1 + (16/4)^0.7).
     one = outlook({(0, 1): 0.3}, exponent=0.5, reach=4.0, kappa=0.5)
-    base = 16**-1 + 4**-0.7 * 16**-0.3
+    base, longer = ((n**-1 + 4**-0.7 * n**-0.3) / (1 + 4**0.7) for n in (16, 64))
+    assert base == pytest.approx(16**-1)  # as it was measured
     assert predict(one.curves(), (16, 0), bias=one.bias(2)) == pytest.approx(math.sqrt(base + 0.3**2))
+    assert predict(one.curves(), (64, 0), bias=one.bias(2)) == pytest.approx(math.sqrt(longer + 0.3**2))
     # From scratch on level 1 with κ' = 1: the correction's 0.3² falls like the base, 0.3² · 16^-1.
     assert predict(one.curves(), (0, 16), bias=one.bias(2)) == pytest.approx(math.sqrt(base + 0.3**2 / 16))
     # Fine-tuned with κ = ½ on 4 of the 16: 0.3² · (4^-½)^(2·½) = 0.3² / 2.
@@ -79,9 +81,20 @@ def test_an_outlook_is_worked_out_by_hand():
 
 def test_a_measured_error_takes_the_place_of_the_curve():
     one = outlook(gaps([0.3]))
-    known = Outlook(**{**vars(one), "known": (0, 50, 0.07)})
+    known = one.corrected(0, 50, 0.07)
     assert predict(known.curves(), (50, 0), bias=[0.0, 0.0]) == pytest.approx(0.07)
     assert predict(known.curves(), (50, 0), bias=[0.0, 0.0]) != predict(one.curves(), (50, 0), bias=[0.0, 0.0])
+    assert known.curves()[None, 1] == one.curves()[None, 1]
+
+
+def test_where_curves_were_measured_a_measured_error_moves_those_of_the_other_levels():
+    measured = ErrorCurve(((40, 0.01),), 0.01 * 40**0.5, 0.5, 1.0, ((0.2, 0.5),))
+    one = replace(outlook(gaps([0.3, 0.2])), own={1: measured}, reach=1e12)
+    known = one.corrected(1, 200, 0.4)
+    assert predict(one.curves(), (0, 0, 8), bias=[0.0] * 3) == pytest.approx(0.01 * 5**0.5)
+    assert predict(known.curves(), (0, 0, 8), bias=[0.0] * 3) == pytest.approx(min(1.0, 0.4 * 25**0.5))
+    assert predict(known.curves(), (0, 0, 800), bias=[0.0] * 3) == pytest.approx(0.2)
+    assert known.own[1].replicates[0][0] == pytest.approx(0.2 * 0.4 / (0.01 * (40 / 200) ** 0.5))
 
 
 def test_a_belief_moves_each_number_by_its_own_scatter():
@@ -118,6 +131,12 @@ def test_a_curve_is_the_levels_own_or_that_of_the_nearest_measured_one_and_slows
     known = replace(one, own={0: far, 2: near})
     assert one.learned(1, 64) == one.base(64).value
     assert [known.learned(level, 64) for level in range(4)] == pytest.approx([0.1, 0.0625, 0.0625, 0.0625])
+    bias = known.bias(4)
+    found = [predict(replace(known, reach=1e9).curves(), [40 * (k == i) for k in range(4)], bias=bias) for i in (0, 1)]
+    assert found == pytest.approx([math.hypot(0.8 * 40**-0.5, bias[0]), math.hypot(0.5 * 40**-0.5, bias[1])])
+    correction = gaps([0.3, 0.2, 0.1])[0, 2] * (0.8 * 9**-0.5) ** 0.4  # as easily as the measured curve of level 0 says
+    both = predict(replace(known, reach=1e9).curves(), (40, 0, 9, 0), bias=bias)
+    assert both == pytest.approx(math.hypot(0.8 * 40**-0.5, correction, bias[2]))
     slow = replace(known, reach=64.0)
     assert slow.learned(0, 64) == pytest.approx(0.1)
     assert slow.learned(0, 64 * 16) == pytest.approx(0.1 * 16 ** (-0.5 * 0.1))

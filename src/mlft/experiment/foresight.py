@@ -181,8 +181,8 @@ def _again(session: Session, forecast: Forecast, coarse: Fitted) -> dict[str, An
     n = forecast.plan.samples[level]
     found = evidence(session.asked.estimator, pilot, level, coarse.surrogate, study)
     kappa = learnability(outlook.base, found) if found else (outlook.learnability, outlook.scatter)
-    known = (level, n, error) if math.isfinite(error) else None
-    outlook = replace(outlook, learnability=kappa[0], scatter=kappa[1], known=known)
+    outlook = replace(outlook, learnability=kappa[0], scatter=kappa[1])
+    outlook = outlook.corrected(level, n, error) if math.isfinite(error) else outlook
     bought = list(forecast.prices.pilot)
     bought[level] = max(bought[level], n)
     plan = planned(session, outlook, replace(forecast.prices, pilot=tuple(bought)))

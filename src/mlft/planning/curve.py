@@ -45,6 +45,16 @@ class ErrorCurve:
         lower, upper = np.quantile([*found, value], [0.025, 0.975])
         return LevelError(value, float(min(lower, value)), float(max(upper, value)))
 
+    def through(self, n: float, error: float) -> "ErrorCurve":
+        """Return the curve, and what else is allowed, times the factor with which its error after n samples is given.
+
+        >>> ErrorCurve(((16, 0.25),), 1.0, 0.5, 1.0, ((2.0, 0.25),)).through(64, 0.25)(256).value
+        0.125
+        """
+        factor = error / (self.scale * n**-self.exponent)
+        moved = tuple((factor * c, a) for c, a in self.replicates)
+        return replace(self, scale=factor * self.scale, replicates=moved)
+
     def replicate(self, number: int) -> "ErrorCurve":
         """Return one of the curves that the points allow as well, counted around."""
         scale, exponent = self.replicates[number % len(self.replicates)]

@@ -1,7 +1,7 @@
 """The plan for lifted labels: which level is cheap, and how many coupled draws teach its lift."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import ClassVar, final
@@ -11,7 +11,7 @@ import numpy as np
 from mlft.errors import BudgetError
 from mlft.planning.outlook import SIMPLICITY, Outlook
 from mlft.planning.plan import Levels, Plan, fit
-from mlft.planning.planner import Measured, Planner, Terms, Wanted
+from mlft.planning.planner import Measured, Planner, Terms, Wanted, next_point, samples_of
 
 AVERAGED = 0.8
 """What a network keeps of the label error: it averages a part of it out (0.79 and 0.82 measured on Burgers)."""
@@ -22,9 +22,6 @@ Burgers at 64 solves three plans of six then lifted nothing; the others erred by
 
 LEAST, ENOUGH = 8, 32
 """Coupled draws that a lift is planned with, at least; that it is measured on before it is followed, at most."""
-
-PARTS, FEW, MOST = (8, 2), 24, 1024
-"""Parts of a plan's samples that its learning curve is measured on, in turn; the least and the most samples for it."""
 
 FACTORS = (2, 3, 4, 6)
 """Draws of the middle level of a chain, in multiples of those of the finest one."""
@@ -73,17 +70,14 @@ class ByLabels(Planner):
     def wants(self, plan: Plan, measured: Measured) -> Wanted | None:
         """Return what is to be measured next: a lift, that of the finest level first, or the learning curve.
 
-        A lift is measured on half of the plan's coupled draws, 8 at least and 32 at most; the curve on an eighth, then
-        on half of the coarsest level's samples, 24 at least and 1,024 at most.
+        A lift is measured on half of the plan's coupled draws, 8 at least and 32 at most; the curve as `next_point`
+        says.
         """
         for k, level in reversed(list(pairwise(plan.levels))):
             enough = min(ENOUGH, max(LEAST, math.ceil(plan.samples[level] / 2)))
             if measured.get((k, level), 0) < enough:
-                return Wanted(k, level, _samples(plan, {k: enough, level: enough}))
-        first, n = plan.levels[0], plan.samples[plan.levels[0]]
-        known, steps = measured.get((first, None), 0), [min(n, MOST, max(FEW, math.ceil(n / k))) for k in PARTS]
-        more = [step for step in steps if step > 1.5 * known]
-        return Wanted(first, None, _samples(plan, {first: more[0]})) if more else None
+                return Wanted(k, level, samples_of(plan, {k: enough, level: enough}))
+        return next_point(plan, measured)
 
     def levels(self, costs: Sequence[float]) -> Levels:
         """Return all levels."""
@@ -138,10 +132,6 @@ def _coupled(terms: Terms, levels: Sequence[int], budget: float) -> Iterator[dic
         for factor in FACTORS if len(levels) > 1 else (1,):
             yield {level: max(n * factor, terms.bought[level]) for level in levels[:-1]} | {top: n}
         n = max(n + 1, math.floor(1.2 * n))
-
-
-def _samples(plan: Plan, some: Mapping[int, int]) -> tuple[int, ...]:
-    return tuple(some.get(level, 0) for level in range(len(plan.samples)))
 
 
 def _bought(terms: Terms, levels: Levels) -> float:

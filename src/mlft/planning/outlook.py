@@ -37,12 +37,14 @@ SIMPLICITY = 0.05
 class Outlook:
     """What is believed of the errors of a problem.
 
-    The coarsest usable level's learning curve is e_0(n), with e_0(0) = V_0. A correction of size V_kl is a rougher
-    function of the input than the solution map itself: the part of it that n samples do not teach a network that is
-    fine-tuned is taken as V_kl (e_0(n) / V_0)^κ, with κ = 1 if it is learned as easily as the map, and κ = 0 if not at
-    all. Learning level l from scratch costs e_0² and the correction from level 0 to l with three times that κ, at most
-    1. Beyond the n* samples that the optimizer steps can visit thirty times, the error falls with three tenths of the
-    exponent only: a second power law that takes over there.
+    The coarsest usable level's learning curve is e_0(n), with e_0(0) = V_0: the pilot's, or where rounds have measured
+    curves, that of the nearest level. A correction of size V_kl is a rougher function of the input than the solution
+    map itself: the part of it that n samples do not teach a network that is fine-tuned is taken as
+    V_kl (e_0(n) / V_0)^κ, with κ = 1 if it is learned as easily as the map, and κ = 0 if not at all. Learning level l
+    from scratch costs e_0² and the correction from level 0 to l with three times that κ, at most 1; where rounds have
+    measured curves, that of the nearest level. Beyond the n* samples that the optimizer steps can visit thirty times,
+    the error falls with three tenths of the exponent only: a second power law that takes over there, added so that
+    their sum is the curve at its last point.
 
     The constants were chosen on sweeps of real trainings over three problems and three budgets (`docs/results.md`), and
     judged on other seeds. They are beliefs: the interval of a prediction moves κ, the curve and the distances.
@@ -77,9 +79,7 @@ class Outlook:
         was: the error of a network on its own level's labels hardly depends on the level. Beyond n* samples count less,
         as n* (n / n*)^0.1.
         """
-        nearest = min(self.own, key=lambda other: (abs(other - level), -other), default=None)
-        curve = self.base if nearest is None else self.own[nearest]
-        return curve(effective(n, self.reach)).value
+        return self._nearest(level)(effective(n, self.reach)).value
 
     def fall(self, pair: tuple[int, int]) -> Fall:
         """Return what a lift leaves of the distance of a pair of levels: as measured, else what is believed.
@@ -92,11 +92,18 @@ class Outlook:
             return self.falls.get(pair, Fall())
         return self.falls[max(alike, key=lambda other: self.falls[other].draws)]
 
+    def corrected(self, level: int, samples: int, error: float) -> "Outlook":
+        """Return the outlook in which the error of a level after its samples is known.
+
+        Where rounds have measured curves, that of the level goes through the error: the other levels, which take the
+        nearest one, are believed to be no easier.
+        """
+        own = {**self.own, level: self._nearest(level).through(samples, error)} if self.own else self.own
+        return replace(self, known=(level, samples, error), own=own)
+
     def curves(self) -> Curves:
         """Return the mean-square error curve of every pair of levels, as `allocate` takes them."""
-        found: Curves = {(None, self.origin): self._base()}
-        for level in self.levels[1:]:
-            found[None, level] = (*self._base(), self._correction(self.origin, level, ease=EASE))
+        found: Curves = {(None, level): self._alone(level) for level in self.levels}
         found |= {pair: self._correction(*pair) for pair in self.gaps}
         return found if self.known is None else found | {(None, self.known[0]): self._measured(*self.known)}
 
@@ -158,15 +165,27 @@ class Outlook:
             falls = {pair: self.fall(pair).moved(x) for pair, x in lifts}
             yield replace(self, base=base, learnability=kappa, gaps=gaps, known=known, own=own, falls=falls)
 
-    def _base(self) -> tuple[Curve, Curve]:
-        c, a, v = self.base.scale, self.base.exponent, self.base.cap
-        slowed = Curve((c * self.reach ** (-a * (1 - SLOWED))) ** 2, 2 * a * SLOWED)
-        return Curve(c**2, 2 * a, v**2), slowed
+    def _nearest(self, level: int) -> ErrorCurve:
+        """Return the curve that was measured on a level, or on the nearest one; the pilot's where none was."""
+        nearest = min(self.own, key=lambda other: (abs(other - level), -other), default=None)
+        return self.base if nearest is None else self.own[nearest]
+
+    def _alone(self, level: int) -> tuple[Curve, ...]:
+        """Return the curve of a level learned from scratch."""
+        curve = self._nearest(level)
+        a, last = curve.exponent, max(n for n, _ in curve.points)
+        late = 2 * a * (1 - SLOWED)
+        scale = curve.scale**2 / (1 + (last / self.reach) ** late)
+        slowed = Curve(scale * self.reach**-late, 2 * a * SLOWED)
+        plain = level == self.origin or bool(self.own)
+        harder = () if plain else (self._correction(self.origin, level, ease=EASE),)
+        return Curve(scale, 2 * a, curve.cap**2), slowed, *harder
 
     def _correction(self, k: int, level: int, *, ease: float = 1.0) -> Curve:
         size, kappa = self.gaps[k, level].size, min(1.0, max(0.01, ease * self.learnability))
-        scale = size * (self.base.scale / self.base.cap) ** kappa
-        return Curve(scale**2, 2 * self.base.exponent * kappa, size**2)
+        curve = self._nearest(self.origin)
+        scale = size * (curve.scale / curve.cap) ** kappa
+        return Curve(scale**2, 2 * curve.exponent * kappa, size**2)
 
     def _measured(self, level: int, samples: int, error: float) -> tuple[Curve, ...]:
         """Return the curve through a measured error, with half the exponent of the base: what more samples may gain."""

@@ -65,6 +65,26 @@ class Wanted:
     samples: tuple[int, ...]
 
 
+PARTS, FEW, MOST = (8, 2), 24, 1024
+"""Parts of a plan's samples that its learning curve is measured on, in turn; the least and the most samples for it."""
+
+
+def next_point(plan: Plan, measured: Measured) -> Wanted | None:
+    """Return the next point of the learning curve of the coarsest level of a plan; None where it has enough.
+
+    It is measured on an eighth, then on half of that level's samples, 24 at least and 1,024 at most.
+    """
+    first, n = plan.levels[0], plan.samples[plan.levels[0]]
+    known, steps = measured.get((first, None), 0), [min(n, MOST, max(FEW, math.ceil(n / k))) for k in PARTS]
+    more = [step for step in steps if step > 1.5 * known]
+    return Wanted(first, None, samples_of(plan, {first: more[0]})) if more else None
+
+
+def samples_of(plan: Plan, some: Mapping[int, int]) -> tuple[int, ...]:
+    """Return samples of all levels of a plan: those of some, and none of the others."""
+    return tuple(some.get(level, 0) for level in range(len(plan.samples)))
+
+
 class Planner(ABC):
     """Makes plans.
 
@@ -154,7 +174,10 @@ class Given(Planner):
 @final
 @dataclass(frozen=True)
 class Optimal(Planner):
-    """The plan with the least predicted error, over the levels used too."""
+    """The plan with the least predicted error, over the levels used too; of one level it measures the learning curve.
+
+    A plan of several levels is looked at again after its coarsest stage, by `rounds` of a strategy.
+    """
 
     estimates: bool = True
 
@@ -162,6 +185,10 @@ class Optimal(Planner):
         """Return `Outlook.plan`."""
         outlook, noise = terms.seen()
         return outlook.plan(terms.costs, terms.budget, bought=terms.bought, noise=noise)
+
+    def wants(self, plan: Plan, measured: Measured) -> Wanted | None:
+        """Return the next point of the learning curve of the only level of a plan; None for several."""
+        return next_point(plan, measured) if len(plan.levels) == 1 else None
 
     def levels(self, costs: Sequence[float]) -> Levels:
         """Return all levels."""
