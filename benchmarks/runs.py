@@ -1,6 +1,5 @@
 """Runs of mlft, as the benchmarks see them: how a run is started, and what it leaves; `finished` asks one further."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,17 +10,12 @@ from loky import ProcessPoolExecutor
 
 import mlft
 from mlft.diagnostics.symmetry import LAW_DRAWS
-from mlft.estimators import estimate
-from mlft.experiment.asking import ask
 from mlft.experiment.outcome import SymmetryFacts
 from mlft.experiment.outcome.comparison import ComparisonRow
-from mlft.experiment.pilot import outlook_of, solve_pilot, study_of
 from mlft.experiment.record import read_outcome
-from mlft.experiment.session import Session
 from mlft.experiment.symmetry import examined
 from mlft.grids import Map
 from mlft.intervals import Middle
-from mlft.planning import predict
 from mlft.problems import Problem
 from mlft.reports.budgets import at_budgets, budgets_lines, savings_of, verdict
 from mlft.reports.pairing import FINEST
@@ -218,32 +212,3 @@ def compare_budgets(
             )
         )
     return AtBudgets(tuple(sorted(budgets)), tuple(judged), tuple(budgets_lines(found)[-2:]), found.rows)
-
-
-def foreseen(problem: str | Problem, *, budget: int, out: Path, estimator: str, **options: Any) -> tuple[float, float]:
-    """Return the error that an estimator predicts, from the pilot of a finished run, for what the run then bought.
-
-    Args:
-        problem: of the run.
-        budget: of the run.
-        out: the folder of the run.
-        estimator: its name; the run's own is read, not estimated again.
-        options: of the run.
-
-    Returns:
-        The error, and the seconds that it took: CPU time, or the run's own time of planning.
-    """
-    told = read_outcome(out)
-    assert told.foresight is not None, f"{out} was planned by a rule"
-    asked = ask(problem, budget=f"{budget}solves", estimator=estimator, **options)
-    with Session(asked, out) as session:
-        pilot, study = solve_pilot(session, told.foresight.pilot), study_of(session)
-        started = time.process_time()
-        known = estimator == told.foresight.estimator
-        if known:
-            outlook = outlook_of(told.foresight, pilot, study.reach)
-        else:
-            start = session.surrogate(pilot.samples[min(pilot.samples)])
-            outlook = estimate(asked.estimator, pilot, start, study)
-        seconds = told.seconds.plan if known else time.process_time() - started
-    return predict(outlook.curves(), told.plan.samples, bias=outlook.bias(len(told.plan.samples))), seconds

@@ -8,13 +8,15 @@ import torch
 import mlft
 from benchmarks import finished, runs
 from benchmarks.plans import candidates, recipe, sweep
+from benchmarks.plans import foresight as plans_foresight
 from benchmarks.plans.candidates import PLAIN, Cell, keep, tables
+from benchmarks.plans.foresight import past_of
 from benchmarks.plans.oscillating import problem as oscillating
 from benchmarks.plans.referee import RESIDUAL, foresight, residual
 from benchmarks.publish import write
-from mlft.estimators import ESTIMATORS
-from mlft.experiment.config import read_config
 from mlft.experiment.outcome.comparison import ComparisonRow
+from mlft.experiment.record import read_outcome
+from mlft.planning.past import BANK, Past, reach
 from mlft.surrogates import CANDIDATES
 from short_form import column, rows, short_form
 from small import GRIDS, SMALL, draw, evaluate
@@ -174,16 +176,40 @@ def test_the_regret_is_of_the_plan_against_the_best_of_the_sweep(tmp_path, folde
     assert found.tables[1].rows == ((1, pytest.approx(told["regret, %"]), 0),)
 
 
-def test_every_estimator_predicts_the_planned_runs(tmp_path, folder):
-    found = short_form("plans.foresight", tmp_path, "--out", str(folder))
-    (row,) = found.tables[0].rows
-    assert row[:3] == ("burgers", 88, 200)
-    assert min(row[3:]) > 0 and len(row) == 4 + len(ESTIMATORS) + 1
-    assert list(rows(found, 1)) == [*ESTIMATORS, "at the end"]
-    ratio = dict(zip(found.tables[0].columns, row, strict=True))["learning-curve"]
-    assert rows(found, 1)["learning-curve"][3] == pytest.approx(ratio)
-    asked = [read_config(file)["surrogate"] for file in folder.rglob("config.toml")]
-    assert asked and set(asked) == {"fno"}  # one network for all estimators
+@pytest.mark.usefixtures("quick_lifts")
+def test_predictions_are_kept_beside_what_was_measured(tmp_path):
+    out, shipped = tmp_path / "runs", BANK.read_bytes()
+    found = short_form("plans.foresight", tmp_path, "--out", str(out))
+    one, other = found.tables[0].rows
+    assert [one[:2], other[:2]] == [("burgers", "finetune"), ("burgers", "lift")]
+    told = read_outcome(out / "burgers" / "seed-60" / "88solves-finetune")
+    predicted, measured = told.plan.predicted_error, told.error.relative_l2.mean
+    assert one[2] == pytest.approx(predicted.value / measured) and one[5] == 1
+    (kept,) = tmp_path.rglob("past.csv")
+    past, *_ = past_of(kept)
+    assert (past.problem, past.strategy, past.budget, past.seed) == ("burgers", "finetune", 88, 60)
+    assert (past.predicted, past.measured) == (predicted.value, measured)
+    assert reach(past.predicted, past.upper, predicted.stretch) == pytest.approx(predicted.upper)
+    assert found.tables[1].rows[0][:2] == ("1 problems", "finetune")
+    assert BANK.read_bytes() == shipped  # the short form is no past
+
+
+def test_a_prediction_that_is_measured_again_takes_the_place_of_the_old_one(tmp_path):
+    def past(problem: str, seed: int, measured: float) -> Past:
+        return Past(problem, "lift", 32, seed, 0.1, 0.08, 0.13, measured, "1d9b56e")
+
+    file = tmp_path / "past.csv"
+    plans_foresight.keep(file, [past("darcy", 60, 0.1), past("burgers", 61, 0.2)])
+    every = plans_foresight.keep(file, [past("burgers", 60, 0.3), past("burgers", 61, 0.12)])
+    assert [(one.problem, one.seed, one.measured) for one in every] == [
+        ("burgers", 60, 0.3),
+        ("burgers", 61, 0.12),
+        ("darcy", 60, 0.1),
+    ]
+    burgers, darcy = next(iter(plans_foresight.tables(every))).rows
+    ratios = [pytest.approx(ratio, rel=1e-3) for ratio in (0.1 / 0.036**0.5, 1 / 3, 1 / 1.2)]
+    assert burgers[2:] == (*ratios, 2, 1, 1, 1, 0)  # the only other prediction was right: nothing is doubted
+    assert darcy[2:] == (1.0, 1.0, 1.0, 1, 1, 1, 1, 1)
 
 
 def test_a_finished_run_is_read_and_not_run_again(folder, monkeypatch, tmp_path):

@@ -187,7 +187,7 @@ def test_a_run_is_shown_with_its_trust_and_what_comes_next(made, tmp_path, mlft_
     assert shown[-len(found) - 2] == "" and shown[-len(found) - 1 : -1] == found
     predicted = a_run(tmp_path / "planned")
     lines = mlft_command("show", predicted)[1].splitlines()
-    assert lines[1].startswith("Measured 0.1") and lines[1].endswith("; predicted 0.141 (0.118 to 0.169).")
+    assert lines[1].startswith("Measured 0.1") and lines[1].endswith("; predicted 0.141 (95% interval 0.118 to 0.169).")
     assert f"Next: mlft predict {predicted} inputs.npy" in lines[-2]
 
 

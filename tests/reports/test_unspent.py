@@ -55,6 +55,6 @@ def test_a_tenth_may_be_left() -> None:
 
 @pytest.mark.parametrize("made", ["from the pilot", "after round 2, before the rest was bought", ""])
 def test_a_prediction_says_when_it_was_made(made: str) -> None:
-    facts = told(budget=5.0, spent=5.0, cost=5.0, predicted_error=Prediction(0.2, 0.1, 0.3, made))
+    facts = told(budget=5.0, spent=5.0, cost=5.0, predicted_error=Prediction(0.2, 0.1, 0.3, made, coverage=0.9))
     line = run_lines(facts, Path("runs/x"))[1]
-    assert line.endswith(f"; predicted{' ' * bool(made)}{made} 0.200 (0.100 to 0.300).")
+    assert line.endswith(f"; predicted{' ' * bool(made)}{made} 0.200 (90% interval 0.100 to 0.300).")

@@ -82,7 +82,8 @@ class Forecast:
             (name, " / ".join(map(str, plan.samples)), f"{plan.cost:.4g}", _predicted(plan))
             for name, plan in plans.items()
         ]
-        head = ("", "samples, coarse to fine", f"cost, {self.prices.unit}", "predicted error (95% interval)")
+        error = f"predicted error ({self.plan.coverage:.0%} interval)"
+        head = ("", "samples, coarse to fine", f"cost, {self.prices.unit}", error)
         return html_table(f"{self.plan.rule}: {self.plan.reason}", rows, head=head)
 
 

@@ -16,7 +16,23 @@ from mlft.experiment.progress import Progress
 from mlft.experiment.record import from_plain
 from mlft.experiment.session import Session
 from mlft.learners import OneLevel, adapt, steps_of_end
-from mlft.planning import PASSES, ErrorCurve, Fall, Labelled, Outlook, Pilot, Plan, Rates, Terms, pilot_of, rates
+from mlft.planning import (
+    PASSES,
+    ErrorCurve,
+    Fall,
+    Labelled,
+    Outlook,
+    Pilot,
+    Plan,
+    Rates,
+    Stretch,
+    Terms,
+    bank,
+    pilot_of,
+    rates,
+    stretch,
+    stretched,
+)
 from mlft.status import OK
 from mlft.store import Samples
 from mlft.surrogates import QUICK, Average, Surrogate
@@ -114,13 +130,21 @@ def _curve(facts: CurveFacts) -> ErrorCurve:
 def planned(session: Session, outlook: Outlook, price: Prices) -> Plan:
     """Return the planner's plan, with its intervals, for what is left of the budget after what is bought."""
     noise = _normals(session.random("intervals"), outlook.beliefs)
-    return session.asked.strategy.planner.plan(replace(price.terms, outlook=outlook, noise=noise))
+    plan = session.asked.strategy.planner.plan(replace(price.terms, outlook=outlook, noise=noise))
+    return stretched(plan, _stretch(session))
 
 
 def judged(session: Session, outlook: Outlook, plan: Plan) -> Plan:
     """Return a plan with the error and the interval that an outlook predicts for it."""
     noise = _normals(session.random("intervals"), outlook.beliefs)
-    return outlook.judge(plan, outlook.believed(noise, len(plan.costs)))
+    return stretched(outlook.judge(plan, outlook.believed(noise, len(plan.costs))), _stretch(session))
+
+
+def _stretch(session: Session) -> Stretch:
+    """Return what past predictions ask of an interval; as it is believed for the kernels, of which there are none."""
+    if session.asked.config.estimator != "learning-curve":
+        return Stretch()
+    return stretch(bank(), session.asked.problem.name)
 
 
 def _normals(stream: torch.Generator, columns: int) -> np.ndarray:
@@ -183,5 +207,6 @@ def by_budget(session: Session, outlook: Outlook, price: Prices) -> tuple[tuple[
             noise = _normals(torch.Generator().manual_seed(0), outlook.beliefs)
             with contextlib.suppress(BudgetError):
                 plan = planner.plan(Terms(price.costs, budget, bought, outlook, noise))
+                plan = stretched(plan, _stretch(session))
                 rows.append((budget, plan.predicted or 0.0, *(plan.interval or (0.0, 0.0))))
     return tuple(rows)

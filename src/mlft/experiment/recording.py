@@ -146,7 +146,7 @@ def bought_plan(plan: Plan, price: Prices, made: str) -> BoughtPlan:
     """Return the plan: samples a level, prices, the reason in words, what it predicts and when, its alternatives."""
     predicted = None
     if plan.predicted is not None and plan.interval is not None:
-        predicted = Prediction(plan.predicted, *plan.interval, made)
+        predicted = Prediction(plan.predicted, *plan.interval, made, plan.coverage, plan.stretch)
     more = {"cost": plan.cost, "budget": price.budget, "unit": price.unit, "predicted_error": predicted}
     return from_plain(BoughtPlan, plan.facts | more)
 

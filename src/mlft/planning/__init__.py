@@ -6,6 +6,7 @@ from mlft.planning.falls import Fall
 from mlft.planning.gaps import Gap, Labelled, coupled, relative, scale_of
 from mlft.planning.labels import ByLabels
 from mlft.planning.outlook import LEARNABILITY, PASSES, SPREAD, Outlook, learnability
+from mlft.planning.past import Past, Stretch, bank, stretch, stretched
 from mlft.planning.pilot import Pilot, pilot_counts, pilot_of
 from mlft.planning.plan import Curve, Levels, Pair, Plan, from_facts
 from mlft.planning.planner import ByRule, ByVariances, Given, Measured, Optimal, Planner, Terms, Wanted
@@ -32,14 +33,17 @@ __all__ = [
     "Optimal",
     "Outlook",
     "Pair",
+    "Past",
     "Pilot",
     "Plan",
     "Planner",
     "Rate",
     "Rates",
+    "Stretch",
     "Terms",
     "Wanted",
     "allocate",
+    "bank",
     "coupled",
     "equal_cost",
     "finest_only",
@@ -55,4 +59,6 @@ __all__ = [
     "relative",
     "scale_of",
     "single_level",
+    "stretch",
+    "stretched",
 ]

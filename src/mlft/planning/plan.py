@@ -55,7 +55,9 @@ class Plan:
         reason: why, in words.
         predicted: the predicted relative L2 error, the root of the predicted mean square; None where no error curve
             was given.
-        interval: lower and upper end of the prediction's 95% interval, where it was estimated.
+        interval: lower and upper end of the prediction's interval, where it was estimated.
+        coverage: the probability with which that holds the error.
+        stretch: how many times it reaches as far, in logarithms, as the scatter of what was measured would have it.
         corrections: for each level that is used, the size of what it has to teach, √V; NaN for the others.
         errors: for each level that is used, how much of that is left after its samples, √E(n); NaN for the others.
         bias: each level's distance from the finest level's solutions, where it was estimated.
@@ -75,6 +77,8 @@ class Plan:
     bias: tuple[float, ...] = ()
     wasted: tuple[int, ...] = ()
     alternatives: tuple["Plan", ...] = ()
+    coverage: float = 0.95
+    stretch: float = 1.0
 
     @property
     def cost(self) -> float:
@@ -90,7 +94,7 @@ class Plan:
     @property
     def facts(self) -> dict[str, Any]:
         """The plan as plain values, without its alternatives' own alternatives; `from_facts` reads it back."""
-        told = {name: getattr(self, name) for name in _PLAIN}
+        told = {name: getattr(self, name) for name in (*_PLAIN, *_LATER)}
         rows = {name: list(getattr(self, name)) for name in _ROWS}
         interval = None if self.interval is None else list(self.interval)
         return told | rows | {"interval": interval, "alternatives": [other.facts for other in self.alternatives]}
@@ -131,12 +135,15 @@ class Plan:
         return f"{blank} {sum(self.samples):>8} {self.cost / self.budget:>6.0%} {predicted:>8}"
 
     def _words(self) -> str:
-        between = "" if self.interval is None else f" (95% interval {self.interval[0]:.3g} to {self.interval[1]:.3g})"
+        low, high = self.interval or (math.nan, math.nan)
+        between = "" if self.interval is None else f" ({self.coverage:.0%} interval {low:.3g} to {high:.3g})"
         predicted = "" if self.predicted is None else f"; predicted relative L2 error {self.predicted:.3g}{between}"
         return f"{self.rule}: {self.reason}{predicted}"
 
 
 _PLAIN = ("budget", "rule", "reason", "predicted")
+_LATER = ("coverage", "stretch")
+"""Not in plans that were written before there were any."""
 _ROWS = ("samples", "costs", "corrections", "errors", "bias", "wasted")
 
 
@@ -148,6 +155,7 @@ def from_facts(facts: Mapping[str, Any]) -> Plan:
     """
     try:
         told: dict[str, Any] = {name: facts[name] for name in _PLAIN}
+        told |= {name: facts[name] for name in _LATER if name in facts}
         told |= {name: tuple(math.nan if v is None else v for v in facts[name]) for name in _ROWS}
         interval = None if facts["interval"] is None else tuple(facts["interval"])
         others = tuple(from_facts(other) for other in facts["alternatives"])

@@ -30,7 +30,8 @@ def foresight(facts: Outcome) -> Section:
     )
     warned = [paragraph(f"Warning: {text}.", "rejected") for text in told.warnings]
     caption = (
-        "Line and band: the error predicted for the best plan of each budget, with its 95% interval, as it was seen "
+        f"Line and band: the error predicted for the best plan of each budget, with its {_coverage(facts.plan)} "
+        "interval, as it was seen "
         f"{'after the last round' if told.rounds else 'from the pilot'}. Dot: this run, measured afterwards."
     )
     alt = f"Predicted error against budget; measured {error(facts.error.relative_l2.mean)}"
@@ -40,6 +41,7 @@ def foresight(facts: Outcome) -> Section:
         figure(drawings, caption, alt=alt),
         _rounds(told),
         _alternatives(facts.plan, told.first),
+        _stretched(facts.plan),
         _rates(told),
     ]
     return section("What was foreseen", *parts), drawings
@@ -70,7 +72,7 @@ def _alternatives(plan: BoughtPlan, first: PlanFacts | None) -> str:
         Column("Plan", text=True),
         Column("Samples", "coarse to fine"),
         Column("Predicted", "relative L2"),
-        Column("Interval", "95%"),
+        Column("Interval", _coverage(plan)),
     )
     rows = [["this run", _samples(plan), *_prediction(plan)]]
     rows += [["as planned from the pilot", _samples(first), *_prediction(first)]] if first else []
@@ -116,6 +118,21 @@ def _rates(told: Foresight) -> str:
 def _kind(plan: PlanFacts) -> str:
     used = [level for level, n in enumerate(plan.samples) if n]
     return f"level {used[0]} alone" if len(used) == 1 else f"levels {', '.join(map(str, used))}"
+
+
+def _coverage(plan: PlanFacts | BoughtPlan) -> str:
+    return f"{plan.coverage:.0%}"
+
+
+def _stretched(plan: BoughtPlan) -> str:
+    """Return what an interval rests on, in words; empty for one of older records, and of kernels."""
+    if plan.stretch == 1:
+        return ""
+    return paragraph(
+        f"Intervals reach {number(plan.stretch)} times as far, in logarithms, as the scatter of what was measured "
+        f"would have it: so they would have held {_coverage(plan)} of past predictions on other problems, which are "
+        "too few for more than that."
+    )
 
 
 def _samples(plan: PlanFacts | BoughtPlan) -> str:

@@ -214,10 +214,16 @@ def _predicted(facts: Outcome) -> str:
             f"predicted, {predicted.made or 'before'}",
             error(predicted.value),
             interval(predicted.lower, predicted.upper),
+            f"{predicted.coverage:.0%}",
         ],
-        ["measured, after", error(found.mean), interval(found.mean_lower, found.mean_upper)],
+        ["measured, after", error(found.mean), interval(found.mean_lower, found.mean_upper), "95%"],
     ]
-    columns = (Column("", text=True), Column("Error", "relative L2"), Column("Interval", "95%, relative L2"))
+    columns = (
+        Column("", text=True),
+        Column("Error", "relative L2"),
+        Column("Interval", "relative L2"),
+        Column("Holds with"),
+    )
     return table("Predicted before the samples were bought, measured afterwards", columns, rows)
 
 

@@ -79,7 +79,8 @@ def _beside(told: Outcome) -> str:
     if before is None:
         return f"{measured}; the plan was made by a rule, which predicts nothing."
     when = f" {before.made}" if before.made else ""
-    return f"{measured}; predicted{when} {error(before.value)} ({interval(before.lower, before.upper)})."
+    between = f"{before.coverage:.0%} interval {interval(before.lower, before.upper)}"
+    return f"{measured}; predicted{when} {error(before.value)} ({between})."
 
 
 def _next(told: Outcome, folder: Path) -> str:

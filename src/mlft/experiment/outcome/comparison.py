@@ -26,7 +26,7 @@ class ComparisonRow:
         spent_measured: what its samples cost at measured prices.
         budget: as it was asked; None in records of before it was told.
         lower, upper: the 95% interval of the mean error over the draws; None in records of before they were told.
-        predicted, predicted_lower, predicted_upper: the error that was predicted, with its 95% interval; None where the
+        predicted, predicted_lower, predicted_upper: the error that was predicted, with its interval; None where the
             plan was made by a rule.
     """
 

@@ -10,12 +10,22 @@ from mlft.experiment.outcome.schema import Number
 @final
 @dataclass(frozen=True)
 class Prediction:
-    """A predicted relative L2 error with its 95% interval, and when it was made, in words; older records do not say."""
+    """A predicted relative L2 error with its interval, and when it was made, in words; older records do not say.
+
+    Attributes:
+        value: the error.
+        lower, upper: the interval.
+        made: when, in words.
+        coverage: the probability with which the interval holds the error.
+        stretch: how many times it reaches as far, in logarithms, as the scatter of what was measured would have it.
+    """
 
     value: float
     lower: float
     upper: float
     made: str = ""
+    coverage: float = 0.95
+    stretch: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,8 @@ class PlanFacts:
     bias: tuple[Number, ...] = ()
     wasted: tuple[int, ...] = ()
     alternatives: tuple["PlanFacts", ...] = ()
+    coverage: float = 0.95
+    stretch: float = 1.0
 
 
 @final
