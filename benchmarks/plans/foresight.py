@@ -18,7 +18,7 @@ from benchmarks.table import Row, Table, tabulate
 from mlft.experiment.record import read_outcome
 from mlft.files import write_whole
 from mlft.intervals import geometric
-from mlft.planning.past import BANK, Past, bank, reach, stretch, text_of
+from mlft.planning.past import BANK, Past, bank, farther, stretch, text_of
 from mlft.problems import PROBLEMS
 
 BENCHMARK = Benchmark("plans.foresight", "Predicted against measured error", ("torch",))
@@ -73,7 +73,7 @@ def cell(name: str, case: Case, budget: int, seed: int, strategy: str, out: Path
     told = read_outcome(folder)
     found, measured = told.plan.predicted_error, told.error.relative_l2.mean
     assert found is not None and measured is not None, f"{folder} predicts nothing"
-    low, high = (reach(found.value, end, 1 / found.stretch) for end in (found.lower, found.upper))
+    low, high = farther(found.value, (found.lower, found.upper), 1 / found.stretch)
     return Past(name, strategy, budget, seed, found.value, low, high, measured, commit=file.read_text())
 
 

@@ -16,7 +16,7 @@ from benchmarks.plans.referee import RESIDUAL, foresight, residual
 from benchmarks.publish import write
 from mlft.experiment.outcome.comparison import ComparisonRow
 from mlft.experiment.record import read_outcome
-from mlft.planning.past import BANK, Past, reach
+from mlft.planning.past import BANK, Past, farther
 from mlft.surrogates import CANDIDATES
 from short_form import column, rows, short_form
 from small import GRIDS, SMALL, draw, evaluate
@@ -189,7 +189,8 @@ def test_predictions_are_kept_beside_what_was_measured(tmp_path):
     past, *_ = past_of(kept)
     assert (past.problem, past.strategy, past.budget, past.seed) == ("burgers", "finetune", 88, 60)
     assert (past.predicted, past.measured) == (predicted.value, measured)
-    assert reach(past.predicted, past.upper, predicted.stretch) == pytest.approx(predicted.upper)
+    believed = past.lower, past.upper
+    assert farther(past.predicted, believed, predicted.stretch) == pytest.approx((predicted.lower, predicted.upper))
     assert found.tables[1].rows[0][:2] == ("1 problems", "finetune")
     assert BANK.read_bytes() == shipped  # the short form is no past
 

@@ -11,6 +11,7 @@ from mlft.experiment.asking import ask
 from mlft.experiment.foresight import foresee, reconsider
 from mlft.experiment.loop import fit
 from mlft.experiment.session import Session
+from mlft.planning import Stretch, bank, stretch
 from mlft.reports import report
 from small import GRIDS, SMALL, draw, evaluate, facts, problem, solve
 
@@ -23,6 +24,9 @@ def test_a_run_is_planned_from_its_pilot_and_the_plan_is_kept(tmp_path, estimato
     predicted = told["plan"]["predicted_error"]
     assert predicted["lower"] <= predicted["value"] <= predicted["upper"] and told["plan"]["rule"] == "optimal"
     assert told["foresight"]["estimator"] == estimator
+    asked = stretch(bank(), problem.name) if estimator == "learning-curve" else Stretch()  # kernels have no past
+    assert (predicted["coverage"], predicted["stretch"]) == (asked.coverage, asked.times)
+    assert {plan["coverage"] for plan in told["plan"]["alternatives"]} == {asked.coverage}
     pilot = told["foresight"]["pilot"]
     assert told["budget"]["pilot"]["solves"] <= 6.0 and told["budget"]["spent"]["solves"] <= 60.0
     spent = np.max([pilot, told["plan"]["samples"], *(one["bought"] for one in told["foresight"]["rounds"])], axis=0)

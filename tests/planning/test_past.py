@@ -66,6 +66,8 @@ def test_an_interval_is_stretched_in_logarithms_and_so_are_those_of_other_plans(
     assert (found.coverage, found.stretch) == (0.8, 1.5) and "80% interval" in str(found)
     (beside,) = found.alternatives
     assert beside.interval == pytest.approx((0.4 * 0.5**1.5, 0.4 * math.exp(1.5 * LEAST))) and beside.coverage == 0.8
+    certain = stretched(replace(other, interval=(0.4, 0.4)), Stretch(0.8, 1.5)).interval
+    assert certain == pytest.approx((0.4 * math.exp(-1.5 * LEAST), 0.4 * math.exp(1.5 * LEAST)))
     ruled = replace(plan, predicted=None, interval=None)
     assert stretched(ruled, Stretch(0.8, 1.5)).interval is None
 

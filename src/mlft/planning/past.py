@@ -53,7 +53,7 @@ class Past:
     def score(self) -> float:
         """How often the believed reach, in logarithms, lies between prediction and measurement, on the side of that."""
         end = self.upper if self.measured > self.predicted else self.lower
-        return abs(math.log(self.measured / self.predicted)) / max(LEAST, abs(math.log(end / self.predicted)))
+        return abs(math.log(self.measured / self.predicted)) / _reach(self.predicted, end)
 
 
 @final
@@ -103,20 +103,25 @@ def stretched(plan: Plan, by: Stretch) -> Plan:
     others = tuple(stretched(other, by) for other in plan.alternatives)
     if plan.predicted is None or plan.interval is None:
         return replace(plan, alternatives=others)
-    ends = (reach(plan.predicted, end, by.times) for end in plan.interval)
-    return replace(plan, interval=(next(ends), next(ends)), coverage=by.coverage, stretch=by.times, alternatives=others)
+    ends = farther(plan.predicted, plan.interval, by.times)
+    return replace(plan, interval=ends, coverage=by.coverage, stretch=by.times, alternatives=others)
 
 
-def reach(predicted: float, end: float, times: float) -> float:
-    """Return the end of an interval that reaches so many times as far from a prediction, in logarithms.
+def farther(predicted: float, interval: tuple[float, float], times: float) -> tuple[float, float]:
+    """Return the interval that reaches so many times as far from a prediction, in logarithms.
 
-    >>> round(reach(0.1, 0.2, 2.0), 12), reach(0.1, 0.1, 2.0) < 0.12
-    (0.4, True)
+    >>> low, high = farther(0.1, (0.05, 0.4), 2.0)
+    >>> round(low, 12), round(high, 12), farther(0.1, (0.1, 0.1), 2.0)[0] < 0.1
+    (0.025, 1.6, True)
     """
-    if not predicted > 0:
-        return end
-    far = max(LEAST, abs(math.log(end / predicted))) if end > 0 else math.inf
-    return predicted * math.exp(math.copysign(times * far, end - predicted))
+    if not 0 < interval[0] <= predicted <= interval[1] < math.inf:
+        return interval
+    below, above = (times * _reach(predicted, end) for end in interval)
+    return predicted * math.exp(-below), predicted * math.exp(above)
+
+
+def _reach(predicted: float, end: float) -> float:
+    return max(LEAST, abs(math.log(end / predicted)))
 
 
 _ROWS = TypeAdapter(tuple[Past, ...])
