@@ -109,7 +109,7 @@ def _study(session: Session, first: Training, later: Training, *, total: int, wh
 
 
 def pupil(session: Session, samples: Labelled) -> Surrogate:
-    """Return the untrained surrogate that a pilot and rounds train: where several are tried, the quick ones of them."""
+    """Return the untrained surrogate that a pilot trains: where several are tried, the quick ones of them."""
     made = session.surrogate(samples)
     if isinstance(made.network, Average) and not set(QUICK).isdisjoint(made.network.names):
         made.network.keep([float(name in QUICK) for name in made.network.names])

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from mlft.errors import GenerationError
 from mlft.estimators import learned
 from mlft.experiment.outcome import CurveFacts, Foresight, RoundFacts
-from mlft.experiment.pilot import by_budget, outlook_of, plan_facts, planned, pupil, solve_pilot, study_in_earnest
+from mlft.experiment.pilot import by_budget, outlook_of, plan_facts, planned, solve_pilot, study_in_earnest
 from mlft.experiment.pricing import Prices
 from mlft.experiment.progress import Progress
 from mlft.experiment.record import from_plain
@@ -56,10 +56,10 @@ def measured_round(session: Session, price: Prices, wanted: Wanted, told: Foresi
 
 
 def _curve(session: Session, level: int, pilot: Pilot, known: ErrorCurve | None, what: str) -> ErrorCurve:
-    """Return the learning curve of a level, by trainings as long as the run's."""
+    """Return the learning curve of a level, by trainings as long as the run's and of all that it tries."""
     samples = _of(pilot, level)
     study = study_in_earnest(session, len(samples.indices), known, f"{what}, learning curve of level {level}")
-    return learned(session.asked.estimator, samples, pupil(session, samples), study)
+    return learned(session.asked.estimator, samples, session.surrogate(samples), study)
 
 
 def _fall(session: Session, level: int, target: int, pilot: Pilot, what: str) -> Fall:

@@ -222,7 +222,7 @@ def _predicted(facts: Outcome) -> str:
         Column("", text=True),
         Column("Error", "relative L2"),
         Column("Interval", "relative L2"),
-        Column("Holds with"),
+        Column("Probability"),
     )
     return table("Predicted before the samples were bought, measured afterwards", columns, rows)
 

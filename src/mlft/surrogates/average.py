@@ -29,7 +29,7 @@ best in none of 67 cells, and is no candidate.
 """
 
 QUICK = ("linear", "kernel", "fno-muon")
-"""Those whose learning curves a plan is made from: a U-Net takes three times as long as these."""
+"""Those that a pilot trains: a U-Net takes three times as long as these."""
 
 MOST_MEMBERS = 12
 """Their weights are found by trying every set of members."""
