@@ -29,8 +29,8 @@ Each section names the command that repeats it from the root of the repository, 
 and ratios are good to about 30%.
 
 Where a table names no surrogate, its runs are older than the choice among several, which is the default since
-2026-11-30: they trained a Fourier neural operator alone (`--surrogate fno`). Of "Plans" all but the referee went by
-prices of before that day, which stated samples of coarse grids up to three times too cheap.
+2026-11-30: they trained a Fourier neural operator alone (`--surrogate fno`). Of "Plans" all but the referee and
+the predictions went by prices of before that day, which stated samples of coarse grids up to three times too cheap.
 """
 
 

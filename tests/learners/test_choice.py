@@ -199,6 +199,18 @@ def test_with_too_few_held_out_draws_a_fourier_operator_by_muon_is_taken_or_the_
     assert fitted.surrogate.network.names == [taken]
 
 
+def test_where_the_finest_level_has_too_few_held_out_draws_a_coarser_one_judges(generator):
+    coarse = samples(60, generator, 0, 0.01)
+    coarse = replace(coarse, solutions=2 * coarse.inputs)  # linear, and a Fourier operator is far from it
+    fine = Samples(1, coarse.indices[:9], coarse.inputs[:9], coarse.solutions[:9] * 1.001)
+    fitted = FineTune().fit(untrained(generator, "linear", "fno-muon"), [coarse, fine], QUICK)
+    assert [(log.name, log.weight) for log in fitted.candidates] == [("linear", 1.0), ("fno-muon", 0.0)]
+    assert fitted.candidates[0].error == fitted.stages[0].verdict.error_after < 1e-5  # of the coarse level's 12 draws
+    few = replace(coarse, indices=coarse.indices[:15], inputs=coarse.inputs[:15], solutions=coarse.solutions[:15])
+    untried = FineTune().fit(untrained(generator, "linear", "fno-muon"), [few, fine], QUICK)
+    assert [log.name for log in untried.candidates] == ["fno-muon"]
+
+
 def test_stages_of_several_levels_are_each_candidates_own(generator, tmp_path):
     coarse, fine = samples(60, generator, 0, 0.1), samples(60, generator, 1)
     fine = Samples(1, coarse.indices[:25], coarse.inputs[:25], coarse.solutions[:25] - 0.1)

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from mlft.errors import BudgetError
 from mlft.estimators import fit_curve
-from mlft.planning import ByVariances, ErrorCurve, Fall, Gap, Outlook, Terms, learnability, pilot_counts, predict
+from mlft.planning import (
+    ByVariances,
+    ErrorCurve,
+    Fall,
+    Gap,
+    Optimal,
+    Outlook,
+    Plan,
+    Terms,
+    learnability,
+    pilot_counts,
+    predict,
+)
 from mlft.planning.pilot import SHARE
 
 COSTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
@@ -140,6 +152,22 @@ def test_a_curve_is_the_levels_own_or_that_of_the_nearest_measured_one_and_slows
     slow = replace(known, reach=64.0)
     assert slow.learned(0, 64) == pytest.approx(0.1)
     assert slow.learned(0, 64 * 16) == pytest.approx(0.1 * 16 ** (-0.5 * 0.1))
+
+
+def test_a_level_that_was_measured_is_left_for_a_fifth_less_error_alone():
+    """Level 1 has 0.45 n^-½ and a bias of its own; level 2 has none, and a fourth of the samples."""
+    curve = ErrorCurve(((40, 0.45 * 40**-0.5),), 0.45, 0.5, 1.0, ((0.45, 0.5),) * 3)
+
+    def planned(bias: float) -> Plan:
+        one = replace(outlook(gaps([5.0, bias]), kappa=0.0, reach=1e9), own={1: curve})
+        return Optimal().plan(Terms((0.05, 0.25, 1.0), 64.0, (0, 40, 0), one, noise(one)))
+
+    near, beyond = planned(0.06), planned(0.08)
+    assert near.levels == (1,) and "which was measured" in near.reason
+    better = min(near.alternatives, key=lambda plan: plan.predicted)
+    assert better.levels == (2,) and 0.8 < better.predicted / near.predicted < 0.95
+    assert beyond.levels == (2,) and beyond.predicted < 0.8 * math.hypot(0.45 * 256**-0.5, 0.08)
+    assert len({plan.samples for plan in (near, *near.alternatives)}) == len(near.alternatives) + 1
 
 
 def test_a_level_is_believed_to_be_lifted_to_one_target_as_to_another():

@@ -52,20 +52,29 @@ class Candidate:
         fitted: its surrogate and stages; None where it failed.
         seconds: of CPU time.
         failure: in words.
+        level: whose held-out draws judge it; the last one by default.
     """
 
     name: str
     fitted: Fitted | None
     seconds: float
     failure: str = ""
+    level: int | None = None
 
     @property
     def error(self) -> float:
         """Its held-out error; infinite where it failed, was beaten, or is not finite."""
         if self.fitted is None or self.fitted.stages[-1].beaten:
             return math.inf
-        found = _left(self.fitted.stages[-1])
+        found = _left(self.judged)
         return found if math.isfinite(found) else math.inf
+
+    @property
+    def judged(self) -> StageLog:
+        """The stage that it is judged by."""
+        assert self.fitted is not None
+        stages = self.fitted.stages
+        return next((stage for stage in stages if stage.level == self.level), stages[-1])
 
 
 def choose(
@@ -76,8 +85,8 @@ def choose(
     The candidates are trained one after the other on the same samples. One that an earlier one has beaten
     (`mlft.training.schedule.beaten`) is dropped. Of the rest the best is taken, or, where its held-out error
     is at least a twentieth less, the convex combination with the least (`mixture`), and what is taken is trained on
-    with the draws that chose it (`with_all_draws`). With fewer than 4 held-out draws there is nothing to choose by:
-    `fno-muon` is taken, or the last one where it is none of them.
+    with the draws that chose it (`with_all_draws`). Held-out draws are those of the finest level that has 4 of them.
+    Where none has there is nothing to choose by: `fno-muon` is taken, or the last one where it is none of them.
 
     Args:
         surrogate: with an untrained `Average`.
@@ -91,18 +100,20 @@ def choose(
     """
     network = surrogate.network
     assert isinstance(network, Average)
-    if _held_out(samples, course) < LEAST:
+    judges = _judges(samples, course)
+    if judges is None:
         return _alone(surrogate, network, samples, course, fit=fit, end=end)
     found: list[Candidate] = []
     for name, own, part in zip(network.names, network.trainings, surrogate.parts(), strict=True):
         if course.announce is not None:
             number, count = len(found) + 1, len(network.names)
             course.announce(f"{name}, {number} of {count} networks", count - number)
-        found.append(_tried(name, part, samples, _own(course, name, own), fit, rivals(found)))
+        tried = _tried(name, part, samples, _own(course, name, own), fit, rivals(found))
+        found.append(replace(tried, level=judges.level))
     able = [i for i, one in enumerate(found) if math.isfinite(one.error)]
     if not able:
         raise ValueError(f"every candidate failed: {'; '.join(f'{one.name}: {one.failure}' for one in found)}")
-    weights = _weights(found, able, *_judges(samples, course))
+    weights = _weights(found, able, judges.inputs, judges.solutions)
     trainings = network.trainings
     network.keep(weights)
     best = found[max(range(len(found)), key=lambda i: (weights[i], -found[i].error))]
@@ -205,14 +216,14 @@ def _alone(
     return replace(fitted, surrogate=surrogate, candidates=(CandidateLog(name, math.nan, 1.0, one.seconds, words),))
 
 
-def _held_out(samples: Sequence[Samples], course: Course) -> int:
-    return int((~learned(samples[-1].indices, course.training)).sum())
-
-
-def _judges(samples: Sequence[Samples], course: Course) -> tuple[Array, Array]:
-    """Return inputs and labels of the draws that are held out on the finest level in use."""
-    rows = ~learned(samples[-1].indices, course.training)
-    return samples[-1].inputs[rows], samples[-1].solutions[rows]
+def _judges(samples: Sequence[Samples], course: Course) -> Samples | None:
+    """Return the draws that are held out on the finest level that has enough of them; None where none has."""
+    for one in reversed(samples):
+        rows = ~learned(one.indices, course.training)
+        if rows.sum() >= LEAST:
+            indices = tuple(np.array(one.indices)[rows].tolist())
+            return Samples(one.level, indices, one.inputs[rows], one.solutions[rows])
+    return None
 
 
 def _weights(found: Sequence[Candidate], able: Sequence[int], inputs: Array, labels: Array) -> list[float]:
@@ -249,6 +260,6 @@ def _log(one: Candidate, weight: float) -> CandidateLog:
         error = min(error for _, error in last.checks)
         words = f"dropped after {last.steps} steps: an earlier one errs far less"
     else:
-        error = _left(one.fitted.stages[-1])
+        error = _left(one.judged)
         words = ("taken" if weight == 1 else f"weight {weight:.2f}") if weight else "erred more"
     return CandidateLog(one.name, error, weight, one.seconds, words)
