@@ -1,5 +1,5 @@
 # On a bare machine: `make run` (the main job: waves in the plane, fifteen minutes on two cores), `make quick` (a small one:
-# Burgers, twenty-five minutes) and `make test`.
+# Burgers, ten minutes) and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
