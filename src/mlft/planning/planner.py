@@ -172,7 +172,7 @@ class Given(Planner):
 
 
 FAITH = 0.8
-"""A plan that leaves a level whose learning curve was measured must promise this much of the error of staying there, for
+"""A plan that leaves a level whose learning curve was measured must promise this much of the error of staying there:
 it takes the curve of that level for its own, and what it would lose is paid for. Chosen by that reason, on no run."""
 
 
