@@ -51,7 +51,7 @@ class Past:
 
     @property
     def score(self) -> float:
-        """How often the believed reach, in logarithms, lies between prediction and measurement, on the side of that."""
+        """How many times the believed reach, in logarithms, lies between prediction and measurement, on that side."""
         end = self.upper if self.measured > self.predicted else self.lower
         return abs(math.log(self.measured / self.predicted)) / _reach(self.predicted, end)
 
