@@ -59,7 +59,6 @@ class Told:
     Attributes:
         error: mean relative L2 error on fresh draws.
         samples: bought, a level.
-        predicted: error, with its interval; None where the plan was made by a rule.
         pilot: solves that the pilot cost.
         spent: solves in all.
         measured: the same at the prices that its solves were measured to have.
@@ -70,7 +69,6 @@ class Told:
 
     error: float
     samples: tuple[int, ...]
-    predicted: tuple[float, float, float] | None
     pilot: float
     spent: float
     measured: float
@@ -160,12 +158,11 @@ def run(problem: str | Problem, *, budget: int, out: Path, **options: Any) -> To
 def read(folder: Path) -> Told:
     """Return what the finished run in a folder tells."""
     told = read_outcome(folder)
-    predicted, mean = told.plan.predicted_error, told.error.relative_l2.mean
+    mean = told.error.relative_l2.mean
     assert mean is not None, f"the error of {folder} is not finite"
     return Told(
         error=mean,
         samples=told.plan.samples,
-        predicted=None if predicted is None else (predicted.value, predicted.lower, predicted.upper),
         pilot=told.budget.pilot.solves,
         spent=told.budget.spent.solves,
         measured=known(told.budget.spent.measured),

@@ -219,7 +219,7 @@ def test_a_finished_run_is_read_and_not_run_again(folder, monkeypatch, tmp_path)
     record = (tmp_path / "run" / "record.json").stat().st_mtime_ns
     assert case.run(88, 200, tmp_path / "run", strategy="finest-only") == first
     assert (tmp_path / "run" / "record.json").stat().st_mtime_ns == record
-    assert first.samples == (0, 88) and first.spent == pytest.approx(88) and first.predicted is None
+    assert first.samples == (0, 88) and first.spent == pytest.approx(88)
     assert [stage.level for stage in first.stages] == [1]
 
 

@@ -12,8 +12,9 @@ from mlft.experiment.foresight import foresee, reconsider
 from mlft.experiment.loop import fit
 from mlft.experiment.session import Session
 from mlft.planning import Stretch, bank, stretch
+from mlft.planning.past import farther
 from mlft.reports import report
-from small import GRIDS, SMALL, draw, evaluate, facts, problem, solve
+from small import GRIDS, HEAD, SMALL, draw, evaluate, facts, problem, solve
 
 
 @pytest.mark.parametrize("estimator", ["learning-curve", "kernel-trained", "kernel-initial"])
@@ -59,6 +60,28 @@ def test_a_plan_of_one_level_is_measured_there_before_the_rest_is_bought(tmp_pat
     (tmp_path / "record.json").unlink()
     again = mlft.run(problem, budget="60solves", out=tmp_path, **options)
     assert (again.outcome.foresight, again.outcome.budget.spent.solves) == (record.outcome.foresight, solved)
+
+
+def test_what_is_predicted_by_budget_is_stretched_as_the_plan_is(tmp_path, monkeypatch):
+    def rows(name):
+        asked = ask(problem, budget="60solves", strategy="finetune:mlmc", surrogate="linear", **HEAD | {"workers": 0})
+        with Session(asked, tmp_path / name) as session:
+            return foresee(session).foresight.by_budget
+
+    stretched, times = rows("stretched"), stretch(bank(), problem.name).times
+    monkeypatch.setattr("mlft.experiment.pilot.bank", tuple)
+    for (*before, low, high), row in zip(rows("believed"), stretched, strict=True):
+        assert row == pytest.approx((*before, *farther(before[1], (low, high), times)))
+        assert row[3] > high
+
+
+def test_after_a_coarse_stage_no_level_is_believed_to_be_easier_than_it_was(tmp_path):
+    """By their kernels these networks learn far more than in 24 steps."""
+    record = mlft.run(problem, budget="60solves", out=tmp_path, estimator="kernel-trained", **SMALL)
+    first, plan = record.outcome.foresight.first, record.outcome.plan
+    assert plan.predicted_error.made == "after the coarsest stage" and first.predicted < 0.1
+    assert 0.8 < plan.predicted_error.value / record.error < 1.25
+    assert max(plan.samples) >= max(first.samples)
 
 
 def test_the_rate_of_the_prices_is_of_those_that_are_planned_with(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from mlft.experiment.keeping import kept
 from mlft.experiment.progress import Progress
 from mlft.experiment.session import Session
 from mlft.experiment.timing import contradicted
+from mlft.planning import bank, stretch
 from small import GRIDS, SMALL, draw, evaluate, solve
 
 EQUAL, FINEST = "finetune:equal-cost", "finest-only"
@@ -112,6 +113,8 @@ def test_a_plan_from_estimates_is_kept_and_its_error_foreseen_for_what_was_bough
     assert found.plan.predicted != first.plan.predicted
     low, high = found.plan.interval
     assert low <= found.plan.predicted <= high
+    asked_of_it = stretch(bank(), problem.name)
+    assert (found.plan.coverage, found.plan.stretch) == (asked_of_it.coverage, asked_of_it.times)
 
 
 def test_a_first_solve_that_compiles_is_no_price(clock, tmp_path):

@@ -170,6 +170,16 @@ def test_a_level_that_was_measured_is_left_for_a_fifth_less_error_alone():
     assert len({plan.samples for plan in (near, *near.alternatives)}) == len(near.alternatives) + 1
 
 
+def test_a_level_that_was_not_measured_keeps_nobody():
+    """Level 2 promises the least, level 0 an eighth more; level 1, the one that was measured, three times as much."""
+    curve = ErrorCurve(((40, 0.45 * 40**-0.5),), 0.45, 0.5, 1.0, ((0.45, 0.5),) * 3)
+    sizes = {(0, 1): 0.2, (0, 2): 0.07, (1, 2): 0.2}
+    one = replace(outlook(sizes, kappa=0.0, reach=1e9), own={1: curve})
+    plan = Optimal().plan(Terms((0.05, 0.25, 1.0), 64.0, (0, 40, 0), one, noise(one)))
+    other = next(each for each in plan.alternatives if each.levels == (0,))
+    assert plan.levels == (2,) and 0.8 < plan.predicted / other.predicted < 1
+
+
 def test_a_level_is_believed_to_be_lifted_to_one_target_as_to_another():
     known = replace(outlook(gaps([0.3, 0.2, 0.1])), falls={(0, 1): Fall(30, 0.9), (0, 2): Fall(8, 0.4)})
     assert [known.fall((0, top)).left for top in (1, 2, 3)] == [0.9, 0.4, 0.9]
